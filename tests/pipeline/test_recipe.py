@@ -1,0 +1,103 @@
+"""Recipes: defaults are the paper's, and every mistake is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.recipe import RecipeError, load_recipe
+
+MINIMAL = "style: ink\nexample: {prompt: a red cat, seed: 50, drawing: ink.png}\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_are_the_papers(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, MINIMAL))
+    assert (recipe.sampler.steps, recipe.sampler.guidance, recipe.sampler.halves) == (50, 5.0, 2)
+    assert (recipe.teach.iterations, recipe.teach.diffusion_duration) == (1200, 1000)
+    weights = recipe.teach.weights
+    assert (weights.across, weights.within) == (1, 1)
+    assert (weights.l1, weights.lpips, weights.clip) == (30, 15, 30)
+    assert (recipe.dataset.samples, recipe.distill.epochs) == (30_000, 10)
+    assert recipe.run == "runs/ink"
+    assert recipe.dataset.out == "runs/ink/dataset"
+    assert recipe.drawing_path == tmp_path / "ink.png"
+
+
+def test_resolved_is_json_without_this_machines_folders(tmp_path: Path) -> None:
+    text = MINIMAL + f"backbone: {tmp_path}/model\nrun: {tmp_path}/run\n"
+    resolved = load_recipe(write(tmp_path, text)).resolved()
+    assert str(tmp_path) not in json.dumps(resolved)
+    assert resolved["backbone"] == "model"
+    assert resolved["teach"]["weights"]["l1"] == 30
+
+
+def test_numbers_written_the_short_way_and_step_lists(tmp_path: Path) -> None:
+    text = MINIMAL + "teach: {learning_rate: 1e-4, timesteps: [0, 3, 8]}\nrun: elsewhere\n"
+    recipe = load_recipe(write(tmp_path, text))
+    assert recipe.teach.learning_rate == 1e-4
+    assert recipe.teach.timesteps == (0, 3, 8)
+    assert recipe.dataset.out == "elsewhere/dataset"
+
+
+@pytest.mark.parametrize(
+    ("extra", "key", "words"),
+    [
+        ("sampler: {stps: 50}", "sampler.stps", "did you mean 'steps'"),
+        ("smpler: {}", "smpler", "did you mean 'sampler'"),
+        ("sampler: {steps: many}", "sampler.steps", "integer"),
+        ("sampler: {steps: 0}", "sampler.steps", "greater than 0"),
+        ("sampler: {guidance: .nan}", "sampler.guidance", "finite"),
+        ("sampler: {guidance: 0.5}", "sampler.guidance", "greater than or equal to 1"),
+        ("teach: {reconstruction: l3}", "teach.reconstruction", "'l1' or 'l2'"),
+        ("teach: {timesteps: best}", "teach.timesteps", "'representative', 'equal' or a list"),
+        ("teach: {timesteps: [0, 0]}", "teach.timesteps", "distinct"),
+        ("teach: {timesteps: [50]}", "teach.timesteps", "to 49"),
+        ("teach: {weights: {l1: -1}}", "teach.weights.l1", "greater than or equal to 0"),
+        ("distill: {preset: huge}", "distill.preset", "'paper' or 'small'"),
+        ("sampler: 3", "sampler", "dictionary"),
+    ],
+)
+def test_errors_name_key_and_what_is_allowed(
+    tmp_path: Path, extra: str, key: str, words: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path, MINIMAL + extra))
+    assert caught.value.key == key
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("style: Ink!\nexample: {prompt: p, seed: 1, drawing: d}", "'style'"),
+        ("style: ink", "'example'"),
+        ("style: ink\nexample: {prompt: p, seed: 1}", "'example.drawing'"),
+        ("- a list", "mapping"),
+        ("", "mapping"),
+        ("style: [", "YAML"),
+    ],
+)
+def test_unusable_files(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        load_recipe(write(tmp_path, text))
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(RecipeError, match="existing"):
+            load_recipe(path)
+
+
+def test_recipes_are_frozen(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, MINIMAL))
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.style = "other"  # type: ignore[misc]
