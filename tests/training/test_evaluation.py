@@ -1,0 +1,121 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.tiny_encoders import write_perceptual
+from training.evaluation import bootstrap_interval, evaluate, rows
+from training.pairing import PairingError, folder_pairs, read_drawing, styled_pairs
+from training.perceptual import load_perceptual
+from training.styles import xdog
+
+
+@pytest.fixture(scope="module")
+def perceptual(tmp_path_factory):
+    return load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual")))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(3):
+        coarse = np.random.default_rng(i).integers(0, 256, size=(5, 6, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((48, 40), Image.Resampling.BICUBIC).save(
+            folder / f"{i}.png")
+    return folder
+
+
+def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, perceptual):
+    result = evaluate({"perfect": xdog}, styled_pairs(pictures, "xdog"), "xdog", perceptual)
+    result = json.loads(json.dumps(result))
+    assert result["pairs"] == 3 and result["encoders"] == {"lpips": "embedded"}
+    assert set(result["systems"]) == {"perfect", "blank", "sobel"}
+    perfect = result["systems"]["perfect"]
+    assert perfect["ssim"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert perfect["lpips"]["mean"] == 0
+    table = rows(result)
+    assert [row["system"] for row in table if row["metric"] == "ssim"][0] == "perfect"
+    assert table[0]["system"] == "perfect" and len(table) == 6
+    for row in table:
+        assert row["low"] <= row["mean"] <= row["high"]
+
+
+def test_the_same_seed_gives_the_same_interval(pictures, perceptual):
+    first, second = (evaluate({}, styled_pairs(pictures, "xdog"), "xdog", perceptual,
+                              metrics=["ssim"]) for _ in range(2))
+    assert first == second
+
+
+def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        low, high = bootstrap_interval(rng.normal(size=50), seed=1, resamples=400)
+        covered += low <= 0 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_folders_are_paired_by_name(pictures, tmp_path, perceptual):
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    for path in pictures.iterdir():
+        Image.fromarray(xdog(np.asarray(Image.open(path)))).save(drawings / f"{path.stem}.webp",
+                                                                 lossless=True)
+    pairs = folder_pairs(pictures, drawings)
+    assert [pair.name for pair in pairs] == ["0", "1", "2"]
+    result = evaluate({"perfect": xdog}, pairs, "drawings", perceptual, metrics=["ssim"])
+    assert result["systems"]["perfect"]["ssim"]["mean"] == 1.0
+
+
+def test_a_missing_partner_is_named(pictures, tmp_path):
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    Image.new("L", (48, 40)).save(drawings / "1.png")
+    with pytest.raises(PairingError, match="2 files lack a partner.*0 only in .*pictures"):
+        folder_pairs(pictures, drawings)
+
+
+def test_a_drawing_of_another_size_is_refused_and_never_resized(pictures, tmp_path):
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    for i in range(3):
+        Image.new("L", (40, 48)).save(drawings / f"{i}.png")
+    with pytest.raises(PairingError, match="expected the picture's size 48 x 40, got 40 x 48"):
+        folder_pairs(pictures, drawings)[0].read()
+
+
+def test_modes_are_checked(tmp_path):
+    Image.new("RGBA", (8, 8)).save(tmp_path / "clear.png")
+    with pytest.raises(PairingError, match="Flatten it"):
+        read_drawing(tmp_path / "clear.png")
+    Image.new("RGB", (8, 8), (9, 8, 9)).save(tmp_path / "colour.png")
+    with pytest.raises(PairingError, match="found colours"):
+        read_drawing(tmp_path / "colour.png")
+    Image.new("RGB", (8, 6), (9, 9, 9)).save(tmp_path / "grey.png")
+    assert read_drawing(tmp_path / "grey.png").tolist() == [[9] * 8] * 6
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(PairingError, match="cannot be read"):
+        read_drawing(tmp_path / "text.png")
+
+
+def test_folders_that_cannot_be_used_are_named(pictures, tmp_path):
+    with pytest.raises(PairingError, match="no such folder"):
+        styled_pairs(tmp_path / "lost", "xdog")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PairingError, match="holds no pictures"):
+        styled_pairs(tmp_path / "empty", "xdog")
+    Image.new("RGB", (48, 40)).save(pictures / "1.jpg")
+    with pytest.raises(PairingError, match="share a name"):
+        styled_pairs(pictures, "xdog")
+    with pytest.raises(PairingError, match="expected one of"):
+        styled_pairs(pictures, "cubism")
+
+
+def test_an_extractor_that_breaks_its_word_is_named(pictures, perceptual):
+    with pytest.raises(ValueError, match="system 'small', picture '0'"):
+        evaluate({"small": lambda picture: xdog(picture)[1:]}, styled_pairs(pictures, "xdog"),
+                 "xdog", perceptual, metrics=["ssim"])
+    with pytest.raises(ValueError, match="not named like the baselines"):
+        evaluate({"blank": xdog}, styled_pairs(pictures, "xdog"), "xdog", perceptual)

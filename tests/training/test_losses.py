@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from training.losses import (
+    DirectionalClip,
+    Embeddings,
+    feature_matching,
+    least_squares_gan,
+    pixel_distance,
+)
+
+
+def embeddings(seed=0):
+    rng = np.random.default_rng(seed)
+    # Different lengths, so that subtracting before or after normalisation differs.
+    return [rng.normal(size=(1, 6)) * length for length in (1.0, 3.0, 0.5, 2.0)]
+
+
+def as_tensors(arrays):
+    return Embeddings(*(torch.tensor(a) for a in arrays))
+
+
+def angle_between(a, b):
+    a, b = a.ravel(), b.ravel()
+    return 1 - a.dot(b) / np.sqrt(a.dot(a)) / np.sqrt(b.dot(b))
+
+
+@pytest.mark.parametrize(("loss", "unit", "within_weight"), [
+    (DirectionalClip.paper(), True, 1.0),
+    (DirectionalClip.public_code(), False, 1.0),
+    (DirectionalClip.mind_the_gap(), True, 0.5),
+])
+def test_presets_equal_numbers_worked_out_in_numpy(loss, unit, within_weight):
+    arrays = embeddings()
+    source, sketch, sample, sample_sketch = (
+        a / np.linalg.norm(a) if unit else a for a in arrays)
+    across = angle_between(sample_sketch - sample, sketch - source)
+    within = angle_between(sample - source, sample_sketch - sketch)
+    terms = loss.terms(as_tensors(arrays))
+    assert terms["across"].item() == pytest.approx(across, rel=1e-9)
+    assert terms["within"].item() == pytest.approx(within, rel=1e-9)
+    expected = across + within_weight * within
+    assert loss.loss(as_tensors(arrays)).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_equal_shifts_cost_nothing():
+    source, sample = np.eye(6)[:1], np.eye(6)[1:2]
+    shift = np.full((1, 6), 0.3)
+    loss = DirectionalClip.public_code().loss(
+        as_tensors([source, source + shift, sample, sample + shift]))
+    assert loss.item() == pytest.approx(0, abs=1e-12)
+
+
+def test_a_sample_equal_to_the_source_has_a_finite_gradient():
+    # At iteration 0 of CDST the sample may be the known picture itself: a zero shift within.
+    source, sketch, _, moved = (torch.tensor(a) for a in embeddings())
+    moved.requires_grad_()
+    loss = DirectionalClip.paper().loss(Embeddings(source, sketch, source.clone(), moved))
+    loss.backward()
+    assert loss.isfinite() and moved.grad.isfinite().all()
+
+
+def test_pixel_distances():
+    a, b = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.8]])
+    assert pixel_distance(a, b, "l1").item() == pytest.approx(0.35)
+    assert pixel_distance(a, b, "l2").item() == pytest.approx(0.145)
+    with pytest.raises(ValueError, match="'l1' or 'l2'"):
+        pixel_distance(a, b, "huber")
+
+
+def test_least_squares_gan_sums_over_discriminators():
+    scores = [torch.tensor([0.5, 1.5]), torch.tensor([2.0])]
+    assert least_squares_gan(scores, real=True).item() == pytest.approx(0.25 + 1.0)
+    assert least_squares_gan(scores, real=False).item() == pytest.approx(1.25 + 4.0)
+
+
+def test_feature_matching_averages_and_spares_the_real_side():
+    fake = [[torch.zeros(2, requires_grad=True), torch.ones(1)], [torch.full((3,), 2.0)]]
+    real = [[torch.ones(2, requires_grad=True), torch.ones(1)], [torch.zeros(3)]]
+    loss = feature_matching(fake, real)
+    assert loss.item() == pytest.approx((0.5 + 2.0) / 2)
+    loss.backward()
+    assert real[0][0].grad is None and fake[0][0].grad is not None

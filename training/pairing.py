@@ -1,0 +1,122 @@
+"""Pictures and their true drawings for evaluation: computed styles or folders of pairs.
+
+Pictures are uint8 (H, W, 3), drawings uint8 (H, W), 255 = paper.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from training.styles import STYLES
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+PICTURE_MODES = frozenset({"RGB", "L"})
+DRAWING_MODES = frozenset({"L", "1", "RGB"})
+NAMES_SHOWN = 5
+
+
+class PairingError(ValueError):
+    """Pictures and true drawings that cannot be compared as they are."""
+
+
+@dataclass(frozen=True)
+class EvaluationPair:
+    """One picture with its true drawing, read when asked for, so that folders may be large."""
+
+    name: str
+    read: Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]  # -> picture, truth
+
+
+def styled_pairs(pictures: Path, style: str) -> list[EvaluationPair]:
+    """Pair every picture of a folder with the drawing that a computed style makes of it."""
+    if style not in STYLES:
+        raise PairingError(f"style {style!r}: expected one of {sorted(STYLES)}")
+
+    def reader(path: Path) -> Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        def read() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+            picture = read_picture(path)
+            return picture, STYLES[style](picture)
+        return read
+
+    return [EvaluationPair(name, reader(path)) for name, path in _by_name(pictures).items()]
+
+
+def folder_pairs(pictures: Path, drawings: Path) -> list[EvaluationPair]:
+    """Pair pictures with drawings of the same name (suffixes may differ).
+
+    Raises PairingError when a file lacks its partner. Modes and sizes are checked on reading.
+    """
+    left, right = _by_name(pictures), _by_name(drawings)
+    lonely = [f"{name} only in {folder}" for folder, own, other in (
+        (pictures, left, right), (drawings, right, left)) for name in sorted(own.keys() - other)]
+    if lonely:
+        raise PairingError(f"{len(lonely)} files lack a partner of the same name: "
+                           f"{_shortened(lonely)}. Add the missing ones or remove these")
+
+    def reader(name: str) -> Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        def read() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+            picture, drawing = read_picture(left[name]), read_drawing(right[name])
+            if picture.shape[:2] != drawing.shape:
+                raise PairingError(
+                    f"{right[name]}: expected the picture's size {_size(picture)}, got "
+                    f"{_size(drawing)}. Export the drawing at that size; it is not resized here")
+            return picture, drawing
+        return read
+
+    return [EvaluationPair(name, reader(name)) for name in left]
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as uint8 (H, W, 3); grey is repeated, other modes are refused."""
+    return np.asarray(_open(path, PICTURE_MODES).convert("RGB"))
+
+
+def read_drawing(path: Path) -> NDArray[np.uint8]:
+    """Read a drawing as uint8 (H, W), 255 = paper; colour and transparency are refused."""
+    image = _open(path, DRAWING_MODES)
+    array = np.asarray(image if image.mode == "RGB" else image.convert("L"))
+    if array.ndim == 2:
+        return array
+    if (array != array[..., :1]).any():
+        raise PairingError(f"{path}: expected a grey drawing, found colours. Save it in greys")
+    return np.ascontiguousarray(array[..., 0])
+
+
+def _open(path: Path, modes: frozenset[str]) -> Image.Image:
+    try:
+        image = Image.open(path)
+        image.load()
+    except (UnidentifiedImageError, OSError) as error:
+        raise PairingError(f"{path} cannot be read as a picture: {error}") from error
+    if image.mode not in modes:
+        raise PairingError(f"{path}: expected mode {' or '.join(sorted(modes))}, got "
+                           f"{image.mode}. Flatten it onto white and save it again")
+    return image
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise PairingError(f"{folder}: no such folder")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise PairingError(f"{folder} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    named: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in named:
+            raise PairingError(f"{folder}: {named[path.stem].name} and {path.name} share a name, "
+                               "which must tell pictures apart. Rename one")
+        named[path.stem] = path
+    return named
+
+
+def _shortened(items: Sequence[str]) -> str:
+    rest = len(items) - NAMES_SHOWN
+    return ", ".join(items[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _size(array: NDArray[np.uint8]) -> str:
+    return f"{array.shape[1]} x {array.shape[0]}"
