@@ -56,6 +56,43 @@ class ConditionPrior:
     deviations: Tensor  # (K,), standard deviation of the scores, falling
     facts: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def fit(
+        cls, embeddings: Tensor, components: int = 512, facts: Mapping[str, str] | None = None
+    ) -> ConditionPrior:
+        """Fit D_SD to the embeddings of about 1,000 prompts.
+
+        Args:
+            embeddings: (N, L, D).
+            components: the most principal components to keep; fewer are kept where the number of
+                prompts or the rank allows fewer.
+            facts: what to note down with the prior (backbone, prompt list).
+
+        Raises:
+            ValueError: fewer than two different prompts.
+        """
+        if embeddings.ndim != 3 or len(embeddings) < 2:
+            raise ValueError(
+                f"a condition prior needs embeddings (N >= 2, L, D); got {tuple(embeddings.shape)}"
+            )
+        mean = embeddings.double().mean(0)
+        x = (embeddings.double() - mean).flatten(1)  # (N, L D)
+        # N is far below L D: the eigenvectors of the small N x N matrix give the principal axes.
+        variance, vectors = torch.linalg.eigh(x @ x.T / (len(x) - 1))
+        variance, vectors = variance.flip(0), vectors.flip(1)
+        rank = int((variance > _RANK_TOLERANCE * variance[0]).sum()) if variance[0] > 0 else 0
+        kept = min(components, rank)
+        if kept == 0:
+            raise ValueError("a condition prior needs at least two different prompts; all are equal")
+        deviations = variance[:kept].sqrt()
+        axes = vectors[:, :kept].T @ x / (deviations * math.sqrt(len(x) - 1))[:, None]
+        return cls(
+            mean=mean.float(),
+            components=axes.unflatten(1, mean.shape).float(),
+            deviations=deviations.float(),
+            facts=dict(facts or {}),
+        )
+
     def sample(self, generator: torch.Generator) -> Tensor:
         """Draw one condition d ~ D_SD, float32 (L, D)."""
         return self.sample_many([generator])[0]
@@ -92,40 +129,3 @@ class ConditionPrior:
 
 
 _TENSORS = ("mean", "components", "deviations")
-
-
-def fit_prior(
-    embeddings: Tensor, components: int = 512, facts: Mapping[str, str] | None = None
-) -> ConditionPrior:
-    """Fit D_SD to the embeddings of about 1,000 prompts.
-
-    Args:
-        embeddings: (N, L, D).
-        components: the most principal components to keep; fewer are kept where the number of
-            prompts or the rank allows fewer.
-        facts: what to note down with the prior (backbone, prompt list).
-
-    Raises:
-        ValueError: fewer than two different prompts.
-    """
-    if embeddings.ndim != 3 or len(embeddings) < 2:
-        raise ValueError(
-            f"a condition prior needs embeddings (N >= 2, L, D); got {tuple(embeddings.shape)}"
-        )
-    mean = embeddings.double().mean(0)
-    x = (embeddings.double() - mean).flatten(1)  # (N, L D)
-    # N is far below L D: the eigenvectors of the small N x N matrix give the principal axes.
-    variance, vectors = torch.linalg.eigh(x @ x.T / (len(x) - 1))
-    variance, vectors = variance.flip(0), vectors.flip(1)
-    rank = int((variance > _RANK_TOLERANCE * variance[0]).sum()) if variance[0] > 0 else 0
-    kept = min(components, rank)
-    if kept == 0:
-        raise ValueError("a condition prior needs at least two different prompts; all are equal")
-    deviations = variance[:kept].sqrt()
-    axes = vectors[:, :kept].T @ x / (deviations * math.sqrt(len(x) - 1))[:, None]
-    return ConditionPrior(
-        mean=mean.float(),
-        components=axes.unflatten(1, mean.shape).float(),
-        deviations=deviations.float(),
-        facts=dict(facts or {}),
-    )

@@ -44,7 +44,7 @@ def test_mixing_refuses_nonsense() -> None:
 
 def test_prior_equals_scikit_learns_pca() -> None:
     x = embeddings()
-    prior = cdst.fit_prior(x, components=8)
+    prior = cdst.ConditionPrior.fit(x, components=8)
     reference = PCA(n_components=8, svd_solver="full").fit(x.flatten(1).numpy())
     assert np.allclose(prior.mean.flatten(), reference.mean_, atol=1e-5)
     assert np.allclose(prior.deviations**2, reference.explained_variance_, rtol=1e-4)
@@ -55,13 +55,13 @@ def test_prior_equals_scikit_learns_pca() -> None:
 
 
 def test_components_stop_at_the_rank() -> None:
-    assert len(cdst.fit_prior(embeddings(), components=512).deviations) == 20
-    assert len(cdst.fit_prior(embeddings(5), components=512).deviations) == 4
+    assert len(cdst.ConditionPrior.fit(embeddings(), components=512).deviations) == 20
+    assert len(cdst.ConditionPrior.fit(embeddings(5), components=512).deviations) == 4
 
 
 def test_samples_have_the_fitted_mean_and_covariance() -> None:
     x = embeddings(400)
-    prior = cdst.fit_prior(x)
+    prior = cdst.ConditionPrior.fit(x)
     drawn = prior.sample_many([seeds.generator(0, i, "condition") for i in range(6000)]).flatten(1)
     flat = x.flatten(1)
     scale = flat.std(0).mean()
@@ -71,7 +71,7 @@ def test_samples_have_the_fitted_mean_and_covariance() -> None:
 
 
 def test_samples_depend_on_their_own_generator_only() -> None:
-    prior = cdst.fit_prior(embeddings())
+    prior = cdst.ConditionPrior.fit(embeddings())
     together = prior.sample_many([seeds.generator(1, i, "condition") for i in range(4)])
     alone = prior.sample(seeds.generator(1, 2, "condition"))
     assert torch.allclose(together[2], alone, atol=1e-5)
@@ -79,7 +79,7 @@ def test_samples_depend_on_their_own_generator_only() -> None:
 
 
 def test_save_and_load(tmp_path: Path) -> None:
-    prior = cdst.fit_prior(embeddings(), facts={"prompts": "scenes"})
+    prior = cdst.ConditionPrior.fit(embeddings(), facts={"prompts": "scenes"})
     prior.save(tmp_path / "prior.safetensors")
     again = cdst.ConditionPrior.load(tmp_path / "prior.safetensors")
     assert again.facts == {"prompts": "scenes"}
@@ -91,6 +91,6 @@ def test_save_and_load(tmp_path: Path) -> None:
 
 def test_equal_prompts_are_refused() -> None:
     with pytest.raises(ValueError, match="different prompts"):
-        cdst.fit_prior(torch.ones(5, 2, 3))
+        cdst.ConditionPrior.fit(torch.ones(5, 2, 3))
     with pytest.raises(ValueError, match="N >= 2"):
-        cdst.fit_prior(torch.ones(1, 2, 3))
+        cdst.ConditionPrior.fit(torch.ones(1, 2, 3))
