@@ -1,0 +1,200 @@
+"""The `onesketch` command: what a person types. Each command is one file of this folder.
+
+The files are imported by the command that needs them: `onesketch --help` must not load torch.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.border import Border
+
+app = typer.Typer(
+    name="onesketch",
+    cls=Border,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="One drawing in; a dataset in that style and a fast extractor out.",
+)
+
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped style.")
+]
+Run = Annotated[
+    Path | None,
+    typer.Option("--run", help="Folder for the artefacts.  [default: the recipe's]"),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+
+
+@app.callback()
+def options(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error came from.")
+    ] = False,
+) -> None:
+    """One drawing in; a dataset in that style and a fast extractor out."""
+
+
+@app.command()
+def source(recipe: RecipeName, run: Run = None, device: Device = "auto") -> None:
+    """Make the image to draw over, from the recipe's prompt and seed."""
+    from jobs.session import open_session
+    from jobs.source import run_source
+
+    with open_session(recipe, run, device) as session:
+        run_source(session)
+
+
+@app.command()
+def teach(recipe: RecipeName, run: Run = None, device: Device = "auto") -> None:
+    """Learn the style from the one drawing; goes on where it stopped."""
+    from jobs.session import open_session
+    from jobs.teach import run_teach
+
+    with open_session(recipe, run, device) as session:
+        run_teach(session)
+
+
+@app.command()
+def generate(
+    recipe: RecipeName,
+    run: Run = None,
+    device: Device = "auto",
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Ray actors; 0 chooses by the machine.")
+    ] = 0,
+) -> None:
+    """Write the dataset of image-sketch pairs; finished shards are never made again."""
+    from jobs.generate import run_generate
+    from jobs.session import open_session
+
+    with open_session(recipe, run, device) as session:
+        run_generate(session, workers)
+
+
+@app.command()
+def distill(recipe: RecipeName, run: Run = None, device: Device = "auto") -> None:
+    """Train the fast extractor on the dataset; goes on where it stopped."""
+    from jobs.distill import run_distill
+    from jobs.session import open_session
+
+    with open_session(recipe, run, device) as session:
+        run_distill(session)
+
+
+@app.command()
+def extract(
+    model: Annotated[Path, typer.Argument(help="Folder of an extractor (<run>/extractor).")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Images, folders, or the word `bundled`."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the drawings.")],
+    device: Device = "auto",
+) -> None:
+    """Draw photographs: one PNG each, of its size, black on white."""
+    from jobs.devices import choose_machine
+    from jobs.extract import run_extract
+    from jobs.session import open_events
+
+    with open_events() as on_event:
+        run_extract(model, inputs, out, choose_machine(device), on_event)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of an extractor (<run>/extractor).")],
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Also score generated images and the teacher.")
+    ] = "",
+    run: Run = None,
+    photographs: Annotated[
+        list[str] | None,
+        typer.Option("--photographs", help="Image, folder, or `bundled`.  [default: bundled]"),
+    ] = None,
+    drawings: Annotated[
+        Path | None, typer.Option("--drawings", help="True drawings of the photographs' folder.")
+    ] = None,
+    truth: Annotated[
+        str, typer.Option("--truth", help="xdog, lineart or teacher.  [default: by the style]")
+    ] = "",
+    held_out: Annotated[int, typer.Option("--held-out", min=1, help="Generated images.")] = 24,
+    scenes: Annotated[int, typer.Option("--scenes", min=0, help="Procedural scenes.")] = 24,
+    perceptual: Annotated[
+        str, typer.Option("--perceptual", help="embedded, or alex:FILE for the real LPIPS.")
+    ] = "embedded",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder.  [default: evaluation beside MODEL]")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Score an extractor against known drawings, beside a blank page and an edge filter."""
+    from jobs.evaluate import Measurement, evaluate_and_print
+
+    measurement = Measurement(
+        photographs=tuple(photographs or ["bundled"]),
+        drawings=drawings,
+        truth=truth,
+        held_out=held_out,
+        scenes=scenes,
+        perceptual=perceptual,
+    )
+    evaluate_and_print(model, out or model.parent / "evaluation", measurement, recipe, run, device)
+
+
+@app.command()
+def report(recipe: RecipeName, run: Run = None) -> None:
+    """Write one page about a run: pictures, scores, times, provenance."""
+    from jobs.artefacts import RunFolder
+    from jobs.recipes import open_recipe
+    from jobs.report import write_report
+
+    opened = open_recipe(recipe, run)
+    typer.echo(write_report(opened, RunFolder(opened.run_path)))
+
+
+@app.command()
+def demo(
+    recipe: Annotated[str, typer.Argument(metavar="[RECIPE]")] = "xdog",
+    run: Annotated[Path, typer.Option("--run", help="Folder for the artefacts.")] = Path(
+        "runs/demo"
+    ),
+    device: Device = "auto",
+) -> None:
+    """Go through source, teach, generate, distill, extract, evaluate, and write the report."""
+    from jobs.demo import run_demo
+    from jobs.session import open_session
+
+    with open_session(recipe, run, device) as session:
+        run_demo(session)
+
+
+@app.command()
+def style(
+    name: Annotated[str, typer.Argument(metavar="STYLE", help="xdog")],
+    image: Annotated[Path, typer.Argument(help="Image to draw.")],
+    out: Annotated[Path, typer.Option("--out", help="PNG file for the drawing.")],
+) -> None:
+    """Draw an image in a style that has a formula."""
+    from jobs.style import draw_style
+
+    draw_style(name, image, out)
+
+
+@app.command("train-embedded")
+def train_embedded(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the weights.")],
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    device: Device = "auto",
+) -> None:
+    """Make the embedded models from a seed, with their model card."""
+    from jobs.devices import choose_machine
+    from jobs.session import open_events
+    from jobs.train_embedded import run_train_embedded
+
+    with open_events(out / "events.jsonl") as on_event:
+        run_train_embedded(out, seed, choose_machine(device), on_event)

@@ -1,0 +1,162 @@
+"""Events of a run: progress bars and log lines for people, JSON lines for machines."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+OnEvent = Callable[..., None]
+
+log = logging.getLogger("onesketch")
+
+# Without a terminal there is no bar to move: a line at each of these steps has to do.
+LINE_EVERY_FRACTION = 0.1
+# Libraries that talk at INFO or WARNING about things that a person here cannot act on.
+TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
+
+
+def render(value: object) -> str:
+    """Write one field for a log line: short floats, quoted text when it has spaces."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return json.dumps(text) if " " in text else text
+
+
+def describe(name: str, fields: dict[str, Any]) -> str:
+    """Write one event as one line."""
+    return " ".join([name, *(f"{key}={render(value)}" for key, value in fields.items())])
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints log lines through rich, above a progress bar that may be moving."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record as one line, whatever the width of the terminal."""
+        self.console.print(self.format(record), soft_wrap=True, markup=False, highlight=False)
+
+
+@contextmanager
+def logging_to(console: Console) -> Iterator[None]:
+    """Send the project's log lines to a console while the context lasts."""
+    handler = ConsoleHandler(console)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def open_progress(console: Console) -> Progress:
+    """Make the bars; they vanish from a terminal when done and are silent without one."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+class Events:
+    """A callable on_event(name, **fields); fields done and total together move a bar."""
+
+    def __init__(self, console: Console, path: Path | None = None) -> None:
+        self.console = console
+        self.path = path
+        self.progress = open_progress(console)
+        self.tasks: dict[str, TaskID] = {}
+        self.lines_due: dict[str, float] = {}
+        self.file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("a", encoding="utf-8")
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+        if self.file is not None:
+            self.file.close()
+
+    def __call__(self, name: str, **fields: Any) -> None:
+        """Record one event and show it."""
+        self.write(name, fields)
+        if "done" in fields and "total" in fields:
+            self.move_bar(name, fields)
+        else:
+            log.info(describe(name, fields))
+
+    def write(self, name: str, fields: dict[str, Any]) -> None:
+        """Append the event to the JSONL file, whole or not at all."""
+        if self.file is None:
+            return
+        event = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name}
+        self.file.write(json.dumps(event | fields, default=str) + "\n")
+        self.file.flush()
+
+    def move_bar(self, name: str, fields: dict[str, Any]) -> None:
+        """Move the bar of an event, or log a line each tenth where there is no terminal."""
+        done, total = fields["done"], fields["total"]
+        notes = {key: value for key, value in fields.items() if key not in ("done", "total")}
+        if self.console.is_terminal:
+            if name not in self.tasks:
+                self.tasks[name] = self.progress.add_task(name, total=total, note="")
+            note = describe("", notes).strip()[:48]
+            self.progress.update(self.tasks[name], completed=done, total=total, note=note)
+        elif done >= min(self.lines_due.get(name, 0.0), total):
+            self.lines_due[name] = done + LINE_EVERY_FRACTION * total
+            log.info(describe(name, fields))
+
+    def clear_bars(self) -> None:
+        """Take down the bars of a finished stage."""
+        for task in self.tasks.values():
+            self.progress.remove_task(task)
+        self.tasks.clear()
+        self.lines_due.clear()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage; its line comes when it ends, its bars go."""
+        self.write("stage.started", {"stage": name, "pid": os.getpid()})
+        start = time.monotonic()
+        yield
+        self.clear_bars()
+        self("stage.finished", stage=name, seconds=round(time.monotonic() - start, 2))
