@@ -8,12 +8,13 @@ import torch
 
 
 def stream_seed(seed: int, index: int, stream: str) -> int:
-    """Return the 64-bit seed of one named stream of sample `index` of the dataset `seed`.
+    """Return the seed of one named stream of sample `index` of the dataset `seed`.
 
-    SHA-256 keeps neighbouring samples and streams unrelated, which seed + index would not.
+    SHA-256 keeps neighbouring samples and streams unrelated, which seed + index would not. Of its
+    first 64 bits 63 are kept, so that the seed fits a signed column of the index.
     """
     digest = hashlib.sha256(f"{stream}:{seed}:{index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big")
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(seed: int, index: int, stream: str) -> torch.Generator:

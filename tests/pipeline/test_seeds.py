@@ -9,8 +9,8 @@ from pipeline import seeds
 
 def test_values_never_change() -> None:
     # A change here would change every dataset that a plan describes.
-    assert seeds.stream_seed(0, 0, "noise") == 0x12a385559559bdf7
-    assert seeds.stream_seed(7, 123, "condition") == 0x6e469c5a15338928
+    assert seeds.stream_seed(0, 0, "noise") == 0x951c2aacaacdefb
+    assert seeds.stream_seed(7, 123, "condition") == 0x37234e2d0a99c494
 
 
 def test_streams_samples_and_seeds_are_apart() -> None:
@@ -21,7 +21,7 @@ def test_streams_samples_and_seeds_are_apart() -> None:
         for stream in ("noise", "condition")
     }
     assert len(made) == 300
-    assert max(made) < 2**64
+    assert max(made) < 2**63
 
 
 def test_generators_repeat() -> None:
