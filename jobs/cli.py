@@ -28,6 +28,9 @@ Run = Annotated[
     typer.Option("--run", help="Folder for the artefacts.  [default: the recipe's]"),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Dtype = Annotated[
+    str, typer.Option("--dtype", help="Backbone's numbers: auto, float32, float16, bfloat16.")
+]
 
 
 @app.callback()
@@ -40,22 +43,26 @@ def options(
 
 
 @app.command()
-def source(recipe: RecipeName, run: Run = None, device: Device = "auto") -> None:
+def source(
+    recipe: RecipeName, run: Run = None, device: Device = "auto", dtype: Dtype = "auto"
+) -> None:
     """Make the image to draw over, from the recipe's prompt and seed."""
     from jobs.session import open_session
     from jobs.source import run_source
 
-    with open_session(recipe, run, device) as session:
+    with open_session(recipe, run, device, dtype) as session:
         run_source(session)
 
 
 @app.command()
-def teach(recipe: RecipeName, run: Run = None, device: Device = "auto") -> None:
+def teach(
+    recipe: RecipeName, run: Run = None, device: Device = "auto", dtype: Dtype = "auto"
+) -> None:
     """Learn the style from the one drawing; goes on where it stopped."""
     from jobs.session import open_session
     from jobs.teach import run_teach
 
-    with open_session(recipe, run, device) as session:
+    with open_session(recipe, run, device, dtype) as session:
         run_teach(session)
 
 
@@ -64,6 +71,7 @@ def generate(
     recipe: RecipeName,
     run: Run = None,
     device: Device = "auto",
+    dtype: Dtype = "auto",
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Ray actors; 0 chooses by the machine.")
     ] = 0,
@@ -72,7 +80,7 @@ def generate(
     from jobs.generate import run_generate
     from jobs.session import open_session
 
-    with open_session(recipe, run, device) as session:
+    with open_session(recipe, run, device, dtype) as session:
         run_generate(session, workers)
 
 
@@ -164,12 +172,13 @@ def demo(
         "runs/demo"
     ),
     device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     """Go through source, teach, generate, distill, extract, evaluate, and write the report."""
     from jobs.demo import run_demo
     from jobs.session import open_session
 
-    with open_session(recipe, run, device) as session:
+    with open_session(recipe, run, device, dtype) as session:
         run_demo(session)
 
 

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 import torch
 
 CHOICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,17 @@ def is_present(device: str) -> bool:
     return kind == "cpu"
 
 
-def choose_machine(device: str = "auto") -> Machine:
+def choose_dtype(dtype: str, device: str) -> torch.dtype:
+    """Pick the number format of the backbone; ValueError for an unknown one."""
+    if dtype == "auto":
+        # float16 keeps three more mantissa bits than bfloat16, and Stable Diffusion fits its range.
+        return torch.float16 if device.startswith("cuda") else torch.float32
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown number format {dtype!r}: use auto, {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+def choose_machine(device: str = "auto", dtype: str = "auto") -> Machine:
     """Pick device and format; ValueError when the device asked for is not there."""
     if device.split(":")[0] not in CHOICES:
         raise ValueError(f"unknown device {device!r}: use one of {', '.join(CHOICES)}")
@@ -38,11 +53,9 @@ def choose_machine(device: str = "auto") -> Machine:
         raise ValueError(
             f"device {device!r} is not present on this machine: use --device auto or cpu"
         )
-    on_cuda = device.startswith("cuda")
     return Machine(
         device=device,
-        # float16 keeps three more mantissa bits than bfloat16, and Stable Diffusion fits its range.
-        dtype=torch.float16 if on_cuda else torch.float32,
+        dtype=choose_dtype(dtype, device),
         num_cpus=len(os.sched_getaffinity(0)),
-        num_gpus=torch.cuda.device_count() if on_cuda else 0,
+        num_gpus=torch.cuda.device_count() if device.startswith("cuda") else 0,
     )

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from jobs import weights
 from jobs.comparison import EXTRACTOR, columns, write_comparison
-from jobs.devices import Machine
+from jobs.devices import Machine, choose_machine
 from jobs.events import OnEvent
 from jobs.held_out import (
     LINE_ART,
@@ -20,8 +22,10 @@ from jobs.held_out import (
 )
 from jobs.outputs import write_json
 from jobs.photographs import BUNDLED, find_photographs
-from jobs.scores import SCORES, beats_baselines
-from jobs.teaching import held_out_pairs
+from jobs.recipes import open_recipe
+from jobs.scores import SCORES, beats_baselines, print_table
+from jobs.session import open_events
+from jobs.teachers import held_out_pairs
 from pipeline.recipe import Recipe
 from training.evaluation import BASELINES, evaluate
 from training.extractor import Extractor
@@ -121,3 +125,14 @@ def run_evaluate(
                  pictures=len(pictures.pairs), **scores["beats_baselines"])  # fmt: skip
     write_json(out / SCORES, {"sets": measured, "encoders": {"lpips": perceptual.label}})
     return measured
+
+
+def evaluate_and_print(
+    model: Path, out: Path, measurement: Measurement, recipe: str, run: Path | None, device: str
+) -> None:
+    """Evaluate as the command line asks, and print the table."""
+    opened = open_recipe(recipe, run) if recipe else None
+    with open_events() as on_event:
+        machine = choose_machine(device)
+        measured = run_evaluate(model, out, measurement, opened, machine, on_event)
+    print_table(measured, Console())

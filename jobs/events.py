@@ -26,6 +26,8 @@ OnEvent = Callable[..., None]
 
 log = logging.getLogger("onesketch")
 
+OWN_LOGGERS = ("onesketch", "pipeline", "training")
+
 # Without a terminal there is no bar to move: a line at each of these steps has to do.
 LINE_EVERY_FRACTION = 0.1
 # Libraries that talk at INFO or WARNING about things that a person here cannot act on.
@@ -64,13 +66,17 @@ def logging_to(console: Console) -> Iterator[None]:
     handler = ConsoleHandler(console)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
+    own = [logging.getLogger(name) for name in OWN_LOGGERS]
+    for logger in own:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
     try:
         yield
     finally:
-        log.removeHandler(handler)
+        for logger in own:
+            logger.removeHandler(handler)
+            logger.propagate = True
 
 
 def open_progress(console: Console) -> Progress:

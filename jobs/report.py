@@ -14,13 +14,14 @@ import yaml
 from jobs import timing
 from jobs.artefacts import RunFolder
 from jobs.figures import Figure, make_figure
-from jobs.gallery import GalleryPair, describe_dataset, gallery_pairs
+from jobs.gallery import Gallery, read_gallery
 from jobs.outputs import write_whole
 from jobs.photographs import read_photograph
 from jobs.provenance import versions
 from jobs.report_scores import Group, score_groups
 from jobs.report_sets import ShownSet, shown_sets
 from jobs.scores import SCORES
+from jobs.teach import KNOWN
 from pipeline.recipe import Recipe
 
 TEMPLATE = "report.html.j2"
@@ -58,7 +59,7 @@ def example_figures(recipe: Recipe, folder: RunFolder) -> list[Figure]:
         make_figure(image, f"Generated image: {recipe.example.prompt}", "The generated image"),
         make_figure(drawing, "The drawing made over the image", "The drawing, the only one"),
     ]
-    known = folder.teacher / "known.png"
+    known = folder.teacher / KNOWN
     if known.is_file():
         alt = "The teacher's sketch of the same image"
         figures.append(make_figure(grey(known), alt, "What the teacher draws of it"))
@@ -116,15 +117,6 @@ def key_facts(recipe: Recipe, groups: Sequence[Group], seconds: dict[str, float]
     return facts
 
 
-def flatten(fingerprints: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """List nested fingerprints as (place, hash)."""
-    flat: list[tuple[str, str]] = []
-    for key, value in fingerprints.items():
-        place = f"{prefix}{key}"
-        flat += flatten(value, f"{place}/") if isinstance(value, dict) else [(place, str(value))]
-    return flat
-
-
 def encoder_facts(recipe: Recipe, scores: dict[str, Any]) -> list[Fact]:
     """Say which networks were embedded and which real."""
     return [
@@ -154,16 +146,6 @@ def provenance_facts(
     ]  # fmt: skip
 
 
-def read_fingerprints(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
-    """Gather the fingerprints that the artefacts carry."""
-    source = folder.source / "source.json"
-    found = json.loads(source.read_text()) if source.is_file() else {}
-    return {
-        "backbone": found.get("fingerprint", {}),
-        "dataset": describe_dataset(recipe.dataset.out).fingerprints,
-    }
-
-
 def compose(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
     """Gather everything that the template shows."""
     events = timing.read_events(folder.events)
@@ -171,9 +153,8 @@ def compose(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
     scores = read_scores(folder)
     groups = score_groups(scores["sets"])
     machine = last_machine(events)
-    gallery: list[GalleryPair] = gallery_pairs(recipe.dataset.out)
+    gallery: Gallery = read_gallery(recipe.dataset.out)
     sets: list[ShownSet] = shown_sets(folder.evaluation, scores["sets"])
-    fingerprints = flatten(read_fingerprints(recipe, folder))
     return {
         "title": f"{recipe.style}: from one drawing to an extractor",
         "lead": "A teacher learned the style from one drawing, drew a dataset with it, and an "
@@ -183,7 +164,6 @@ def compose(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
         "example": example_figures(recipe, folder),
         "strip": strip_figure(folder),
         "gallery": gallery,
-        "gallery_note": describe_dataset(recipe.dataset.out).note,
         "sets": sets,
         "metrics": groups[0].metrics if groups else [],
         "groups": groups,
@@ -193,7 +173,9 @@ def compose(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
         f"{machine.get('cores', '?')} cores, device {machine.get('device', '?')}.",
         "provenance": provenance_facts(recipe, scores, machine),
         "recipe_text": yaml.safe_dump(recipe.resolved(), sort_keys=False, allow_unicode=True),
-        "fingerprints_text": "\n".join(f"{digest}  {place}" for place, digest in fingerprints),
+        "fingerprints_text": "\n".join(
+            f"{digest}  {place}" for place, digest in sorted(gallery.fingerprints.items())
+        ),
         "version": versions()["onesketch"],
         "made_on": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     }

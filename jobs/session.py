@@ -10,6 +10,7 @@ from rich.console import Console
 from jobs.artefacts import RunFolder
 from jobs.devices import Machine, choose_machine
 from jobs.events import Events, logging_to
+from jobs.provenance import describe_machine
 from jobs.recipes import open_recipe
 from pipeline.recipe import Recipe
 
@@ -25,13 +26,16 @@ class Session:
 
 
 @contextmanager
-def open_session(name: str, run: Path | None = None, device: str = "auto") -> Iterator[Session]:
+def open_session(
+    name: str, run: Path | None = None, device: str = "auto", dtype: str = "auto"
+) -> Iterator[Session]:
     """Read the recipe, choose the machine, open the run folder's event log."""
     recipe = open_recipe(name, run)
-    machine = choose_machine(device)
+    machine = choose_machine(device, dtype)
     folder = RunFolder(recipe.run_path)
     console = Console(stderr=True)
     with logging_to(console), Events(console, folder.events) as events:
+        events.write("run.opened", describe_machine(machine) | {"style": recipe.style})
         yield Session(recipe, machine, folder, events)
 
 

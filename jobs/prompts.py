@@ -1,0 +1,64 @@
+"""The prompts whose embeddings the condition prior is fitted to (paper D.2: about 1,000)."""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+from jobs.weights import EMBEDDED
+from pipeline.recipe import Recipe
+from training.embedded.scenes.scene import make_scene
+
+NUM_PROMPTS = 1000
+OWN_LIST = "prompts.txt"
+# Captions do not need pixels, so that the smallest scenes do.
+CAPTION_SCENE_PX = 32
+# Scenes that train and judge the embedded models have other seeds.
+FIRST_CAPTION_SEED = 2**41
+
+SUBJECTS = """
+    an old man; a young woman; a child; a dancer; a fisherman; a group of friends; a black cat;
+    a sleeping dog; a white horse; a flock of birds; an elephant; a tiger; a fox; an owl; a fish;
+    a butterfly; a vase of flowers; a bowl of fruit; a cup of coffee; a loaf of bread; a bicycle;
+    a red car; a sailing boat; a steam train; an airplane; a wooden chair; an open book; a guitar;
+    a pair of shoes; a clock; a lamp; a stone bridge; a castle; a small house; a church; a tower;
+    a tree; a mountain; a waterfall; a city street
+""".replace("\n", " ").split(";")
+SETTINGS = """
+    in a field; by the sea; in the snow; in the rain; at night; at sunset; in the morning fog;
+    in a forest; in a garden; on a table; on a wooden floor; in front of a brick wall;
+    against a plain background; in a crowded market; in an empty room; by a window; on a hill;
+    in the desert; under a bridge; seen from above; seen from far away; in close view;
+    in soft light; in hard sunlight; in a museum
+""".replace("\n", " ").split(";")
+
+
+def read_prompts(path: Path) -> list[str]:
+    """Read one prompt a line, empty lines left out; ValueError when the file is missing or empty."""
+    if not path.is_file():
+        raise ValueError(f"prompts {path}: no such file; expected a text file, one prompt a line")
+    prompts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    prompts = [prompt for prompt in prompts if prompt]
+    if not prompts:
+        raise ValueError(f"prompts {path}: the file is empty; expected one prompt a line")
+    return prompts
+
+
+def general_prompts() -> list[str]:
+    """Put every subject into every setting: the list for models of the wide world."""
+    pairs = product(SUBJECTS, SETTINGS)
+    return [f"a photo of {subject.strip()} {setting.strip()}" for subject, setting in pairs]
+
+
+def scene_captions() -> list[str]:
+    """Caption scenes: the list for the embedded model, which knows no other world."""
+    seeds = range(FIRST_CAPTION_SEED, FIRST_CAPTION_SEED + NUM_PROMPTS)
+    return [make_scene(seed, CAPTION_SCENE_PX).caption for seed in seeds]
+
+
+def choose_prompts(recipe: Recipe, backbone: Path) -> Sequence[str]:
+    """Choose the recipe's prompts, else the list beside the backbone's weights, else a default."""
+    if recipe.prompts_path is not None:
+        return read_prompts(recipe.prompts_path)
+    if (backbone / OWN_LIST).is_file():
+        return read_prompts(backbone / OWN_LIST)
+    return scene_captions() if recipe.backbone == EMBEDDED else general_prompts()
