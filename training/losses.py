@@ -100,8 +100,9 @@ def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[T
     fake, real: a list of maps (B, C, H, W) per discriminator. Averaged over maps and over
     discriminators; the real side carries no gradient.
     """
-    distances = [
-        torch.stack([functional.l1_loss(a, b.detach()) for a, b in zip(fakes, reals, strict=True)]).mean()
-        for fakes, reals in zip(fake, real, strict=True)
-    ]
-    return torch.stack(distances).mean()
+    of_discriminators = []
+    for fakes, reals in zip(fake, real, strict=True):
+        pairs = zip(fakes, reals, strict=True)
+        distances = [functional.l1_loss(a, b.detach()) for a, b in pairs]
+        of_discriminators.append(torch.stack(distances).mean())
+    return torch.stack(of_discriminators).mean()
