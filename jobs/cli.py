@@ -31,6 +31,10 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 Dtype = Annotated[
     str, typer.Option("--dtype", help="Backbone's numbers: auto, float32, float16, bfloat16.")
 ]
+ShortSide = Annotated[
+    int | None,
+    typer.Option("--short-side", min=16, help="Draw at this many pixels, then enlarge."),
+]
 
 
 @app.callback()
@@ -75,13 +79,16 @@ def generate(
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Ray actors; 0 chooses by the machine.")
     ] = 0,
+    single_writer: Annotated[
+        bool, typer.Option("--single-writer", help="Vouch that no other run writes there.")
+    ] = False,
 ) -> None:
     """Write the dataset of image-sketch pairs; finished shards are never made again."""
     from jobs.generate import run_generate
     from jobs.session import open_session
 
     with open_session(recipe, run, device, dtype) as session:
-        run_generate(session, workers)
+        run_generate(session, workers, single_writer)
 
 
 @app.command()
@@ -102,6 +109,7 @@ def extract(
         typer.Argument(metavar="INPUT...", help="Images, folders, or the word `bundled`."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the drawings.")],
+    short_side: ShortSide = None,
     device: Device = "auto",
 ) -> None:
     """Draw photographs: one PNG each, of its size, black on white."""
@@ -110,7 +118,7 @@ def extract(
     from jobs.session import open_events
 
     with open_events() as on_event:
-        run_extract(model, inputs, out, choose_machine(device), on_event)
+        run_extract(model, inputs, out, choose_machine(device), on_event, short_side)
 
 
 @app.command()
@@ -135,6 +143,7 @@ def evaluate(
     perceptual: Annotated[
         str, typer.Option("--perceptual", help="embedded, or alex:FILE for the real LPIPS.")
     ] = "embedded",
+    short_side: ShortSide = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder.  [default: evaluation beside MODEL]")
     ] = None,
@@ -150,6 +159,7 @@ def evaluate(
         held_out=held_out,
         scenes=scenes,
         perceptual=perceptual,
+        short_side_px=short_side,
     )
     evaluate_and_print(model, out or model.parent / "evaluation", measurement, recipe, run, device)
 

@@ -1,7 +1,8 @@
 """`onesketch evaluate`: how close the extractor's drawings are to known ones, beside baselines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ from jobs.session import open_events
 from jobs.teachers import held_out_pairs
 from pipeline.recipe import Recipe
 from training.evaluation import BASELINES, evaluate
+from training.evaluation import Extractor as ExtractorFunction
 from training.extractor import Extractor
 from training.perceptual import Perceptual, load_perceptual
 from training.styles import STYLES
 
 COMPUTED = tuple(name for name in STYLES if name not in BASELINES)
 TRUTHS = (*COMPUTED, LINE_ART, TEACHER)
+SCENE_SIZE_PX = 128
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Measurement:
     truth: a computed style, `lineart` (scenes only) or `teacher` (generated only); empty: the
     recipe's own style where it can be computed, else what is known without one.
     held_out, scenes: numbers of pictures. drawings: true drawings of the photographs' folder.
+    short_side_px: what the extractor draws at, as `extract` has it.
     """
 
     photographs: Sequence[str] = (BUNDLED,)
@@ -51,7 +55,7 @@ class Measurement:
     held_out: int = 24
     scenes: int = 24
     perceptual: str = weights.EMBEDDED
-    scene_size_px: int = field(default=128)
+    short_side_px: int | None = None
 
 
 def choose_truth(measurement: Measurement, recipe: Recipe | None) -> str:
@@ -79,16 +83,16 @@ def choose_sets(
     else:
         sets.append(photograph_set(find_photographs(measurement.photographs), style))
     if not style and measurement.scenes:
-        sets.append(scene_set(measurement.scenes, measurement.scene_size_px))
+        sets.append(scene_set(measurement.scenes, SCENE_SIZE_PX))
     return sets
 
 
 def measure_set(
-    pictures: PictureSet, extractor: Extractor, perceptual: Perceptual, out: Path
+    pictures: PictureSet, sketch: ExtractorFunction, perceptual: Perceptual, out: Path
 ) -> dict[str, Any]:
     """Score one set and keep some of its pictures; gives its part of the scores file."""
-    shown = write_comparison(out / pictures.name, pictures, extractor.sketch)
-    systems = {EXTRACTOR: extractor.sketch, **pictures.systems}
+    shown = write_comparison(out / pictures.name, pictures, sketch)
+    systems = {EXTRACTOR: sketch, **pictures.systems}
     result = None
     if pictures.truth:
         result = evaluate(systems, pictures.pairs, pictures.truth, perceptual)
@@ -113,13 +117,14 @@ def run_evaluate(
 ) -> list[dict[str, Any]]:
     """Evaluate an extractor; leaves out/scores.json and pictures, gives the scores of each set."""
     extractor = Extractor.load(model, machine.device)
+    sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
     perceptual = load_perceptual(
         weights.locate("perceptual", measurement.perceptual), machine.device
     )
     truth = choose_truth(measurement, recipe)
     measured = []
     for pictures in choose_sets(measurement, truth, recipe, machine):
-        scores = measure_set(pictures, extractor, perceptual, out)
+        scores = measure_set(pictures, sketch, perceptual, out)
         measured.append(scores)
         on_event("evaluate.set", set=pictures.name, truth=pictures.truth or "none",
                  pictures=len(pictures.pairs), **scores["beats_baselines"])  # fmt: skip

@@ -11,10 +11,16 @@ from training.extractor import Extractor
 
 
 def run_extract(
-    model: Path, inputs: Sequence[str], out: Path, machine: Machine, on_event: OnEvent
+    model: Path,
+    inputs: Sequence[str],
+    out: Path,
+    machine: Machine,
+    on_event: OnEvent,
+    short_side_px: int | None = None,
 ) -> list[Path]:
     """Draw every photograph as out/NAME.png, uint8 (H, W), black on white; gives the files.
 
+    short_side_px: draw at this resolution, and bring the drawing back to the photograph's size.
     One unreadable image does not stop the others: ValueError names it after the last drawing.
     """
     photographs = find_photographs(inputs)
@@ -28,7 +34,7 @@ def run_extract(
         except ValueError as error:
             unreadable.append(error)
             continue
-        write_png(path, extractor.sketch(picture))
+        write_png(path, extractor.sketch(picture, short_side_px))
         written.append(path)
         on_event("extract.drawing", done=done, total=len(photographs), image=photograph.name)
     if unreadable:

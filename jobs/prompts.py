@@ -33,7 +33,7 @@ SETTINGS = """
 
 
 def read_prompts(path: Path) -> list[str]:
-    """Read one prompt a line, empty lines left out; ValueError when the file is missing or empty."""
+    """Read one prompt a line, empty lines left out; ValueError without a file or a prompt."""
     if not path.is_file():
         raise ValueError(f"prompts {path}: no such file; expected a text file, one prompt a line")
     prompts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]

@@ -14,10 +14,10 @@ import yaml
 from jobs import timing
 from jobs.artefacts import RunFolder
 from jobs.figures import Figure, make_figure
-from jobs.gallery import Gallery, read_gallery
 from jobs.outputs import write_whole
 from jobs.photographs import read_photograph
 from jobs.provenance import versions
+from jobs.report_dataset import show_dataset
 from jobs.report_scores import Group, score_groups
 from jobs.report_sets import ShownSet, shown_sets
 from jobs.scores import SCORES
@@ -128,9 +128,7 @@ def encoder_facts(recipe: Recipe, scores: dict[str, Any]) -> list[Fact]:
     ]
 
 
-def provenance_facts(
-    recipe: Recipe, scores: dict[str, Any], machine: dict[str, Any]
-) -> list[Fact]:
+def provenance_facts(recipe: Recipe, scores: dict[str, Any], machine: dict[str, Any]) -> list[Fact]:
     """List what is needed to make the run again."""
     names = ", ".join(f"{name} {version}" for name, version in versions().items())
     where = "{processor}, {cores} cores, device {device} ({dtype}), {system}"
@@ -153,7 +151,7 @@ def compose(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
     scores = read_scores(folder)
     groups = score_groups(scores["sets"])
     machine = last_machine(events)
-    gallery: Gallery = read_gallery(recipe.dataset.out)
+    dataset = show_dataset(recipe.dataset.out)
     sets: list[ShownSet] = shown_sets(folder.evaluation, scores["sets"])
     return {
         "title": f"{recipe.style}: from one drawing to an extractor",
@@ -163,7 +161,7 @@ def compose(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
         "facts": key_facts(recipe, groups, seconds),
         "example": example_figures(recipe, folder),
         "strip": strip_figure(folder),
-        "gallery": gallery,
+        "dataset": dataset,
         "sets": sets,
         "metrics": groups[0].metrics if groups else [],
         "groups": groups,
@@ -174,7 +172,7 @@ def compose(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
         "provenance": provenance_facts(recipe, scores, machine),
         "recipe_text": yaml.safe_dump(recipe.resolved(), sort_keys=False, allow_unicode=True),
         "fingerprints_text": "\n".join(
-            f"{digest}  {place}" for place, digest in sorted(gallery.fingerprints.items())
+            f"{digest}  {place}" for place, digest in sorted(dataset.fingerprints.items())
         ),
         "version": versions()["onesketch"],
         "made_on": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),

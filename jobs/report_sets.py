@@ -9,7 +9,7 @@ from jobs.comparison import EXTRACTOR, PICTURE, TRUTH
 from jobs.figures import Figure, make_figure
 from jobs.held_out import TEACHER
 from jobs.photographs import read_photograph
-from jobs.report_scores import SETS, TRUTHS
+from jobs.report_scores import TRUTHS
 
 PICTURES = {
     "generated": "Generated",

@@ -1,7 +1,7 @@
 """A run's teacher at work: for the dataset's workers, and on samples that no dataset holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -27,6 +27,10 @@ class TeacherFactory:
     def __call__(self) -> Teacher:
         """Load the teacher."""
         return load_teacher(self.name, self.folder, self.backbone, self.device, self.dtype)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Load the teacher on the CPU, to know what it is made of, and drop it again."""
+        return replace(self, device="cpu")().fingerprint
 
 
 def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:

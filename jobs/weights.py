@@ -16,7 +16,7 @@ def embedded_root() -> Path:
 
 
 def embedded(kind: str) -> Path:
-    """Give the shipped folder of `backbone`, `clip` or `perceptual`; ValueError if it is missing."""
+    """Give the folder of the shipped `backbone`, `clip` or `perceptual`; ValueError without it."""
     folder = embedded_root() / FOLDERS[kind]
     if not folder.is_dir():
         raise ValueError(

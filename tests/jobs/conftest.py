@@ -1,4 +1,4 @@
-"""A tiny project for the commands: backbone, encoders and a recipe, a few seconds for everything."""
+"""A tiny project for the commands: backbone, encoders and a recipe."""
 
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,7 @@ def tiny_settings(tiny_backbone_folder: Path, encoders: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, tiny_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def project(tmp_path: Path, tiny_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with recipe.yaml and prompts.txt, and no drawing yet."""
     (tmp_path / "prompts.txt").write_text("a red cat\na blue dog\na green house\n\ntwo balls\n")
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tiny_settings))

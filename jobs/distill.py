@@ -1,0 +1,51 @@
+"""`onesketch distill`: the fast extractor, trained on the dataset with Ray Train."""
+
+from pathlib import Path
+
+import torch
+
+from jobs.devices import Machine
+from jobs.provenance import versions
+from jobs.ray_runtime import ray_runtime
+from jobs.session import Session
+from jobs.weights import locate
+from pipeline.example import load_example
+from pipeline.recipe import Recipe
+from training.cluster import distill_on_ray
+from training.course import Course, Execution
+from training.distillation import distill
+from training.extractor import CONFIG
+
+
+def make_course(recipe: Recipe, source: Path) -> Course:
+    """Gather all that fixes the outcome of distillation."""
+    pair = load_example(recipe, source)
+    return Course(
+        distill=recipe.distill,
+        dataset=recipe.dataset.out,
+        image=pair.image,
+        drawing=pair.drawing,
+        features=locate("perceptual", recipe.distill.perceptual),
+        provenance={"recipe": recipe.resolved(), "versions": versions()},
+    )
+
+
+def choose_execution(machine: Machine) -> Execution:
+    """Train in bfloat16 on GPUs, whose range needs no loss scaling, in float32 elsewhere."""
+    on_gpu = machine.num_gpus > 0
+    dtype = torch.bfloat16 if on_gpu else torch.float32
+    return Execution(device=machine.device, dtype=dtype)
+
+
+def run_distill(session: Session) -> None:
+    """Train the extractor, or go on where it stopped; a finished one is only checked."""
+    folder = session.folder.extractor
+    with session.events.stage("distill"):
+        course = make_course(session.recipe, session.folder.source)
+        execution = choose_execution(session.machine)
+        if (folder / CONFIG).is_file():
+            distill(course, folder, execution, session.events)
+        else:
+            with ray_runtime(session.machine):
+                distill_on_ray(course, folder, execution, session.events)
+    session.events("distill.ready", extractor=str(folder))

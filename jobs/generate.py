@@ -1,0 +1,36 @@
+"""`onesketch generate`: the dataset, shard by shard, on Ray actors."""
+
+from jobs.devices import Machine
+from jobs.provenance import versions
+from jobs.ray_runtime import ray_runtime
+from jobs.session import Session
+from jobs.teachers import teacher_factory
+from pipeline.plan import plan_from_recipe
+from pipeline.scheduling import Policy
+from pipeline.workers import generate
+
+
+def choose_workers(asked: int, machine: Machine) -> int:
+    """Choose the number of actors: as asked, else one a GPU, else one a core."""
+    return asked or machine.num_gpus or machine.num_cpus
+
+
+def run_generate(session: Session, workers: int = 0, single_writer: bool = False) -> None:
+    """Write what is missing of the dataset; 0 workers chooses by the machine.
+
+    single_writer vouches that no other run writes there, for stores that cannot guard names.
+    """
+    recipe, machine = session.recipe, session.machine
+    factory = teacher_factory(recipe, machine)
+    with session.events.stage("generate"), ray_runtime(machine):
+        plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
+        summary = generate(
+            plan,
+            recipe.dataset.out,
+            factory,
+            workers=choose_workers(workers, machine),
+            gpus_per_worker=1.0 if machine.num_gpus else 0.0,
+            on_event=session.events,
+            policy=Policy(single_writer=single_writer),
+        )
+    session.events("generate.ready", dataset=recipe.dataset.out, pairs=summary.committed)

@@ -1,0 +1,61 @@
+"""The README's commands: each is a real one, and all run as printed."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from jobs.cli import app
+
+ROOT = Path(__file__).parents[2]
+SECONDS_FOR_ALL = 1800
+
+
+def printed_commands() -> list[str]:
+    """Every line of the README's shell blocks."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def of_program(program: str) -> list[list[str]]:
+    """Arguments of the printed commands of one program."""
+    split = [shlex.split(line) for line in printed_commands()]
+    return [words[1:] for words in split if words[0] == program]
+
+
+def test_every_stage_is_printed_in_order() -> None:
+    stages = [arguments[0] for arguments in of_program("onesketch")]
+    assert stages == ["source", "teach", "generate", "distill", "extract", "evaluate"]
+
+
+@pytest.mark.parametrize("arguments", of_program("onesketch"), ids=" ".join)
+def test_printed_commands_are_understood(arguments: list[str]) -> None:
+    group = typer.main.get_command(app)
+    context = group.make_context("onesketch", list(arguments))
+    name, command, rest = group.resolve_command(context, arguments)  # type: ignore[attr-defined]
+    command.make_context(name, rest, parent=context)
+
+
+def test_printed_targets_of_make_exist() -> None:
+    makefile = ROOT / "Makefile"
+    targets = set(re.findall(r"^([\w-]+):", makefile.read_text(), re.M))
+    assert {arguments[0] for arguments in of_program("make")} <= targets
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(SECONDS_FOR_ALL)
+def test_printed_commands_run(tmp_path: Path) -> None:
+    binaries = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    for arguments in of_program("onesketch"):
+        done = subprocess.run(
+            ["onesketch", *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert list((tmp_path / "drawings").glob("*.png"))
