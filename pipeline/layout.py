@@ -1,0 +1,70 @@
+"""Names inside a dataset's root (design.md: dataset layout)."""
+
+from __future__ import annotations
+
+import re
+
+PLAN = "plan.json"
+MANIFEST = "manifest.json"
+CARD = "README.md"
+GALLERY = "gallery.html"
+SHARDS = "shards/"
+INDEX = "index/"
+COMMITS = "commits/"
+QUARANTINE = "quarantine/"
+
+IMAGE_SUFFIX = "image.webp"
+SKETCH_SUFFIX = "sketch.png"
+FACTS_SUFFIX = "json"
+# Order of a sample's members in its shard.
+SUFFIXES = (IMAGE_SUFFIX, SKETCH_SUFFIX, FACTS_SUFFIX)
+
+MAX_SAMPLES = 10**9
+MAX_SHARDS = 10**5
+
+_COMMIT = re.compile(r"commits/(\d{5})\.json")
+_QUARANTINE = re.compile(r"quarantine/(\d{9})\.json")
+_MEMBER = re.compile(r"(\d{9})\.(image\.webp|sketch\.png|json)")
+
+
+def shard_key(shard: int) -> str:
+    """Name of a shard's tar file."""
+    return f"{SHARDS}{shard:05d}.tar"
+
+
+def index_key(shard: int) -> str:
+    """Name of a shard's index."""
+    return f"{INDEX}{shard:05d}.parquet"
+
+
+def commit_key(shard: int) -> str:
+    """Name of a shard's commit record."""
+    return f"{COMMITS}{shard:05d}.json"
+
+
+def quarantine_key(index: int) -> str:
+    """Name of the record of a sample that was given up."""
+    return f"{QUARANTINE}{index:09d}.json"
+
+
+def sample_key(index: int) -> str:
+    """Key of a sample: its index in nine digits."""
+    return f"{index:09d}"
+
+
+def committed_shard(key: str) -> int | None:
+    """Number of the shard that a commit record's name stands for; None for other names."""
+    match = _COMMIT.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def quarantined_sample(key: str) -> int | None:
+    """Index of the sample that a quarantine record's name stands for; None for other names."""
+    match = _QUARANTINE.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def member_address(name: str) -> tuple[int, str] | None:
+    """Split a member's name into (sample index, suffix); None where it is no allowed name."""
+    match = _MEMBER.fullmatch(name)
+    return (int(match[1]), match[2]) if match else None

@@ -1,0 +1,40 @@
+"""Pages from the templates in templates/: HTML escapes what it is given, Markdown does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> bytes:
+    """Fill in a template; a value that it needs and does not get is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["size"] = readable_size
+    environment.filters["yaml"] = readable_yaml
+    return environment.get_template(template).render(**values).encode()
+
+
+def readable_size(size_bytes: int) -> str:
+    """Write a number of bytes for people: 1.5 MB."""
+    value, units = float(size_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.3g} {units[0]}"
+
+
+def readable_yaml(data: Any) -> str:
+    """Write data as YAML, in its own order of keys."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).strip()

@@ -1,0 +1,167 @@
+"""Who does what next: pure decisions on frozen snapshots, with no Ray, no clock and no store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a run deals with trouble, and what a worker takes of its node.
+
+    `attempts` failures make a shard suspect, and a sample that fails as often alone is given up;
+    `max_unpublished` bounds a worker's memory, in shards. A shard is duplicated once it has taken
+    `duplicate_after` medians; a worker without progress for `stall_s` is replaced. More than
+    `max_quarantined_share` of the samples (but `min_quarantined` at least) given up stops the run:
+    then something else is wrong.
+    """
+
+    attempts: int = 3
+    max_unpublished: int = 2
+    duplicate_after: float = 1.5
+    stall_s: float = 1800.0
+    beat_s: float = 10.0
+    grace_s: float = 20.0
+    start_timeout_s: float = 1800.0
+    max_quarantined_share: float = 0.01
+    min_quarantined: int = 8
+    cpus_per_worker: float = 1.0
+    single_writer: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """Make and publish a shard, or, with `trial`, only see whether these samples can be made.
+
+    `failures` counts failed attempts at this very task, `rounds` bisections that found nothing;
+    `begun` tells that part of the shard may lie in the store already.
+    """
+
+    shard: int
+    trial: tuple[int, ...] = ()
+    failures: int = 0
+    rounds: int = 0
+    begun: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether it must have a worker for itself, so that a crash has one possible cause."""
+        return bool(self.trial) or self.failures > 0 or self.rounds > 0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A task at work on a worker; once `sampled`, only encoding and uploading are left."""
+
+    task: Task
+    started_s: float
+    sampled: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """What the driver knows of one worker. `progress` counts what it has got done, ever."""
+
+    number: int
+    ready: bool = False
+    running: tuple[Running, ...] = ()
+    progress: int = 0
+    progress_s: float = 0.0
+
+    def can_take(self, max_unpublished: int) -> bool:
+        """Whether its sampling thread is free and its memory not full."""
+        if not self.ready or len(self.running) >= max_unpublished:
+            return False
+        return all(each.sampled and not each.task.alone for each in self.running)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A task for a worker."""
+
+    worker: int
+    task: Task
+
+
+def assign(
+    queue: Iterable[Task], workers: Iterable[WorkerState], max_unpublished: int
+) -> list[Assignment]:
+    """Give tasks from the head of the queue to workers that can take one, the idle ones first.
+
+    A task that must run alone reserves a busy worker rather than wait for ever.
+    """
+    free = sorted(
+        (worker for worker in workers if worker.can_take(max_unpublished)),
+        key=lambda worker: -len(worker.running),
+    )
+    chosen = []
+    for task in queue:
+        if not free:
+            break
+        worker = free.pop()
+        if not (task.alone and worker.running):
+            chosen.append(Assignment(worker.number, task))
+    return chosen
+
+
+def duplicate(
+    workers: Sequence[WorkerState], median_s: float, now_s: float, duplicate_after: float
+) -> list[Assignment]:
+    """Give the tasks that take far longer than the median to idle workers too, oldest first.
+
+    Only sensible when the queue is empty. The first commit wins; both make the same bytes.
+    """
+    idle = [worker.number for worker in workers if worker.ready and not worker.running]
+    running = [each for worker in workers for each in worker.running]
+    copies: dict[Task, int] = {}
+    for each in running:
+        copies[each.task] = copies.get(each.task, 0) + 1
+    slow = [
+        each
+        for each in running
+        if now_s - each.started_s > duplicate_after * median_s
+        and copies[each.task] == 1
+        and not each.task.alone
+    ]
+    slow.sort(key=lambda each: each.started_s)
+    pairs = zip(idle, slow, strict=False)
+    return [Assignment(worker, each.task) for worker, each in pairs]
+
+
+def stalled(workers: Iterable[WorkerState], now_s: float, stall_s: float) -> list[int]:
+    """Workers that have work but have shown no progress for `stall_s`."""
+    return [
+        worker.number
+        for worker in workers
+        if worker.running and now_s - worker.progress_s > stall_s
+    ]
+
+
+def workers_to_start(alive: int, wanted: int, open_tasks: int) -> int:
+    """How many workers to start: those that are wanted, but none without a task."""
+    return max(min(wanted, open_tasks) - alive, 0)
+
+
+def after_failure(task: Task, healthy: Sequence[int], attempts: int) -> tuple[Task, ...]:
+    """What to do after a task has failed; nothing is left to do for a sample to be given up.
+
+    A shard is tried `attempts` times, then cut in halves that are only tried, and those that fail
+    again, down to one sample, which is tried `attempts` times before it is given up.
+
+    Args:
+        healthy: the shard's samples that are not given up yet.
+    """
+    if len(task.trial) <= 1 and task.failures + 1 < attempts:
+        return (replace(task, failures=task.failures + 1, begun=True),)
+    if len(task.trial) == 1:
+        return ()
+    suspects = task.trial or tuple(healthy)
+    middle = len(suspects) // 2
+    halves = (suspects[:middle], suspects[middle:])
+    return tuple(Task(task.shard, half, rounds=task.rounds) for half in halves if half)
+
+
+def quarantine_limit(samples: int, policy: Policy) -> int:
+    """How many samples may be given up before the run stops."""
+    return max(policy.min_quarantined, int(samples * policy.max_quarantined_share))

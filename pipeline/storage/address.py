@@ -1,0 +1,43 @@
+"""From an address to its store."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pipeline.storage.local import LocalStore
+from pipeline.storage.s3 import S3Store
+from pipeline.storage.store import Store, StorageError
+
+_S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#@]*))?")
+
+
+def open_store(url: str, single_writer: bool = False) -> Store:
+    """Return the store at a folder's path or at s3://bucket/prefix, without touching it yet.
+
+    Args:
+        single_writer: vouch that one writer only is at work, for stores that cannot guard names.
+
+    Raises:
+        StorageError: the address is neither.
+    """
+    if not url:
+        raise StorageError("the dataset's address is empty; expected a folder or s3://bucket/prefix")
+    if url.startswith("s3://"):
+        return _open_s3(url, single_writer)
+    if "://" in url:
+        scheme = url.split("://", 1)[0]
+        raise StorageError(f"addresses of the kind {scheme}:// are not known; use a folder or s3://")
+    # Absolute, because workers have other working directories.
+    return LocalStore(Path(url).absolute(), single_writer)
+
+
+def _open_s3(url: str, single_writer: bool) -> S3Store:
+    match = _S3.fullmatch(url)
+    if match is None:
+        # The address is not shown: somebody may have put a secret into it.
+        raise StorageError(
+            "an s3 address must read s3://bucket/prefix, without user, key or query; credentials "
+            "belong in boto3's standard configuration (AWS_PROFILE, ~/.aws)"
+        )
+    return S3Store(match["bucket"], (match["prefix"] or "").strip("/"), single_writer)

@@ -1,0 +1,34 @@
+"""A trial of a store before any work: can it write, read, and refuse a name that is taken?"""
+
+from __future__ import annotations
+
+import secrets
+
+from pipeline.storage.store import Created, Store, StorageError
+
+PROBES = "probe/"
+
+
+def probe(store: Store, single_writer: bool = False) -> None:
+    """Write, write again, read, read a part, and clean up.
+
+    Raises:
+        StorageError: the store refuses one of these, or does not guard names (unless
+            `single_writer`).
+    """
+    key = f"{PROBES}{secrets.token_hex(8)}"
+    first, second = b"first writer", b"second writer"
+    store.create(key, first)
+    answer = store.create(key, second)
+    held = store.read(key)
+    part = store.read_range(key, 6, 6)
+    store.delete(key)
+    guarded = answer is Created.OTHER and held == first
+    if not guarded and not single_writer:
+        raise StorageError(
+            f"{store.url} lets a second writer replace an object (it ignores If-None-Match), so "
+            "two workers could spoil each other's shards; use another store, or say "
+            "--single-writer and start one writer only"
+        )
+    if part != held[6:12]:
+        raise StorageError(f"{store.url} gives wrong bytes for a ranged read; use another store")

@@ -1,0 +1,70 @@
+"""S3's refusals in words: what happened and what to do, from codes only.
+
+Servers' and the SDK's own texts are left out: they may name keys, signatures or addresses with
+credentials in them.
+"""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from pipeline.storage.store import MissingKeyError, StorageError
+
+_CREDENTIALS = "check the credentials of boto3's standard configuration (AWS_PROFILE, ~/.aws)"
+_ADVICE = {
+    "NoSuchBucket": "the bucket does not exist; create it, or correct dataset.out",
+    "InvalidAccessKeyId": f"the server does not know the access key; {_CREDENTIALS}",
+    "SignatureDoesNotMatch": f"the secret key is wrong; {_CREDENTIALS}",
+    "ExpiredToken": f"the credentials have expired; {_CREDENTIALS}",
+    "InvalidToken": f"the session token is not valid; {_CREDENTIALS}",
+    "NotImplemented": "the server does not support this request; if that is the condition "
+    "If-None-Match, say --single-writer and start one writer only",
+    "EntityTooLarge": "the object is too large for the server; choose a smaller shard_size",
+    "InsufficientStorage": "the server has no space left",
+    "QuotaExceeded": "the quota is used up",
+    "SlowDown": "the server asks to slow down, also after retries; start the command again later",
+}
+_ADVICE_BY_STATUS = {
+    401: f"not authorised; {_CREDENTIALS}",
+    403: f"not allowed; {_CREDENTIALS} and the bucket's policy",
+    507: "the server has no space left",
+}
+
+
+def status_of(error: ClientError) -> int:
+    """Return the HTTP status of a server's refusal, 0 where it gave none."""
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+def explain_client_error(error: ClientError, action: str, place: str) -> StorageError:
+    """Put a server's refusal in words."""
+    code, status = error.response.get("Error", {}).get("Code", ""), status_of(error)
+    # HEAD has no body: its 404 does not tell a missing bucket from a missing object.
+    if code == "NoSuchKey" or (code == "404" and status == 404):
+        return MissingKeyError(f"{place} does not exist")
+    known = _ADVICE.get(code) or _ADVICE_BY_STATUS.get(status)
+    advice = known or "start the command again; if it stays, ask the store's operator"
+    return StorageError(f"cannot {action} {place}: {advice} (the server answered {status} {code})")
+
+
+def explain_local_error(error: BotoCoreError, action: str, place: str) -> StorageError:
+    """Put a failure on this side of the network in words."""
+    kind = type(error).__name__
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+        advice = f"no usable credentials; {_CREDENTIALS}"
+    elif isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+        advice = "the server cannot be reached; check AWS_ENDPOINT_URL and the network"
+    elif isinstance(error, HTTPClientError):
+        advice = "the connection broke, also after retries; check the network"
+    else:
+        advice = "the store's configuration cannot be used; check AWS_* and ~/.aws/config"
+    return StorageError(f"cannot {action} {place}: {advice} ({kind})")

@@ -1,0 +1,191 @@
+"""A dataset in a bucket of S3 or of anything that speaks its protocol.
+
+Endpoint, region, profile, credentials and checksum mode come from boto3's standard configuration
+(AWS_ENDPOINT_URL, AWS_PROFILE, AWS_REQUEST_CHECKSUM_CALCULATION, ~/.aws/config, ...), never from a
+recipe: they are neither in this class's fields nor in its messages.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from pipeline.storage.refusals import explain_client_error, explain_local_error, status_of
+from pipeline.storage.store import Created, MissingKeyError, StorageError
+
+ATTEMPTS = 6
+FIRST_DELAY_S = 0.2
+CONNECT_TIMEOUT_S = 10
+READ_TIMEOUT_S = 60
+MAX_CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class S3Store:
+    """Objects under `s3://bucket/prefix/`.
+
+    With `single_writer` names are not guarded against a second writer: for servers that ignore
+    If-None-Match.
+    """
+
+    bucket: str
+    prefix: str
+    single_writer: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Clients are not picklable: each process opens its own on first use.
+        return {
+            "bucket": self.bucket,
+            "prefix": self.prefix,
+            "single_writer": self.single_writer,
+        }
+
+    @property
+    def url(self) -> str:
+        """The place as s3://bucket/prefix."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def create(self, key: str, data: bytes) -> Created:
+        """Create an object if its name is free (If-None-Match: *)."""
+        if self.single_writer and self.exists(key):
+            return self._settle(key, data)
+        for delay_s in _delays():
+            status = self._put(key, data)
+            if status == HTTPStatus.OK:
+                return Created.NEW
+            if status == HTTPStatus.PRECONDITION_FAILED:
+                return self._settle(key, data)
+            time.sleep(delay_s)
+        raise StorageError(
+            f"{self.url}/{key}: the server still reports a race of writers (409) after {ATTEMPTS} "
+            "attempts; start the same command again later"
+        )
+
+    def read(self, key: str) -> bytes:
+        """Return a whole object."""
+        return self._get(key)
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Return `length` bytes from byte `start` on, by one ranged GET."""
+        if length == 0:
+            return b""
+        data = self._get(key, Range=f"bytes={start}-{start + length - 1}")
+        if len(data) != length:
+            raise StorageError(
+                f"{self.url}/{key}: expected {length} bytes from byte {start} on, got {len(data)}; "
+                "the object is shorter, or the server ignores ranges"
+            )
+        return data
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the names of all objects under a prefix, sorted."""
+        start = self._name("")
+        with self._explained("list", prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._name(prefix)
+            )
+            names = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        return sorted(name.removeprefix(start) for name in names)
+
+    def exists(self, key: str) -> bool:
+        """Tell whether an object is there."""
+        try:
+            self.size(key)
+        except MissingKeyError:
+            return False
+        return True
+
+    def size(self, key: str) -> int:
+        """Return an object's size in bytes."""
+        with self._explained("look for", key):
+            answer = self._client.head_object(Bucket=self.bucket, Key=self._name(key))
+        return answer["ContentLength"]
+
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        with self._explained("delete", key):
+            self._client.delete_object(Bucket=self.bucket, Key=self._name(key))
+
+    @cached_property
+    def _client(self) -> Any:
+        # A session of its own: boto3's default one is not thread-safe.
+        return boto3.session.Session().client(
+            "s3",
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                max_pool_connections=MAX_CONNECTIONS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            ),
+        )
+
+    def _name(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def _put(self, key: str, data: bytes) -> HTTPStatus:
+        """Write once; the answer is OK, PRECONDITION_FAILED (taken) or CONFLICT (a race)."""
+        condition: Any = {} if self.single_writer else {"IfNoneMatch": "*"}
+        # Older servers verify Content-MD5 only, newer ones this and boto3's CRC32.
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        with self._explained("write", key):
+            try:
+                self._client.put_object(
+                    Bucket=self.bucket,
+                    Key=self._name(key),
+                    Body=data,
+                    ContentMD5=base64.b64encode(md5).decode(),
+                    **condition,
+                )
+            except ClientError as error:
+                if status_of(error) not in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT):
+                    raise
+                return HTTPStatus(status_of(error))
+        return HTTPStatus.OK
+
+    def _settle(self, key: str, data: bytes) -> Created:
+        # The retry of an own write whose answer was lost gets 412 too: only the content tells.
+        return Created.EQUAL if self.read(key) == data else Created.OTHER
+
+    def _get(self, key: str, **arguments: Any) -> bytes:
+        for delay_s in _delays():
+            with self._explained("read", key):
+                answer = self._client.get_object(
+                    Bucket=self.bucket, Key=self._name(key), **arguments
+                )
+                try:
+                    return answer["Body"].read()
+                except HTTPClientError:
+                    # A body cut short or broken off; the SDK retries requests but not bodies.
+                    time.sleep(delay_s)
+        raise StorageError(
+            f"{self.url}/{key}: the answer broke off {ATTEMPTS} times; check the network, then "
+            "start the same command again"
+        )
+
+    @contextmanager
+    def _explained(self, action: str, key: str) -> Iterator[None]:
+        place = f"{self.url}/{key}".rstrip("/")
+        try:
+            yield
+        except ClientError as error:
+            raise explain_client_error(error, action, place) from error
+        except BotoCoreError as error:
+            raise explain_local_error(error, action, place) from error
+
+
+def _delays() -> Iterator[float]:
+    """Waiting times before the next attempt, s: doubling, scattered so that writers part."""
+    for attempt in range(ATTEMPTS):
+        yield FIRST_DELAY_S * 2**attempt * random.uniform(0.5, 1.0)
