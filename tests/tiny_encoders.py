@@ -11,8 +11,13 @@ from safetensors.torch import save_file
 CLIP_SIDE = 32
 TINY_CLIP = {
     "embed_dim": 24,
-    "vision_cfg": {"image_size": CLIP_SIDE, "layers": 2, "width": 32, "head_width": 16,
-                   "patch_size": 8},
+    "vision_cfg": {
+        "image_size": CLIP_SIDE,
+        "layers": 2,
+        "width": 32,
+        "head_width": 16,
+        "patch_size": 8,
+    },
     "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1},
 }
 
@@ -23,8 +28,10 @@ def write_clip(folder: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = open_clip.CLIP(**TINY_CLIP)
-    config = {"model_cfg": TINY_CLIP,
-              "preprocess_cfg": {"mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28]}}
+    config = {
+        "model_cfg": TINY_CLIP,
+        "preprocess_cfg": {"mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28]},
+    }
     (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return folder

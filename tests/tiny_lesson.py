@@ -27,8 +27,9 @@ def build(backbone: Backbone, folder: Path, **teach: object) -> Lesson:
     known = sample(backbone, embeddings[:1], noise, sampler, TIMESTEPS)
     image = image_to_uint8(known.images)[0]
     return Lesson(
-        pair=ExamplePair(image=image, drawing=sobel(image), embeddings=embeddings[0],
-                         noise=noise[0], record={}),
+        pair=ExamplePair(
+            image=image, drawing=sobel(image), embeddings=embeddings[0], noise=noise[0], record={}
+        ),
         backbone=backbone,
         prior=ConditionPrior.fit(embeddings),
         timesteps=TIMESTEPS,

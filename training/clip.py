@@ -84,7 +84,8 @@ def load_clip(location: str | Path, device: str | torch.device = "cpu") -> ClipE
     else:
         raise ClipError(
             f"CLIP model {text!r}: no such folder. Expected a folder with {CONFIG_NAME} and "
-            f"{WEIGHTS_NAME}, or MODEL:FILE such as ViT-B-32-quickgelu:weights.safetensors")
+            f"{WEIGHTS_NAME}, or MODEL:FILE such as ViT-B-32-quickgelu:weights.safetensors"
+        )
     return ClipEncoder(model.visual, label).to(device)  # type: ignore[arg-type]
 
 
@@ -100,7 +101,8 @@ def _load_folder(folder: Path) -> nn.Module:
     if missing:
         raise ClipError(
             f"CLIP folder {folder} lacks {' and '.join(missing)}. The embedded model is written "
-            "by `onesketch train-embedded`; a real one by open_clip's push_to_hf_hub saving")
+            "by `onesketch train-embedded`; a real one by open_clip's push_to_hf_hub saving"
+        )
     config = _config_of(f"local-dir:{folder}")
     _refuse_remote_text_tower(config, str(folder))
     return _create(f"local-dir:{folder}", str(folder))
@@ -117,7 +119,8 @@ def _load_named(name: str, weights: str) -> nn.Module:
         return _load_tag(name, weights)
     raise ClipError(
         f"CLIP weights for {name}: {weights!r} is neither a file nor a tag of open_clip. "
-        f"Tags: {open_clip.list_pretrained_tags_by_model(name)}")
+        f"Tags: {open_clip.list_pretrained_tags_by_model(name)}"
+    )
 
 
 def _load_tag(name: str, tag: str) -> nn.Module:
@@ -128,13 +131,18 @@ def _load_tag(name: str, tag: str) -> nn.Module:
         raise ClipError(
             f"CLIP weights {name}:{tag} are not in the local Hugging Face cache (looked for "
             f"{' or '.join(HUB_WEIGHT_NAMES)} of {repository or 'no repository'}). Fetch them "
-            f"once with `huggingface-cli download {repository}`, or give {name}:FILE")
+            f"once with `huggingface-cli download {repository}`, or give {name}:FILE"
+        )
     # A tag fixes the activation and the statistics that its weights were trained with; open_clip
     # itself only warns when they differ from the architecture's own.
     statistics = {key: config[key] for key in ("mean", "std") if config.get(key)}
-    return _create(name, f"{name}:{tag}", pretrained=cached,
-                   force_quick_gelu=bool(config.get("quick_gelu")),
-                   force_preprocess_cfg=statistics)
+    return _create(
+        name,
+        f"{name}:{tag}",
+        pretrained=cached,
+        force_quick_gelu=bool(config.get("quick_gelu")),
+        force_preprocess_cfg=statistics,
+    )
 
 
 def _cached_file(repository: str) -> str | None:
@@ -155,8 +163,10 @@ def _config_of(model_name: str) -> dict[str, Any]:
 def _refuse_remote_text_tower(config: dict[str, Any], name: str) -> None:
     # open_clip builds such towers by asking the hub for their configuration.
     if "hf_model_name" in config.get("text_cfg", {}):
-        raise ClipError(f"CLIP model {name} has a Hugging Face text tower, which open_clip can "
-                        "only build with the network. Choose one with open_clip's own text tower")
+        raise ClipError(
+            f"CLIP model {name} has a Hugging Face text tower, which open_clip can "
+            "only build with the network. Choose one with open_clip's own text tower"
+        )
 
 
 def _create(model_name: str, shown: str, **options: Any) -> nn.Module:

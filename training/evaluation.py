@@ -23,8 +23,12 @@ RESAMPLES = 2000
 
 
 def evaluate(
-    systems: Mapping[str, Extractor], pairs: Sequence[EvaluationPair], truth: str,
-    perceptual: Perceptual, metrics: Sequence[str] = ("lpips", "ssim"), seed: int = 0,
+    systems: Mapping[str, Extractor],
+    pairs: Sequence[EvaluationPair],
+    truth: str,
+    perceptual: Perceptual,
+    metrics: Sequence[str] = ("lpips", "ssim"),
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Score systems and the two baselines on the same pictures: a result that JSON can hold.
 
@@ -35,9 +39,11 @@ def evaluate(
     unknown = [name for name in metrics if name not in METRICS]
     taken = [name for name in systems if name in BASELINES]
     if unknown or taken or not pairs:
-        raise ValueError(f"expected metrics of {sorted(METRICS)}, systems not named like the "
-                         f"baselines {BASELINES} and at least one pair; got metrics "
-                         f"{list(metrics)}, systems {list(systems)}, {len(pairs)} pairs")
+        raise ValueError(
+            f"expected metrics of {sorted(METRICS)}, systems not named like the "
+            f"baselines {BASELINES} and at least one pair; got metrics "
+            f"{list(metrics)}, systems {list(systems)}, {len(pairs)} pairs"
+        )
     contenders = {**systems, **{name: STYLES[name] for name in BASELINES}}
     scored = {name: [METRICS[metric](perceptual) for metric in metrics] for name in contenders}
     for pair in pairs:
@@ -54,8 +60,10 @@ def evaluate(
         "seed": seed,
         "encoders": {"lpips": perceptual.label},
         "better": {metric.name: metric.better for metric in next(iter(scored.values()))},
-        "systems": {name: {metric.name: summary(metric, seed) for metric in of_system}
-                    for name, of_system in scored.items()},
+        "systems": {
+            name: {metric.name: summary(metric, seed) for metric in of_system}
+            for name, of_system in scored.items()
+        },
     }
 
 
@@ -67,8 +75,9 @@ def summary(metric: Metric, seed: int) -> dict[str, float]:
     return {"mean": metric.compute(), "low": low, "high": high}
 
 
-def bootstrap_interval(scores: NDArray[np.float64], seed: int,
-                       resamples: int = RESAMPLES) -> tuple[float, float]:
+def bootstrap_interval(
+    scores: NDArray[np.float64], seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float]:
     """Percentile interval of the mean at 95 %: scores (N,) -> (low, high).
 
     One seed draws the same pictures for every system, so that their intervals are comparable.
@@ -80,22 +89,11 @@ def bootstrap_interval(scores: NDArray[np.float64], seed: int,
     return float(low), float(high)
 
 
-def rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Flatten a result to one row per system and metric, best system first in each metric."""
-    flat = [{"system": system, "metric": metric, **scores}
-            for system, of_system in result["systems"].items()
-            for metric, scores in of_system.items()]
-
-    def rank(row: dict[str, Any]) -> tuple[str, float]:
-        sign = 1.0 if result["better"][row["metric"]] == "lower" else -1.0
-        return row["metric"], sign * row["mean"]
-
-    return sorted(flat, key=rank)
-
-
 def _drawn(system: Extractor, picture: NDArray[np.uint8], shown: str) -> NDArray[np.uint8]:
     drawing = system(picture)
     if drawing.dtype != np.uint8 or drawing.shape != picture.shape[:2]:
-        raise ValueError(f"{shown}: expected a drawing uint8 {picture.shape[:2]}, "
-                         f"got {drawing.dtype} {drawing.shape}")
+        raise ValueError(
+            f"{shown}: expected a drawing uint8 {picture.shape[:2]}, "
+            f"got {drawing.dtype} {drawing.shape}"
+        )
     return drawing

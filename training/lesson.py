@@ -17,6 +17,8 @@ from training.clip import ClipEncoder
 from training.perceptual import Perceptual
 
 FORMAT = 1  # of the training itself; raised when the same lesson would give other weights
+# Where files lie; what is in them counts, and is fingerprinted.
+LOCATIONS = {"clip", "perceptual", "prompts"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,10 @@ class Lesson:
 
     def identity(self) -> dict[str, Any]:
         """Settings and SHA-256 fingerprints, flat and JSON-able: equal for equal outcomes."""
-        settings = {"teach": self.teach.model_dump(mode="json"),
-                    "sampler": self.sampler.model_dump(mode="json")}
+        settings = {
+            "teach": self.teach.model_dump(mode="json", exclude=LOCATIONS),
+            "sampler": self.sampler.model_dump(mode="json"),
+        }
         return {
             "format": FORMAT,
             **_flattened(settings),
@@ -56,8 +60,11 @@ class Lesson:
 def differences(known: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Name what differs between two identities, as "key: known -> asked"."""
     keys = sorted(known.keys() | asked.keys())
-    return [f"{key}: {known.get(key)} -> {asked.get(key)}" for key in keys
-            if known.get(key) != asked.get(key)]
+    return [
+        f"{key}: {known.get(key)} -> {asked.get(key)}"
+        for key in keys
+        if known.get(key) != asked.get(key)
+    ]
 
 
 def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -76,8 +83,9 @@ def _of_module(module: nn.Module) -> str:
 
 def _of_tensors(tensors: Iterable[Tensor]) -> str:
     # Seen as bytes, since NumPy has no bfloat16.
-    return _sha256(t.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-                   for t in tensors)
+    return _sha256(
+        t.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() for t in tensors
+    )
 
 
 def _sha256(parts: Iterable[bytes]) -> str:

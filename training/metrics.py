@@ -70,8 +70,14 @@ class Ssim(_Scored):
     def update(self, name: str, drawing: NDArray[np.uint8], truth: NDArray[np.uint8]) -> None:
         """Score one drawing; both must be uint8 (H, W) of one size, at least 11 x 11."""
         _check_drawings(drawing, truth)
-        score = structural_similarity(drawing, truth, gaussian_weights=True, sigma=SSIM_SIGMA,
-                                      use_sample_covariance=False, data_range=255)
+        score = structural_similarity(
+            drawing,
+            truth,
+            gaussian_weights=True,
+            sigma=SSIM_SIGMA,
+            use_sample_covariance=False,
+            data_range=255,
+        )
         self._record(name, float(score))
 
 
@@ -100,8 +106,9 @@ def _check_drawings(drawing: NDArray[np.uint8], truth: NDArray[np.uint8]) -> Non
         if array.dtype != np.uint8 or array.ndim != 2:
             raise ValueError(f"expected drawings uint8 (H, W), got {array.dtype} {array.shape}")
     if drawing.shape != truth.shape:
-        raise ValueError(f"expected a drawing of the truth's size {truth.shape}, "
-                         f"got {drawing.shape}")
+        raise ValueError(
+            f"expected a drawing of the truth's size {truth.shape}, got {drawing.shape}"
+        )
 
 
 METRICS: dict[str, Callable[[Perceptual], Metric]] = {

@@ -36,8 +36,9 @@ class Objective:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, image: Tensor, drawing: Tensor, teach: Teach, clip: ClipEncoder,
-           perceptual: Perceptual) -> Self:
+    def of(
+        cls, image: Tensor, drawing: Tensor, teach: Teach, clip: ClipEncoder, perceptual: Perceptual
+    ) -> Self:
         """Prepare the objective for I_source, (1, 3, H, W), and I_sketch, (1, 1, H, W)."""
         w = teach.weights
         return cls(
@@ -47,8 +48,13 @@ class Objective:
             drawing_slices=perceptual.slices(2 * drawing - 1),
             source=clip.image((image.float() + 1) / 2),
             sketch=clip.image(drawing),
-            weights={"across": w.across, "within": w.within, "pixel": w.l1, "lpips": w.lpips,
-                     "clip": w.clip},
+            weights={
+                "across": w.across,
+                "within": w.within,
+                "pixel": w.l1,
+                "lpips": w.lpips,
+                "clip": w.clip,
+            },
             reconstruction=teach.reconstruction,
         )
 
@@ -66,7 +72,8 @@ class Objective:
         reconstruction = drawn[:1]
         embedded = self.clip.image(drawn)  # (2, D)
         directional = DirectionalClip.paper().terms(
-            Embeddings(self.source, self.sketch, sample, embedded[1:]))
+            Embeddings(self.source, self.sketch, sample, embedded[1:])
+        )
         slices = self.perceptual.slices(2 * reconstruction - 1)
         return {
             **directional,

@@ -59,8 +59,9 @@ class Classroom:
     gallery: Sample  # a few fixed samples, on the CPU, to watch the sketches by
 
 
-def fit(lesson: Lesson, folder: Path, on_event: OnEvent,
-        checkpoint_every: int = CHECKPOINT_EVERY) -> GSketch:
+def fit(
+    lesson: Lesson, folder: Path, on_event: OnEvent, checkpoint_every: int = CHECKPOINT_EVERY
+) -> GSketch:
     """Train G_sketch, or go on where an interrupted run of the same lesson stopped.
 
     Leaves in the folder: the teacher (gsketch.safetensors, config.json, prior.safetensors,
@@ -72,8 +73,9 @@ def fit(lesson: Lesson, folder: Path, on_event: OnEvent,
     folder.mkdir(parents=True, exist_ok=True)
     identity = lesson.identity()
     if (folder / RECORD).is_file():
-        check_identity(folder / RECORD, json.loads((folder / RECORD).read_text())["identity"],
-                       identity)
+        check_identity(
+            folder / RECORD, json.loads((folder / RECORD).read_text())["identity"], identity
+        )
         return GSketch.load(folder)
     classroom = prepare(lesson)
     progress = begin(lesson)
@@ -96,9 +98,16 @@ def prepare(lesson: Lesson) -> Classroom:
     known = remake_known(lesson)
     drawing = sketch_from_uint8(lesson.pair.drawing).to(known.images.device)
     objective = Objective.of(known.images, drawing, lesson.teach, lesson.clip, lesson.perceptual)
-    rehearsal = Rehearsal(lesson.backbone, lesson.prior, lesson.sampler, lesson.timesteps,
-                          lesson.pair.embeddings, lesson.teach.seed,
-                          lesson.teach.diffusion_duration, lesson.teach.cdst)
+    rehearsal = Rehearsal(
+        lesson.backbone,
+        lesson.prior,
+        lesson.sampler,
+        lesson.timesteps,
+        lesson.pair.embeddings,
+        lesson.teach.seed,
+        lesson.teach.diffusion_duration,
+        lesson.teach.cdst,
+    )
     # Near the known condition, halfway, and far from it; of a seed that training never uses.
     others = replace(rehearsal, seed=stream_seed(lesson.teach.seed, 0, "strip"))
     duration = lesson.teach.diffusion_duration
@@ -117,8 +126,9 @@ def begin(lesson: Lesson) -> Progress:
     return Progress(network, torch.optim.Adam(network.parameters(), lr=lesson.teach.learning_rate))
 
 
-def train_chunk(classroom: Classroom, progress: Progress, lesson: Lesson, folder: Path,
-                on_event: OnEvent) -> None:
+def train_chunk(
+    classroom: Classroom, progress: Progress, lesson: Lesson, folder: Path, on_event: OnEvent
+) -> None:
     """Make one batch of samples and train on each; its taps are freed on return."""
     iterations = lesson.teach.iterations
     indices = classroom.rehearsal.chunk_of(progress.iteration)
@@ -129,18 +139,24 @@ def train_chunk(classroom: Classroom, progress: Progress, lesson: Lesson, folder
     with (folder / HISTORY).open("a", encoding="utf-8") as history:
         for i in range(progress.iteration, min(indices.stop, iterations)):
             at = i - indices.start
-            losses = train_step(classroom, progress, chunk, at, embeddings[at:at + 1])
+            losses = train_step(classroom, progress, chunk, at, embeddings[at : at + 1])
             alpha, beta = mixing(i, lesson.teach.diffusion_duration)
             line = {"iteration": i, **losses, "alpha": alpha, "beta": beta}
             history.write(json.dumps(line) + "\n")
             watch(classroom, progress, lesson, folder)
             on_event("teach.iteration", done=i + 1, total=iterations, **losses)
-    on_event("teach.batch", first=indices.start, samples=len(indices), sampling_s=sampling_s,
-             training_s=time.perf_counter() - start - sampling_s)
+    on_event(
+        "teach.batch",
+        first=indices.start,
+        samples=len(indices),
+        sampling_s=sampling_s,
+        training_s=time.perf_counter() - start - sampling_s,
+    )
 
 
-def train_step(classroom: Classroom, progress: Progress, chunk: Sample, at: int,
-               embedding: Tensor) -> dict[str, float]:
+def train_step(
+    classroom: Classroom, progress: Progress, chunk: Sample, at: int, embedding: Tensor
+) -> dict[str, float]:
     """One iteration on sample `at` of a batch: losses by name, the weighted sum as "loss"."""
     taps, images = beside(classroom.known, chunk, at)
     drawn = progress.network(taps, images)  # (2, 1, H, W)
@@ -151,7 +167,8 @@ def train_step(classroom: Classroom, progress: Progress, chunk: Sample, at: int,
     if not all(map(math.isfinite, values)):
         raise DivergenceError(
             f"iteration {progress.iteration}: losses are no longer finite ({losses}). Lower "
-            f"teach.learning_rate, or sample in float32; {CHECKPOINT} holds the last sound state")
+            f"teach.learning_rate, or sample in float32; {CHECKPOINT} holds the last sound state"
+        )
     progress.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     progress.optimiser.step()
@@ -165,23 +182,27 @@ def beside(known: Sample, chunk: Sample, at: int) -> tuple[Taps, Tensor]:
     G_sketch normalises each picture by itself, so one pass over both equals a pass over each.
     """
     one = chunk.taps.images(at, at + 1)
-    unet = {t: [torch.cat(pair) for pair in zip(features, one.unet[t], strict=True)]
-            for t, features in known.taps.unet.items()}
+    unet = {
+        t: [torch.cat(pair) for pair in zip(features, one.unet[t], strict=True)]
+        for t, features in known.taps.unet.items()
+    }
     vae = [torch.cat(pair) for pair in zip(known.taps.vae, one.vae, strict=True)]
-    return Taps(unet, vae), torch.cat([known.images, chunk.images[at:at + 1]])
+    return Taps(unet, vae), torch.cat([known.images, chunk.images[at : at + 1]])
 
 
 def remake_known(lesson: Lesson) -> Sample:
     """Sample the known picture again, for its taps; ValueError if it comes out another."""
     pair = lesson.pair
-    known = sample(lesson.backbone, pair.embeddings[None], pair.noise[None], lesson.sampler,
-                   lesson.timesteps)
+    known = sample(
+        lesson.backbone, pair.embeddings[None], pair.noise[None], lesson.sampler, lesson.timesteps
+    )
     drift = float(abs(image_to_uint8(known.images)[0].astype(float) - pair.image).mean())
     if drift > LARGEST_DRIFT:
         raise ValueError(
             f"the backbone no longer makes the picture that was drawn over: expected a mean "
             f"difference of at most {LARGEST_DRIFT} grey levels, got {drift:.1f}. Use the "
-            "backbone and sampler of source.json, or run `onesketch source` and draw again")
+            "backbone and sampler of source.json, or run `onesketch source` and draw again"
+        )
     return known
 
 
@@ -195,7 +216,7 @@ def watch(classroom: Classroom, progress: Progress, lesson: Lesson, folder: Path
     device = classroom.known.images.device
     for at in range(len(classroom.gallery.images)):
         taps = classroom.gallery.taps.images(at, at + 1).to(device)
-        images = classroom.gallery.images[at:at + 1].to(device)
+        images = classroom.gallery.images[at : at + 1].to(device)
         sketches.append(progress.network(taps, images))
     pages = sketch_to_uint8(torch.cat(sketches))
     progress.snapshots[done] = torch.from_numpy(pages)  # (rows, H, W)
@@ -209,8 +230,9 @@ def strip_rows(classroom: Classroom, progress: Progress, lesson: Lesson) -> list
         labels = ["near the\nexample", "halfway", "far away"]
     pictures = [lesson.pair.image, *image_to_uint8(classroom.gallery.images)]
     rows = []
-    for number, (label, picture) in enumerate(zip(["the one\nexample", *labels], pictures,
-                                                  strict=True)):
+    for number, (label, picture) in enumerate(
+        zip(["the one\nexample", *labels], pictures, strict=True)
+    ):
         sketches = {i: pages[number].numpy() for i, pages in progress.snapshots.items()}
         drawing = lesson.pair.drawing if number == 0 else None
         rows.append(Row(label, picture, drawing, sketches))
@@ -221,8 +243,9 @@ def finish(progress: Progress, lesson: Lesson, folder: Path, identity: dict[str,
     """Write the teacher; the record comes last, and only then the checkpoint goes."""
     progress.network.save(folder)
     lesson.prior.save(folder / PRIOR_FILE)
-    Conditions(lesson.pair.embeddings, lesson.sampler, lesson.teach.cdst,
-               lesson.backbone.fingerprint).save(folder)
+    Conditions(
+        lesson.pair.embeddings, lesson.sampler, lesson.teach.cdst, lesson.backbone.fingerprint
+    ).save(folder)
     encoders = {"clip": lesson.clip.label, "perceptual": lesson.perceptual.label}
     record = {"identity": identity, "encoders": encoders, "iterations": progress.iteration}
     write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")

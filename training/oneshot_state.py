@@ -82,7 +82,8 @@ def check_identity(path: Path, known: Mapping[str, Any], asked: Mapping[str, Any
     if found:
         raise OtherLessonError(
             f"{path} is of another lesson ({'; '.join(found)}). Use another run folder, restore "
-            "the settings, or remove the teacher folder to start again")
+            "the settings, or remove the teacher folder to start again"
+        )
 
 
 def keep_history(folder: Path, iterations: int) -> None:
@@ -106,7 +107,10 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _restore_adam(progress: Progress, moments: Mapping[str, Tensor]) -> None:
     names = [name for name, _ in progress.network.named_parameters()]
-    state = {number: {moment: moments[f"{moment}.{name}"] for moment in MOMENTS}
-             for number, name in enumerate(names) if f"step.{name}" in moments}
+    state = {
+        number: {moment: moments[f"{moment}.{name}"] for moment in MOMENTS}
+        for number, name in enumerate(names)
+        if f"step.{name}" in moments
+    }
     groups = progress.optimiser.state_dict()["param_groups"]
     progress.optimiser.load_state_dict({"state": state, "param_groups": groups})

@@ -1,4 +1,4 @@
-"""Pictures and their true drawings for evaluation: computed styles or folders of pairs.
+"""Pictures with their true drawings, for evaluation: read from two folders, matched by name.
 
 Pictures are uint8 (H, W, 3), drawings uint8 (H, W), 255 = paper.
 """
@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-
-from training.styles import STYLES
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 PICTURE_MODES = frozenset({"RGB", "L"})
@@ -31,31 +29,22 @@ class EvaluationPair:
     read: Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]  # -> picture, truth
 
 
-def styled_pairs(pictures: Path, style: str) -> list[EvaluationPair]:
-    """Pair every picture of a folder with the drawing that a computed style makes of it."""
-    if style not in STYLES:
-        raise PairingError(f"style {style!r}: expected one of {sorted(STYLES)}")
-
-    def reader(path: Path) -> Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        def read() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-            picture = read_picture(path)
-            return picture, STYLES[style](picture)
-        return read
-
-    return [EvaluationPair(name, reader(path)) for name, path in _by_name(pictures).items()]
-
-
 def folder_pairs(pictures: Path, drawings: Path) -> list[EvaluationPair]:
     """Pair pictures with drawings of the same name (suffixes may differ).
 
     Raises PairingError when a file lacks its partner. Modes and sizes are checked on reading.
     """
     left, right = _by_name(pictures), _by_name(drawings)
-    lonely = [f"{name} only in {folder}" for folder, own, other in (
-        (pictures, left, right), (drawings, right, left)) for name in sorted(own.keys() - other)]
+    lonely = [
+        f"{name} only in {folder}"
+        for folder, own, other in ((pictures, left, right), (drawings, right, left))
+        for name in sorted(own.keys() - other)
+    ]
     if lonely:
-        raise PairingError(f"{len(lonely)} files lack a partner of the same name: "
-                           f"{_shortened(lonely)}. Add the missing ones or remove these")
+        raise PairingError(
+            f"{len(lonely)} files lack a partner of the same name: "
+            f"{_shortened(lonely)}. Add the missing ones or remove these"
+        )
 
     def reader(name: str) -> Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         def read() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -63,8 +52,10 @@ def folder_pairs(pictures: Path, drawings: Path) -> list[EvaluationPair]:
             if picture.shape[:2] != drawing.shape:
                 raise PairingError(
                     f"{right[name]}: expected the picture's size {_size(picture)}, got "
-                    f"{_size(drawing)}. Export the drawing at that size; it is not resized here")
+                    f"{_size(drawing)}. Export the drawing at that size; it is not resized here"
+                )
             return picture, drawing
+
         return read
 
     return [EvaluationPair(name, reader(name)) for name in left]
@@ -93,8 +84,10 @@ def _open(path: Path, modes: frozenset[str]) -> Image.Image:
     except (UnidentifiedImageError, OSError) as error:
         raise PairingError(f"{path} cannot be read as a picture: {error}") from error
     if image.mode not in modes:
-        raise PairingError(f"{path}: expected mode {' or '.join(sorted(modes))}, got "
-                           f"{image.mode}. Flatten it onto white and save it again")
+        raise PairingError(
+            f"{path}: expected mode {' or '.join(sorted(modes))}, got "
+            f"{image.mode}. Flatten it onto white and save it again"
+        )
     return image
 
 
@@ -107,8 +100,10 @@ def _by_name(folder: Path) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for path in paths:
         if path.stem in named:
-            raise PairingError(f"{folder}: {named[path.stem].name} and {path.name} share a name, "
-                               "which must tell pictures apart. Rename one")
+            raise PairingError(
+                f"{folder}: {named[path.stem].name} and {path.name} share a name, "
+                "which must tell pictures apart. Rename one"
+            )
         named[path.stem] = path
     return named
 

@@ -58,8 +58,10 @@ class Perceptual(nn.Module):
     def slices(self, x: Tensor) -> list[Tensor]:
         """Feature maps after each stage: (B, 1|3, H, W) in [-1, 1] -> five (B, C_k, h_k, w_k)."""
         if x.ndim != 4 or x.shape[1] not in (1, 3) or min(x.shape[-2:]) < SMALLEST_SIDE:
-            raise ValueError(f"expected pictures (B, 1 or 3, H, W) of at least {SMALLEST_SIDE} "
-                             f"pixels a side, got {tuple(x.shape)}")
+            raise ValueError(
+                f"expected pictures (B, 1 or 3, H, W) of at least {SMALLEST_SIDE} "
+                f"pixels a side, got {tuple(x.shape)}"
+            )
         scaled = self.network.scaling_layer(x.expand(-1, 3, -1, -1))
         return list(self.network.net(scaled))
 
@@ -97,7 +99,8 @@ def load_perceptual(location: str | Path, device: str | torch.device = "cpu") ->
     if name not in TRUNKS:
         raise PerceptualError(
             f"perceptual network {text!r}: no such folder. Expected a folder with config.json and "
-            f"model.safetensors, or one of {sorted(TRUNKS)}, alone or as NAME:FILE")
+            f"model.safetensors, or one of {sorted(TRUNKS)}, alone or as NAME:FILE"
+        )
     return _load_trunk(name, file).to(device)
 
 
@@ -105,15 +108,19 @@ def _load_folder(folder: Path) -> Perceptual:
     names = ("config.json", "model.safetensors")
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
-        raise PerceptualError(f"perceptual folder {folder} lacks {' and '.join(missing)}; the "
-                              "embedded network is written by `onesketch train-embedded`")
+        raise PerceptualError(
+            f"perceptual folder {folder} lacks {' and '.join(missing)}; the "
+            "embedded network is written by `onesketch train-embedded`"
+        )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     weights = _read_weights(folder / "model.safetensors")
     network = _empty_network(config.get("network", "alex"))
     heads = {k: w for k in range(NUM_SLICES) if (w := weights.get(f"lin{k}.weight")) is not None}
     if len(heads) not in (0, NUM_SLICES):
-        raise PerceptualError(f"{folder}: expected heads for all {NUM_SLICES} slices or for none, "
-                              f"got them for {sorted(heads)}")
+        raise PerceptualError(
+            f"{folder}: expected heads for all {NUM_SLICES} slices or for none, "
+            f"got them for {sorted(heads)}"
+        )
     if not heads:
         # Without calibrated heads: the mean over slices of the squared distance of unit vectors.
         channels = [head.model[1].weight.shape for head in network.lins]
@@ -128,7 +135,8 @@ def _load_trunk(name: str, file: str) -> Perceptual:
         raise PerceptualError(
             f"perceptual network {name!r}: looked for {path}, which does not exist. Save the state "
             f"dict of torchvision.models.{trunk.factory}(weights='IMAGENET1K_V1') with torch.save "
-            f"on a machine with network access and give {name}:FILE")
+            f"on a machine with network access and give {name}:FILE"
+        )
     package_heads = _read_weights(Path(str(resources.files(lpips))) / f"weights/v0.1/{name}.pth")
     heads = {k: package_heads[f"lin{k}.model.1.weight"] for k in range(NUM_SLICES)}
     network = _fill(_empty_network(name), _read_weights(path), heads, str(path))
@@ -140,8 +148,14 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, LookupError, UnpicklingError,
-            SafetensorError) as error:  # a foreign file makes torch's unpickler fail in any of them
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        UnpicklingError,
+        SafetensorError,
+    ) as error:  # a foreign file makes torch's unpickler fail in any of them
         raise PerceptualError(f"{path} cannot be read as weights: {error}") from error
 
 
@@ -155,8 +169,9 @@ def _empty_network(name: str) -> lpips.LPIPS:
         return lpips.LPIPS(net=name, pretrained=False, pnet_rand=True, verbose=False)
 
 
-def _fill(network: lpips.LPIPS, trunk: dict[str, Tensor], heads: dict[int, Tensor],
-          shown: str) -> lpips.LPIPS:
+def _fill(
+    network: lpips.LPIPS, trunk: dict[str, Tensor], heads: dict[int, Tensor], shown: str
+) -> lpips.LPIPS:
     """Put weights in place; torchvision's layer numbers are the last part of lpips's names."""
     state = {}
     for key, expected in network.state_dict().items():
@@ -169,8 +184,9 @@ def _fill(network: lpips.LPIPS, trunk: dict[str, Tensor], heads: dict[int, Tenso
             value = trunk.get("features." + ".".join(key.split(".")[-2:]))
         if value is None or value.shape != expected.shape:
             found = "nothing" if value is None else tuple(value.shape)
-            raise PerceptualError(f"{shown}: expected {tuple(expected.shape)} for {key}, "
-                                  f"found {found}")
+            raise PerceptualError(
+                f"{shown}: expected {tuple(expected.shape)} for {key}, found {found}"
+            )
         state[key] = value.to(torch.float32)
     network.load_state_dict(state, assign=True)
     return network

@@ -50,9 +50,9 @@ class Rehearsal:
     def make(self, indices: Sequence[int]) -> Sample:
         """Sample a batch by address: images and taps of len(indices) samples."""
         noise = initial_noise(
-            self.backbone, [generator(self.seed, i, NOISE_STREAM) for i in indices])
-        return sample(self.backbone, self.conditions(indices), noise, self.sampler,
-                      self.timesteps)
+            self.backbone, [generator(self.seed, i, NOISE_STREAM) for i in indices]
+        )
+        return sample(self.backbone, self.conditions(indices), noise, self.sampler, self.timesteps)
 
     def conditions(self, indices: Sequence[int]) -> Tensor:
         """Conditions C_i of equation 5, or plain draws without CDST: (B, L, D)."""
@@ -61,6 +61,5 @@ class Rehearsal:
         if not self.cdst:
             return drawn
         known = self.known.to(drawn)
-        mixed = [condition(known, d, i, self.duration)
-                 for d, i in zip(drawn, indices, strict=True)]
+        mixed = [condition(known, d, i, self.duration) for d, i in zip(drawn, indices, strict=True)]
         return torch.stack(mixed)

@@ -69,8 +69,13 @@ def _left(column: int) -> int:
     return MARGIN + LABEL_WIDTH + column * (CELL + GAP)
 
 
-def _paste(page: Image.Image, pen: ImageDraw.ImageDraw, cell: NDArray[np.uint8] | None,
-           corner: tuple[int, int], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
+def _paste(
+    page: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    cell: NDArray[np.uint8] | None,
+    corner: tuple[int, int],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
     left, top = corner
     if cell is None:
         middle = (left + CELL // 2, top + CELL // 2)

@@ -37,8 +37,10 @@ def grey(picture: Picture) -> NDArray[np.float64]:
     The plain mean, not luma: it is what the published XDoG scores were computed on.
     """
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"expected a picture uint8 (H, W, 3), got {picture.dtype} "
-                         f"{picture.shape}; convert it to RGB first")
+        raise ValueError(
+            f"expected a picture uint8 (H, W, 3), got {picture.dtype} "
+            f"{picture.shape}; convert it to RGB first"
+        )
     return picture.mean(axis=2) / 255.0
 
 

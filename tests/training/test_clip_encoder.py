@@ -26,6 +26,7 @@ def encoder(folder):
 def no_network(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the network was used")
+
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
@@ -78,13 +79,16 @@ def test_a_named_model_reads_a_weight_file(folder, encoder, monkeypatch, tmp_pat
     assert torch.equal(named.visual.conv1.weight, encoder.visual.conv1.weight)
 
 
-@pytest.mark.parametrize(("location", "said"), [
-    ("nowhere", "no such folder"),
-    ("ViT-B-32:laion2b_s34b_b79k", "huggingface-cli download laion/CLIP-ViT-B-32"),
-    ("ViT-B-32:lost.safetensors", "neither a file nor a tag"),
-    ("ViT-Z-99:x", "unknown CLIP model"),
-    ("roberta-ViT-B-32:x", "Hugging Face text tower"),
-])
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("nowhere", "no such folder"),
+        ("ViT-B-32:laion2b_s34b_b79k", "huggingface-cli download laion/CLIP-ViT-B-32"),
+        ("ViT-B-32:lost.safetensors", "neither a file nor a tag"),
+        ("ViT-Z-99:x", "unknown CLIP model"),
+        ("roberta-ViT-B-32:x", "Hugging Face text tower"),
+    ],
+)
 def test_what_is_missing_is_named(location, said, monkeypatch):
     monkeypatch.setattr("training.clip.try_to_load_from_cache", lambda *args: None)
     with pytest.raises(ClipError, match=said):

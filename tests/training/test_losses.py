@@ -26,15 +26,17 @@ def angle_between(a, b):
     return 1 - a.dot(b) / np.sqrt(a.dot(a)) / np.sqrt(b.dot(b))
 
 
-@pytest.mark.parametrize(("loss", "unit", "within_weight"), [
-    (DirectionalClip.paper(), True, 1.0),
-    (DirectionalClip.public_code(), False, 1.0),
-    (DirectionalClip.mind_the_gap(), True, 0.5),
-])
+@pytest.mark.parametrize(
+    ("loss", "unit", "within_weight"),
+    [
+        (DirectionalClip.paper(), True, 1.0),
+        (DirectionalClip.public_code(), False, 1.0),
+        (DirectionalClip.mind_the_gap(), True, 0.5),
+    ],
+)
 def test_presets_equal_numbers_worked_out_in_numpy(loss, unit, within_weight):
     arrays = embeddings()
-    source, sketch, sample, sample_sketch = (
-        a / np.linalg.norm(a) if unit else a for a in arrays)
+    source, sketch, sample, sample_sketch = (a / np.linalg.norm(a) if unit else a for a in arrays)
     across = angle_between(sample_sketch - sample, sketch - source)
     within = angle_between(sample - source, sample_sketch - sketch)
     terms = loss.terms(as_tensors(arrays))
@@ -48,7 +50,8 @@ def test_equal_shifts_cost_nothing():
     source, sample = np.eye(6)[:1], np.eye(6)[1:2]
     shift = np.full((1, 6), 0.3)
     loss = DirectionalClip.public_code().loss(
-        as_tensors([source, source + shift, sample, sample + shift]))
+        as_tensors([source, source + shift, sample, sample + shift])
+    )
     assert loss.item() == pytest.approx(0, abs=1e-12)
 
 

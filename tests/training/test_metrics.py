@@ -31,8 +31,7 @@ def literal_ssim(x, y):
     mx, my = mean(x), mean(y)
     vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    return (((2 * mx * my + c1) * (2 * vxy + c2))
-            / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean()
+    return (((2 * mx * my + c1) * (2 * vxy + c2)) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean()
 
 
 def test_ssim_equals_the_definition():

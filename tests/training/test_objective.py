@@ -27,8 +27,10 @@ def test_terms_equal_the_equations_written_out(encoders):
     objective = Objective.of(source, page, Teach(), clip, perceptual)
     terms = objective.terms(drawn, objective.embed(sample))
 
-    e = [clip.image(x)[0].detach().numpy().astype(float) for x in (
-        (source + 1) / 2, page, (sample + 1) / 2, drawn[1:], drawn[:1])]
+    e = [
+        clip.image(x)[0].detach().numpy().astype(float)
+        for x in ((source + 1) / 2, page, (sample + 1) / 2, drawn[1:], drawn[:1])
+    ]
     source_e, sketch_e, sample_e, sample_sketch_e, reconstruction_e = e
 
     def distance(a, b):
@@ -44,8 +46,13 @@ def test_terms_equal_the_equations_written_out(encoders):
     }
     for name in TERMS:
         assert terms[name].item() == pytest.approx(expected[name], rel=1e-3, abs=1e-6), name
-    total = (expected["across"] + expected["within"] + 30 * expected["pixel"]
-             + 15 * expected["lpips"] + 30 * expected["clip"])
+    total = (
+        expected["across"]
+        + expected["within"]
+        + 30 * expected["pixel"]
+        + 15 * expected["lpips"]
+        + 30 * expected["clip"]
+    )
     assert objective.total(terms).item() == pytest.approx(total, rel=1e-4)
 
 

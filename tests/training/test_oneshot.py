@@ -48,8 +48,15 @@ def history(folder):
 
 def test_a_whole_teacher_is_left(lesson, undisturbed):
     names = {path.name for path in undisturbed.iterdir()}
-    assert names == {"gsketch.safetensors", "config.json", "prior.safetensors",
-                     "condition.safetensors", "strip.png", "history.jsonl", "teach.json"}
+    assert names == {
+        "gsketch.safetensors",
+        "config.json",
+        "prior.safetensors",
+        "condition.safetensors",
+        "strip.png",
+        "history.jsonl",
+        "teach.json",
+    }
     lines = history(undisturbed)
     assert [line["iteration"] for line in lines] == list(range(5))
     assert all(set(line) == {"iteration", "loss", "alpha", "beta", *TERMS} for line in lines)
@@ -58,8 +65,9 @@ def test_a_whole_teacher_is_left(lesson, undisturbed):
         total = sum(weights[name] * line[name] for name in TERMS)
         assert line["loss"] == pytest.approx(total, rel=1e-5)
     assert (lines[0]["alpha"], lines[-1]["beta"]) == (1.0, 1.0)
-    assert torch.equal(ConditionPrior.load(undisturbed / "prior.safetensors").mean,
-                       lesson.prior.mean)
+    assert torch.equal(
+        ConditionPrior.load(undisturbed / "prior.safetensors").mean, lesson.prior.mean
+    )
     assert GSketch.load(undisturbed).config.timesteps == tiny_lesson.TIMESTEPS
 
 
@@ -113,7 +121,8 @@ def test_the_checkpoint_of_another_drawing_is_refused(lesson, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
-        lesson, tmp_path, monkeypatch):
+    lesson, tmp_path, monkeypatch
+):
     sound = Objective.terms
 
     def poisoned(self, drawn, sample):
@@ -163,16 +172,18 @@ def test_a_batch_of_taps_is_freed_before_the_next_is_made(lesson, tmp_path, monk
     assert len(alive) == 3 and living == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("option", [
-    {"reconstruction": "l2"}, {"cdst": False}, {"vae_features": False}])
+@pytest.mark.parametrize(
+    "option", [{"reconstruction": "l2"}, {"cdst": False}, {"vae_features": False}]
+)
 def test_ablations_train(lesson, undisturbed, tmp_path, option):
     fit(changed(lesson, iterations=2, **option), tmp_path, ignore)
     assert history(tmp_path)[1]["loss"] != history(undisturbed)[1]["loss"]
 
 
 def test_one_timestep_trains(lesson, tmp_path):
-    network = fit(dataclasses.replace(changed(lesson, iterations=1), timesteps=(0,)), tmp_path,
-                  ignore)
+    network = fit(
+        dataclasses.replace(changed(lesson, iterations=1), timesteps=(0,)), tmp_path, ignore
+    )
     assert network.config.timesteps == (0,)
 
 

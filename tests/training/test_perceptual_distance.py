@@ -26,8 +26,13 @@ def picture(seed, channels=3, side=48):
 def test_equals_the_lpips_package(folder, perceptual):
     reference = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False).eval()
     weights = load_file(folder / "model.safetensors")
-    slices = [reference.net.slice1, reference.net.slice2, reference.net.slice3,
-              reference.net.slice4, reference.net.slice5]
+    slices = [
+        reference.net.slice1,
+        reference.net.slice2,
+        reference.net.slice3,
+        reference.net.slice4,
+        reference.net.slice5,
+    ]
     with torch.no_grad():
         for layers in slices:
             for number, layer in layers.named_children():
@@ -95,11 +100,14 @@ def test_a_real_trunk_takes_the_packages_calibrated_heads(tmp_path):
     assert torch.equal(network.network.lin0.model[1].weight, calibrated)
 
 
-@pytest.mark.parametrize(("location", "said"), [
-    ("nowhere", "no such folder"),
-    ("alex:lost.pth", r"looked for lost\.pth"),
-    ("vgg", r"vgg16-397923af\.pth.*vgg:FILE"),
-])
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("nowhere", "no such folder"),
+        ("alex:lost.pth", r"looked for lost\.pth"),
+        ("vgg", r"vgg16-397923af\.pth.*vgg:FILE"),
+    ],
+)
 def test_what_is_missing_is_named(location, said, monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(PerceptualError, match=said):

@@ -33,4 +33,9 @@ def test_conditions_go_from_the_known_one_to_the_prior(rehearsal):
 
 def test_batches_lie_on_fixed_borders(rehearsal):
     assert [rehearsal.chunk_of(i) for i in range(5)] == [
-        range(0, 2), range(0, 2), range(2, 4), range(2, 4), range(4, 6)]
+        range(0, 2),
+        range(0, 2),
+        range(2, 4),
+        range(2, 4),
+        range(4, 6),
+    ]
