@@ -1,7 +1,8 @@
 """Two-level aggregation of UNet features over layers and steps (paper 3.2, equation 1).
 
-Shapes: S steps, B images, N = halves x B UNet rows, C channels, h x w pixels; f_{l,t} is the feature
-of layer l at step t. Layers are numbered from 0 here; the first l_md of them make the first level.
+Shapes: S steps, B images, N = halves x B UNet rows, C channels, h x w pixels; f_{l,t} is the
+feature of layer l at step t. Layers are numbered from 0 here; the first l_md of them make the first
+level.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class Aggregation(nn.Module):
     """G_sketch's first half: taps of all chosen steps -> F_fin.
 
     Widths: F_fst has (L - l_md) parts of the top level's channels, so that part l can pass through
-    B_l (960 = 3 x 320 in Stable Diffusion); F_fin has 1.2 times those channels rounded to a multiple
-    of 8 (384), and the halves of guidance are concatenated (2 x 384).
+    B_l (960 = 3 x 320 in Stable Diffusion); F_fin has 1.2 times those channels rounded to a
+    multiple of 8 (384), and the halves of guidance are concatenated (2 x 384).
     """
 
     def __init__(self, shapes: TapShapes, timesteps: Sequence[int]) -> None:
@@ -117,7 +118,8 @@ class Aggregation(nn.Module):
         """Compute F_fin from the taps of all chosen steps at once.
 
         Args:
-            taps: for each step its L features (B, halves, C_l, h_l, w_l); further steps are ignored.
+            taps: for each step its L features (B, halves, C_l, h_l, w_l); further steps do not
+                matter.
 
         Returns:
             (B, halves x width, h, w) at latent resolution.
@@ -127,9 +129,7 @@ class Aggregation(nn.Module):
         """
         return self.finish(self.accumulate({t: taps[t] for t in self._present(taps)}))
 
-    def accumulate(
-        self, taps: Mapping[int, Sequence[Tensor]], so_far: Sums | None = None
-    ) -> Sums:
+    def accumulate(self, taps: Mapping[int, Sequence[Tensor]], so_far: Sums | None = None) -> Sums:
         """Add the terms of some of the chosen steps, all steps in one call per layer.
 
         The weights do not depend on the taps, so that a step's taps can be used up as soon as

@@ -15,7 +15,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    # By module: the package's own names resolve to stand-ins for type checkers.
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -99,7 +102,9 @@ def backbone_folder(location: str | Path) -> Path:
     if Path(location).is_dir():
         return Path(location)
     if not _HUB_ID.match(str(location)) or Path(location).is_absolute():
-        raise BackboneError(f"no backbone folder at {location}: give a diffusers folder or a hub id")
+        raise BackboneError(
+            f"no backbone folder at {location}: give a diffusers folder or a hub id"
+        )
     # Imported here, as diffusers below: they cost seconds that only processes with a model owe.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -115,7 +120,7 @@ def backbone_folder(location: str | Path) -> Path:
 
 @torch.no_grad()
 def embed(text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
-    """Embed prompts as StableDiffusionPipeline does, padded to the tokenizer's length: (B, L, D)."""
+    """Embed prompts as StableDiffusionPipeline does, at the tokenizer's length: (B, L, D)."""
     tokens = tokenizer(
         prompts,
         padding="max_length",
@@ -132,14 +137,15 @@ def _read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any, Any, Any, Any]:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    options = {"use_safetensors": True, "torch_dtype": dtype, "output_loading_info": True}
+    options: dict[str, Any] = {"use_safetensors": True, "torch_dtype": dtype, "output_loading_info": True}
     try:
         unet, info = UNet2DConditionModel.from_pretrained(folder / "unet", **options)
         _complete(folder / "unet", info)
         vae, info = AutoencoderKL.from_pretrained(folder / "vae", **options)
         _complete(folder / "vae", info)
         options["dtype"] = options.pop("torch_dtype")
-        text, info = CLIPTextModel.from_pretrained(folder / "text_encoder", **options)
+        text_encoder: Any = CLIPTextModel
+        text, info = text_encoder.from_pretrained(folder / "text_encoder", **options)
         _complete(folder / "text_encoder", info)
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
         config = DDIMScheduler.load_config(folder / "scheduler")
@@ -184,8 +190,8 @@ def _existing(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
         raise BackboneError(
-            f"backbone {folder}: file {name} is missing; a diffusers folder with safetensors weights "
-            "has it, so copy the folder again"
+            f"backbone {folder}: file {name} is missing; every diffusers folder with safetensors "
+            "weights has it, so copy the folder again"
         )
     return path
 

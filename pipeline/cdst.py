@@ -83,7 +83,9 @@ class ConditionPrior:
         rank = int((variance > _RANK_TOLERANCE * variance[0]).sum()) if variance[0] > 0 else 0
         kept = min(components, rank)
         if kept == 0:
-            raise ValueError("a condition prior needs at least two different prompts; all are equal")
+            raise ValueError(
+                "a condition prior needs at least two different prompts; all are equal"
+            )
         deviations = variance[:kept].sqrt()
         axes = vectors[:, :kept].T @ x / (deviations * math.sqrt(len(x) - 1))[:, None]
         return cls(

@@ -207,4 +207,6 @@ def draw_while_sampling(
 
 
 def _changed(taught: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    return sorted(name for name in taught.keys() | found.keys() if taught.get(name) != found.get(name))
+    return sorted(
+        name for name in taught.keys() | found.keys() if taught.get(name) != found.get(name)
+    )

@@ -106,7 +106,9 @@ def read_source(folder: Path) -> Source:
         tensors = load_file(folder / TENSORS_FILE)
         embeddings, noise = tensors["embeddings"], tensors["noise"]
     except (ValueError, KeyError, SafetensorError) as error:
-        raise ExampleError(f"{folder}: not readable ({error}): run `onesketch source` again") from error
+        raise ExampleError(
+            f"{folder}: not readable ({error}): run `onesketch source` again"
+        ) from error
     image = _open(folder / IMAGE_FILE, "source image").convert("RGB")
     return Source(np.asarray(image), embeddings, noise, record)
 

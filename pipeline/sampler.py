@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,14 +72,13 @@ def denoise(
         ValueError: a step outside the process, or embeddings and noise that do not belong together.
     """
     _check(embeddings, noise, sampler, timesteps)
-    place = {"device": backbone.device, "dtype": backbone.dtype}
     # A scheduler of our own: set_timesteps changes it, and the backbone is shared.
-    scheduler = type(backbone.scheduler).from_config(backbone.scheduler.config)
+    scheduler: Any = type(backbone.scheduler).from_config(backbone.scheduler.config)
     scheduler.set_timesteps(sampler.steps, device=backbone.device)
-    context = embeddings.to(**place)
+    context = embeddings.to(backbone.device, backbone.dtype)
     if sampler.halves == 2:
         context = torch.cat([backbone.unconditional.expand_as(context), context])  # (2 B, L, D)
-    latents = noise.to(**place) * scheduler.init_noise_sigma
+    latents = noise.to(backbone.device, backbone.dtype) * scheduler.init_noise_sigma
     with recording(unet_modules(backbone)) as recorder:
         for t, timestep in zip(_falling(sampler.steps), scheduler.timesteps, strict=True):
             recorder.active = t in timesteps
@@ -144,9 +144,7 @@ def _split_halves(features: list[Tensor], halves: int) -> list[Tensor]:
     return [f.unflatten(0, (halves, -1)).transpose(0, 1) for f in features]
 
 
-def _check(
-    embeddings: Tensor, noise: Tensor, sampler: Sampler, timesteps: Collection[int]
-) -> None:
+def _check(embeddings: Tensor, noise: Tensor, sampler: Sampler, timesteps: Collection[int]) -> None:
     outside = [t for t in timesteps if not 0 <= t < sampler.steps]
     if outside:
         raise ValueError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ class TapShapes:
     @classmethod
     def of(cls, backbone: Backbone, halves: int) -> TapShapes:
         """Read the shapes off the modules, without running the backbone."""
-        blocks = list(backbone.unet.up_blocks)
+        blocks: list[Any] = list(backbone.unet.up_blocks)
         sizes = [backbone.latent_shape[1]]
         for _ in blocks[1:]:
             sizes.insert(0, -(-sizes[0] // 2))  # a stride-2 convolution halves upwards
@@ -85,7 +86,7 @@ class TapShapes:
 
 def _vae_shapes(backbone: Backbone) -> Iterator[Shape]:
     size = backbone.latent_shape[1]
-    decoder = backbone.vae.decoder
+    decoder: Any = backbone.vae.decoder
     yield from ((r.out_channels, size, size) for r in decoder.mid_block.resnets)
     for block in decoder.up_blocks:
         yield from ((r.out_channels, size, size) for r in block.resnets)
@@ -97,12 +98,13 @@ def unet_modules(backbone: Backbone) -> list[nn.Module]:
 
     Its output is the branch before the residual sum, since dropout comes before it.
     """
-    return [resnet.conv2 for block in backbone.unet.up_blocks for resnet in block.resnets]
+    blocks: list[Any] = list(backbone.unet.up_blocks)
+    return [resnet.conv2 for block in blocks for resnet in block.resnets]
 
 
 def vae_modules(backbone: Backbone) -> list[nn.Module]:
     """Modules whose outputs are v_n: the resnets of the VAE decoder, middle block first."""
-    decoder = backbone.vae.decoder
+    decoder: Any = backbone.vae.decoder
     blocks = [decoder.mid_block, *decoder.up_blocks]
     return [resnet for block in blocks for resnet in block.resnets]
 
@@ -117,9 +119,7 @@ def recording(
     until the last one is there.
     """
     recorder = Recorder(len(modules), change)
-    handles = [
-        module.register_forward_hook(recorder.hook(n)) for n, module in enumerate(modules)
-    ]
+    handles = [module.register_forward_hook(recorder.hook(n)) for n, module in enumerate(modules)]
     try:
         yield recorder
     finally:

@@ -43,8 +43,8 @@ def representative(folder: Path, steps: int) -> tuple[int, ...]:
     """Return the representative steps of the backbone in `folder` at `steps` DDIM steps.
 
     They are, in this order: the backbone's own (timesteps.json beside its weights, if for as many
-    steps), the paper's list for Stable Diffusion 1.x at 50 steps, or else the paper's list stretched
-    (said in the log, since it was selected on another process).
+    steps), the paper's list for Stable Diffusion 1.x at 50 steps, or else the paper's list
+    stretched (said in the log, since it was selected on another process).
 
     Raises:
         ValueError: the backbone's timesteps.json is not what it should be.
@@ -74,7 +74,9 @@ def write_selection(folder: Path, steps: int, timesteps: tuple[int, ...]) -> Non
 def _read(path: Path) -> dict[int, tuple[int, ...]]:
     expected = '{"50": [0, 3, ...]}: per number of steps the selected ones, counted from the end'
     try:
-        table = {int(steps): tuple(map(int, ts)) for steps, ts in json.loads(path.read_text()).items()}
+        table = {
+            int(steps): tuple(map(int, ts)) for steps, ts in json.loads(path.read_text()).items()
+        }
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected {expected}; got something else ({error})") from error
     for steps, chosen in table.items():

@@ -21,7 +21,9 @@ _BOS, _EOS = "<|startoftext|>", "<|endoftext|>"
 _WORDS = "a the red green blue cat dog house tree ball on in two photo of and".split()
 
 
-def build(folder: Path, *, image_size: int = 64, prediction_type: str = "epsilon", seed: int = 0) -> Path:
+def build(
+    folder: Path, *, image_size: int = 64, prediction_type: str = "epsilon", seed: int = 0
+) -> Path:
     """Write a StableDiffusionPipeline folder with random weights and return its path.
 
     Args:
@@ -30,15 +32,15 @@ def build(folder: Path, *, image_size: int = 64, prediction_type: str = "epsilon
         prediction_type: what the UNet predicts, `epsilon` or `v_prediction`.
         seed: seed of all weights.
     """
-    tokenizer = _tokenizer(max_length=16)
+    words = tokenizer(max_length=16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pipeline = StableDiffusionPipeline(
             vae=_vae(image_size),
-            text_encoder=_text_encoder(tokenizer),
-            tokenizer=tokenizer,
+            text_encoder=_text_encoder(words),
+            tokenizer=words,
             unet=_unet(image_size // 8),
-            scheduler=_scheduler(prediction_type),
+            scheduler=scheduler(prediction_type),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
@@ -47,7 +49,8 @@ def build(folder: Path, *, image_size: int = 64, prediction_type: str = "epsilon
     return folder
 
 
-def _tokenizer(max_length: int) -> CLIPTokenizer:
+def tokenizer(max_length: int) -> CLIPTokenizer:
+    """A CLIP tokenizer of single letters and a few whole words."""
     letters = [chr(code) for code in range(ord("!"), ord("~") + 1)]
     vocab = letters + [letter + "</w>" for letter in letters]
     merges: list[tuple[str, str]] = []
@@ -106,7 +109,8 @@ def _vae(image_size: int) -> AutoencoderKL:
     ).eval()
 
 
-def _scheduler(prediction_type: str) -> DDIMScheduler:
+def scheduler(prediction_type: str) -> DDIMScheduler:
+    """Stable Diffusion's scheduler with DDIM."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,

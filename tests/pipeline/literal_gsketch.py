@@ -36,7 +36,11 @@ def _final(
     shapes, steps = generator.config.shapes, generator.config.timesteps
     layers, middle = len(shapes.unet), shapes.first_level
     md, tp = shapes.unet[middle - 1][1], shapes.unet[-1][1]
-    first_logits = [named["aggregation.logits_first"][layer, s] for layer in range(middle) for s in range(len(steps))]
+    first_logits = [
+        named["aggregation.logits_first"][layer, s]
+        for layer in range(middle)
+        for s in range(len(steps))
+    ]
     first_sum = sum(x.exp() for x in first_logits)
     final_logits = [
         named["aggregation.logits_final"][layer - middle, s]
@@ -100,7 +104,9 @@ def _block(named: Mapping[str, Tensor], key: str, x: Tensor) -> Tensor:
     return functional.gelu(_group_norm(x, named[f"{key}.norm.weight"], named[f"{key}.norm.bias"]))
 
 
-def _decode(named: Mapping[str, Tensor], x: Tensor, features: list[Tensor], image: Tensor) -> Tensor:
+def _decode(
+    named: Mapping[str, Tensor], x: Tensor, features: list[Tensor], image: Tensor
+) -> Tensor:
     stage = 0
     while True:
         reduced = []

@@ -59,7 +59,11 @@ def test_is_a_teacher(teacher: DiffSketchTeacher) -> None:
 @pytest.mark.parametrize("cdst_on", [True, False])
 @pytest.mark.parametrize("vae_features", [True, False])
 def test_pairs_equal_sampling_first_and_drawing_afterwards(
-    backbone: Backbone, tiny_backbone_folder: Path, tmp_path: Path, cdst_on: bool, vae_features: bool
+    backbone: Backbone,
+    tiny_backbone_folder: Path,
+    tmp_path: Path,
+    cdst_on: bool,
+    vae_features: bool,
 ) -> None:
     folder = write_teacher(backbone, tmp_path / "t", cdst_on=cdst_on, vae_features=vae_features)
     teacher = load_teacher("diffsketch", folder, tiny_backbone_folder, "cpu", torch.float32)

@@ -22,16 +22,22 @@ def shapes_of(backbone: Backbone, halves: int = 2) -> TapShapes:
     return TapShapes.of(backbone, halves)
 
 
-def make(shapes: TapShapes, *, vae_features: bool = True, timesteps: tuple[int, ...] = STEPS) -> GSketch:
+def make(
+    shapes: TapShapes, *, vae_features: bool = True, timesteps: tuple[int, ...] = STEPS
+) -> GSketch:
     torch.manual_seed(0)
     generator = GSketch(GSketchConfig(shapes, timesteps, vae_features))
     with torch.no_grad():  # away from the symmetric start, where wrong weights would not show
         for parameter in generator.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter) * (parameter.std(unbiased=False) + 0.5))
+            parameter.add_(
+                0.3 * torch.randn_like(parameter) * (parameter.std(unbiased=False) + 0.5)
+            )
     return generator
 
 
-def features(shapes: TapShapes, count: int = 2, steps: tuple[int, ...] = STEPS) -> tuple[Taps, Tensor]:
+def features(
+    shapes: TapShapes, count: int = 2, steps: tuple[int, ...] = STEPS
+) -> tuple[Taps, Tensor]:
     random = torch.Generator().manual_seed(1)
 
     def draw(*shape: int) -> Tensor:
@@ -153,7 +159,9 @@ def test_without_vae_features_only_image_and_unet_are_seen(backbone: Backbone) -
 
 def stable_diffusion_shapes() -> TapShapes:
     unet = [(1280, 8, 8)] * 3 + [(1280, 16, 16)] * 3 + [(640, 32, 32)] * 3 + [(320, 64, 64)] * 3
-    vae = [(512, 64, 64)] * 5 + [(512, 128, 128)] * 3 + [(256, 256, 256)] * 3 + [(128, 512, 512)] * 3
+    vae = (
+        [(512, 64, 64)] * 5 + [(512, 128, 128)] * 3 + [(256, 256, 256)] * 3 + [(128, 512, 512)] * 3
+    )
     return TapShapes(tuple(unet), tuple(vae), first_level=9, image_size=512, halves=2)
 
 
@@ -174,7 +182,16 @@ def test_widths_at_stable_diffusions_size() -> None:
 
 
 def test_groups_divide_every_width() -> None:
-    assert [groups_of(c) for c in (1, 8, 16, 80, 96, 240, 384, 960)] == [1, 2, 4, 20, 24, 30, 32, 32]
+    assert [groups_of(c) for c in (1, 8, 16, 80, 96, 240, 384, 960)] == [
+        1,
+        2,
+        4,
+        20,
+        24,
+        30,
+        32,
+        32,
+    ]
     assert all(c % groups_of(c) == 0 for c in range(1, 400))
 
 

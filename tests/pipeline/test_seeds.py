@@ -9,8 +9,8 @@ from pipeline import seeds
 
 def test_values_never_change() -> None:
     # A change here would change every dataset that a plan describes.
-    assert seeds.stream_seed(0, 0, "noise") == 0x951c2aacaacdefb
-    assert seeds.stream_seed(7, 123, "condition") == 0x37234e2d0a99c494
+    assert seeds.stream_seed(0, 0, "noise") == 0x951C2AACAACDEFB
+    assert seeds.stream_seed(7, 123, "condition") == 0x37234E2D0A99C494
 
 
 def test_streams_samples_and_seeds_are_apart() -> None:
