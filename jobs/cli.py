@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jobs.border import Border
+from jobs.events import quiet_libraries
 
 app = typer.Typer(
     name="onesketch",
@@ -44,6 +45,7 @@ def options(
     ] = False,
 ) -> None:
     """One drawing in; a dataset in that style and a fast extractor out."""
+    quiet_libraries()
 
 
 @app.command()

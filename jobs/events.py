@@ -30,8 +30,18 @@ OWN_LOGGERS = ("onesketch", "pipeline", "training")
 
 # Without a terminal there is no bar to move: a line at each of these steps has to do.
 LINE_EVERY_FRACTION = 0.1
+# Read by the libraries when they are imported, which the commands do late.
+QUIET_ENVIRONMENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# For the JSONL file only: of use to who measures, noise to who waits.
+DETAILS = frozenset({"teach.batch", "distill.rank"})
 # Libraries that talk at INFO or WARNING about things that a person here cannot act on.
 TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
+
+
+def quiet_libraries() -> None:
+    """Keep other libraries' progress bars off the screen; call before they are imported."""
+    for name, value in QUIET_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 def render(value: object) -> str:
@@ -127,7 +137,7 @@ class Events:
         self.write(name, fields)
         if "done" in fields and "total" in fields:
             self.move_bar(name, fields)
-        else:
+        elif name not in DETAILS:
             log.info(describe(name, fields))
 
     def write(self, name: str, fields: dict[str, Any]) -> None:

@@ -5,14 +5,23 @@ from jobs.provenance import versions
 from jobs.ray_runtime import ray_runtime
 from jobs.session import Session
 from jobs.teachers import teacher_factory
-from pipeline.plan import plan_from_recipe
+from pipeline import layout
+from pipeline.plan import Plan, plan_from_recipe, write_or_check
 from pipeline.scheduling import Policy
+from pipeline.storage.address import open_store
 from pipeline.workers import generate
 
 
 def choose_workers(asked: int, machine: Machine) -> int:
     """Choose the number of actors: as asked, else one a GPU, else one a core."""
     return asked or machine.num_gpus or machine.num_cpus
+
+
+def refuse_other_plan(out: str, plan: Plan) -> None:
+    """Raise PlanMismatchError where another dataset lies, before Ray is started for nothing."""
+    store = open_store(out)
+    if store.exists(layout.PLAN):
+        write_or_check(store, plan)
 
 
 def run_generate(session: Session, workers: int = 0, single_writer: bool = False) -> None:
@@ -22,15 +31,17 @@ def run_generate(session: Session, workers: int = 0, single_writer: bool = False
     """
     recipe, machine = session.recipe, session.machine
     factory = teacher_factory(recipe, machine)
-    with session.events.stage("generate"), ray_runtime(machine):
+    with session.events.stage("generate"):
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
-        summary = generate(
-            plan,
-            recipe.dataset.out,
-            factory,
-            workers=choose_workers(workers, machine),
-            gpus_per_worker=1.0 if machine.num_gpus else 0.0,
-            on_event=session.events,
-            policy=Policy(single_writer=single_writer),
-        )
+        refuse_other_plan(recipe.dataset.out, plan)
+        with ray_runtime(machine):
+            summary = generate(
+                plan,
+                recipe.dataset.out,
+                factory,
+                workers=choose_workers(workers, machine),
+                gpus_per_worker=1.0 if machine.num_gpus else 0.0,
+                on_event=session.events,
+                policy=Policy(single_writer=single_writer),
+            )
     session.events("generate.ready", dataset=recipe.dataset.out, pairs=summary.committed)

@@ -1,6 +1,10 @@
 """The stages as commands, on tiny models: what each leaves, and what it says when it cannot."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,13 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
+from jobs.recipes import open_recipe
+from pipeline.plan import plan_from_recipe, write_or_check
+from pipeline.storage.address import open_store
+
+ROOT = Path(__file__).parents[2]
+# Room for the event log, not for a picture.
+SPACE_BYTES = 2048
 
 
 def onesketch(*arguments: str) -> Result:
@@ -99,8 +110,6 @@ def test_unreadable_drawing(drawn: Path) -> None:
 def test_backbone_with_a_missing_file(
     project: Path, tiny_settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    import shutil
-
     shutil.copytree(tiny_settings["backbone"], tmp_path / "cut")
     (tmp_path / "cut" / "vae" / "config.json").unlink()
     data = yaml.safe_load(Path("recipe.yaml").read_text()) | {"backbone": str(tmp_path / "cut")}
@@ -113,6 +122,44 @@ def test_teaching_another_lesson_into_the_same_folder(drawn: Path) -> None:
     onesketch("teach", "recipe.yaml")
     change(drawn, "teach", iterations=4)
     assert "iterations: 2 -> 4" in refusal("teach", "recipe.yaml")
+
+
+def test_dataset_of_another_plan(drawn: Path) -> None:
+    onesketch("teach", "recipe.yaml")
+    recipe = open_recipe("recipe.yaml")
+    other = plan_from_recipe(recipe, {"teacher/config.json": "0" * 64}, {})
+    write_or_check(open_store(recipe.dataset.out), other)
+    before = sorted(Path("run/dataset").rglob("*"))
+    line = refusal("generate", "recipe.yaml")
+    assert "holds a dataset of another plan" in line
+    assert "teacher/config.json: stored '0000" in line
+    assert sorted(Path("run/dataset").rglob("*")) == before
+
+
+def test_generating_without_a_teacher(project: Path) -> None:
+    assert "run `onesketch teach` first" in refusal("generate", "recipe.yaml")
+    assert not Path("run/dataset").exists()
+
+
+def test_no_space(project: Path) -> None:
+    """A limit on file sizes stands for a full disk: the system refuses a real write."""
+    program = (
+        "import resource; from jobs.cli import app;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({SPACE_BYTES}, {SPACE_BYTES}));"
+        "app(['source', 'recipe.yaml'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    own = [line for line in done.stderr.splitlines() if line.startswith("onesketch: ")]
+    assert done.returncode == 2, done.stderr
+    assert len(own) == 1
+    assert "no space" in own[0].lower() or "too large" in own[0].lower()
+    assert not Path("run/source/source.json").exists()
+    assert "`onesketch source` first" in refusal("teach", "recipe.yaml")
 
 
 def test_unknown_style_and_unreadable_image(project: Path) -> None:
