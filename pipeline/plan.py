@@ -116,7 +116,8 @@ def plan_from_recipe(
         shard_size=recipe.dataset.shard_size,
         seed=recipe.dataset.seed,
         batch=recipe.sampler.batch,
-        duration=recipe.teach.diffusion_duration,
+        # The dataset has its own S: all of its samples, not the shorter one of teaching (paper 4.4).
+        duration=recipe.dataset.samples,
         recipe=recipe.resolved(),
         fingerprints=dict(fingerprints),
         versions=dict(versions),
