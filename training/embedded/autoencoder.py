@@ -98,7 +98,7 @@ def encode_all(vae: AutoencoderKL, images: np.ndarray, batch: int = 64) -> tuple
             posterior = vae.encode(x.float() / 127.5 - 1).latent_dist
         means.append(posterior.mean.half().cpu())
         deviations.append(posterior.std.half().cpu())
-    return torch.cat(means), torch.cat(deviations)
+    return torch.cat(means).contiguous(), torch.cat(deviations).contiguous()
 
 
 @torch.no_grad()

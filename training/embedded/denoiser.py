@@ -55,7 +55,12 @@ def new_unet(latent_channels: int, sample_size: int = 16) -> UNet2DConditionMode
         norm_num_groups=8,
         attention_head_dim=4,
         cross_attention_dim=TEXT_WIDTH,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        down_block_types=(
+            "DownBlock2D",
+            "CrossAttnDownBlock2D",
+            "CrossAttnDownBlock2D",
+            "DownBlock2D",
+        ),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
     )
     zero_branches(unet)

@@ -72,9 +72,7 @@ class Run:
 
     def save(self) -> None:
         tensors: dict[str, Tensor] = {}
-        for name, parameter, average in zip(
-            self.names, self.parameters, self.average, strict=True
-        ):
+        for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
             tensors[f"parameter.{name}"] = parameter.detach().contiguous()
             tensors[f"average.{name}"] = average.contiguous()
         for name, target in zip(self.names, self.targets, strict=True):

@@ -121,8 +121,19 @@ def paint_layer(canvas: Canvas, layer: Layer, rng: np.random.Generator) -> float
     wave = np.sin(2.0 * np.pi * (rng.uniform(0.5, 1.2) * x + rng.random()))
     edge = size * (level + layer.hill * wave)
     path = np.stack([x * size, edge], 1)
-    draw_ink(canvas.ink, np.vstack([[[-9, 2 * size]], [[-9, edge[0]]], path,
-                                    [[size + 9, edge[-1]]], [[size + 9, 2 * size]]]), closed=True)
+    draw_ink(
+        canvas.ink,
+        np.vstack(
+            [
+                [[-9, 2 * size]],
+                [[-9, edge[0]]],
+                path,
+                [[size + 9, edge[-1]]],
+                [[size + 9, 2 * size]],
+            ]
+        ),
+        closed=True,
+    )
     first = max(int(edge.min()) - 1, 0)
     image, depth = canvas.image[first:], canvas.depth[first:]
     y = np.arange(first, size, dtype=np.float32)[:, None] + 0.5

@@ -119,10 +119,12 @@ def fish(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     h, fin = rng.uniform(0.25, 0.33), colour * 0.78 + 0.1 * contrast(colour)
     t = np.linspace(0.0, np.pi, 18)
     x = 0.08 + 0.44 * np.cos(t)
-    body = np.concatenate([
-        np.stack([x, 0.35 + h * np.sin(t) ** 1.15], 1),
-        np.stack([x[::-1], 0.35 - h * np.sin(t) ** 1.15], 1)[1:-1],
-    ])
+    body = np.concatenate(
+        [
+            np.stack([x, 0.35 + h * np.sin(t) ** 1.15], 1),
+            np.stack([x[::-1], 0.35 - h * np.sin(t) ** 1.15], 1)[1:-1],
+        ]
+    )
     spread = rng.uniform(0.24, 0.3)
     tail = points((-0.3, 0.35), (-0.6, 0.35 + spread), (-0.52, 0.35), (-0.6, 0.35 - spread))
     top = points((-0.14, 0.52), (-0.1, 0.4 + h + 0.1), (0.12, 0.37 + h + 0.08), (0.28, 0.5))
@@ -159,10 +161,12 @@ def star(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
 def cup(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     """Mug: handle ring, tapered body, open rim, drink; sometimes a band."""
     top, foot, h = rng.uniform(0.36, 0.42), rng.uniform(0.28, 0.36), rng.uniform(0.74, 0.86)
-    ring = np.vstack([
-        arc((top - 0.06, 0.52 * h), (0.3, 0.27), (-90.0, 90.0), 16),
-        arc((top - 0.06, 0.52 * h), (0.19, 0.165), (90.0, -90.0), 16),
-    ])
+    ring = np.vstack(
+        [
+            arc((top - 0.06, 0.52 * h), (0.3, 0.27), (-90.0, 90.0), 16),
+            arc((top - 0.06, 0.52 * h), (0.19, 0.165), (90.0, -90.0), 16),
+        ]
+    )
     base = arc((0.0, 0.06), (foot, 0.07), (180.0, 360.0), 16)
     body = np.vstack([base, [[top, h], [-top, h]]])
     inside = np.minimum(colour * 0.55 + 0.12 * contrast(colour), 255.0)
@@ -172,10 +176,12 @@ def cup(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     if rng.random() < 0.35:
         y0, y1 = 0.3 * h, 0.5 * h
         x0, x1 = (foot + (top - foot) * (y - 0.06) / (h - 0.06) for y in (y0, y1))
-        band = np.vstack([
-            arc((0.0, y0), (x0, 0.06), (180.0, 360.0), 12),
-            arc((0.0, y1), (x1, 0.06), (360.0, 180.0), 12),
-        ])
+        band = np.vstack(
+            [
+                arc((0.0, y0), (x0, 0.06), (180.0, 360.0), 12),
+                arc((0.0, y1), (x1, 0.06), (360.0, 180.0), 12),
+            ]
+        )
         parts.append(Part(band, contrast(colour, CREAM, (150, 90, 70)), "cylinder"))
     return parts + [
         Part(arc((0.0, h), (top, 0.1)), np.minimum(colour * 1.06 + 8.0, 255.0)),
@@ -225,8 +231,19 @@ def boat(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
 
 def cat(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     """Sitting cat from the front: tail, body, paws, big head with ears, eyes and whiskers."""
-    tail = smooth(points((0.2, 0.02), (0.46, 0.02), (0.52, 0.2), (0.42, 0.38), (0.36, 0.34),
-                         (0.42, 0.2), (0.38, 0.12), (0.2, 0.14)), 2)
+    tail = smooth(
+        points(
+            (0.2, 0.02),
+            (0.46, 0.02),
+            (0.52, 0.2),
+            (0.42, 0.38),
+            (0.36, 0.34),
+            (0.42, 0.2),
+            (0.38, 0.12),
+            (0.2, 0.14),
+        ),
+        2,
+    )
     half = points((0.28, 0.0), (0.33, 0.16), (0.2, 0.5))
     body = smooth(np.vstack([half, (half * (-1.0, 1.0))[::-1]]), 2)
     fur = surface(rng, "stripes")
@@ -262,8 +279,16 @@ def cat_head(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
 
 
 KINDS: dict[str, Maker] = {
-    "house": house, "tree": tree, "ball": ball, "mushroom": mushroom, "fish": fish,
-    "star": star, "cup": cup, "flower": flower, "boat": boat, "cat": cat,
+    "house": house,
+    "tree": tree,
+    "ball": ball,
+    "mushroom": mushroom,
+    "fish": fish,
+    "star": star,
+    "cup": cup,
+    "flower": flower,
+    "boat": boat,
+    "cat": cat,
 }
 # Kinds with a left and a right side, which may be mirrored.
 HANDED = frozenset({"fish", "cup", "boat", "cat"})

@@ -1,0 +1,98 @@
+"""The shipped embedded models: real classes, the real topology, and what their card says of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers.models.resnet import ResnetBlock2D
+from transformers import CLIPTokenizer
+
+from training.clip import load_clip
+from training.embedded.card import clip_figures, psnr
+from training.embedded.data import HELD_OUT_SEED, stack
+from training.embedded.scenes.scene import make_scene
+from training.embedded.tokenizer import learn_tokenizer
+from training.perceptual import load_perceptual
+
+WEIGHTS = Path(__file__).parents[3] / "training/embedded/weights"
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> StableDiffusionPipeline:
+    return StableDiffusionPipeline.from_pretrained(WEIGHTS / "diffusion", local_files_only=True)
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return stack([make_scene(HELD_OUT_SEED + 500_000 + i) for i in range(64)])
+
+
+def test_the_whole_is_at_most_forty_megabytes() -> None:
+    assert sum(f.stat().st_size for f in WEIGHTS.rglob("*")) < 40e6
+
+
+def test_the_topology_is_stable_diffusions(pipeline: StableDiffusionPipeline) -> None:
+    def resnets(module: torch.nn.Module) -> int:
+        return sum(isinstance(m, ResnetBlock2D) for m in module.modules())
+
+    assert resnets(pipeline.unet.up_blocks) == 12
+    assert resnets(pipeline.vae.decoder) == 14
+    assert 2 ** (len(pipeline.vae.config.block_out_channels) - 1) == 8
+
+
+def test_diffusers_own_pipeline_draws_with_it(pipeline: StableDiffusionPipeline) -> None:
+    image = pipeline("a red ball on snow", num_inference_steps=4, output_type="np").images[0]
+    assert image.shape == (128, 128, 3)
+    assert np.isfinite(image).all() and image.std() > 0.02
+
+
+def test_the_autoencoder_keeps_edges(pipeline: StableDiffusionPipeline, scenes) -> None:
+    vae: AutoencoderKL = pipeline.vae
+    assert np.mean(psnr(vae, list(scenes.images[:16]))) >= 29
+
+
+def test_clip_knows_scenes_drawings_and_captions(scenes) -> None:
+    clip = open_clip.create_model(f"local-dir:{WEIGHTS / 'clip'}").eval()
+    tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "diffusion/tokenizer")
+    figures = clip_figures(clip, tokenizer, scenes)
+    assert figures["captions_found"] > 0.6
+    assert figures["drawings_found"] > 0.3
+    assert figures["drawings_told"] > 0.95
+
+
+def test_the_directional_encoder_is_the_shipped_clip(scenes) -> None:
+    encoder = load_clip(WEIGHTS / "clip")
+    x = torch.from_numpy(scenes.images[:4]).permute(0, 3, 1, 2).float() / 255
+    assert encoder.image(x).norm(dim=1) == pytest.approx(torch.ones(4), abs=1e-5)
+
+
+def test_the_perceptual_distance_orders_distortions(scenes) -> None:
+    network = load_perceptual(WEIGHTS / "perceptual")
+    x = torch.from_numpy(scenes.line_art[:8])[:, None].float() / 127.5 - 1
+    slight = network.distance(x, x.roll(1, dims=-1)).mean()
+    other = network.distance(x, x.roll(1, dims=0)).mean()
+    blank = network.distance(x, torch.ones_like(x)).mean()
+    assert 0 < slight < other < blank
+
+
+def test_the_card_gives_the_figures_of_the_weights() -> None:
+    figures = json.loads((WEIGHTS / "figures.json").read_text())
+    assert f"{figures['psnr_scenes']:.1f} dB" in (WEIGHTS / "README.md").read_text()
+    assert figures["psnr_scenes"] >= 29
+
+
+def test_captions_fit_the_tokenizer() -> None:
+    captions = [make_scene(seed, 32).caption for seed in range(300)]
+    tokenizer = learn_tokenizer(captions)
+    longest = max(len(tokenizer(c).input_ids) for c in captions)
+    assert longest <= tokenizer.model_max_length
+    for caption in captions[:20]:
+        ids = tokenizer(caption).input_ids
+        assert (
+            tokenizer.decode(ids, skip_special_tokens=True).split()
+            == caption.replace(",", " ,").split()
+        )

@@ -1,0 +1,169 @@
+"""Measures the embedded models on held-out data and writes their model card.
+
+Shapes: B pictures, D embedding width, S side in pixels.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import open_clip
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from PIL import Image
+from skimage import data as bundled
+from skimage.metrics import peak_signal_noise_ratio
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from training.embedded.autoencoder import reconstruct
+from training.embedded.contrastive import DRAWING_PREFIX, to_clip, tokenize
+from training.embedded.data import HELD_OUT_SEED, SceneArrays, make_scenes
+from training.styles import xdog
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+RETRIEVAL_SIZE = 64
+PROMPTS = (
+    "a red ball on grass under a blue sky",
+    "a white cat on a wooden table",
+    "a yellow house on snow",
+    "a green tree at sunset",
+    "a purple fish under water",
+    "a pink flower on grass under a blue sky",
+    "a blue cup on a wooden table",
+    "an orange mushroom among dead leaves",
+    "a yellow star in the night sky",
+    "a white boat on the sea under a blue sky",
+    "a black cat on sand by the sea",
+    "a blue house and a green tree on snow",
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures on data that no training saw. PSNR in dB; shares in [0, 1]."""
+
+    psnr_scenes: float
+    psnr_photographs: dict[str, float]
+    captions_found: float  # of 64 captions, for a scene
+    scenes_found: float  # of 64 scenes, for a caption
+    drawings_found: float  # of 64 drawings, for a scene
+    drawings_told: float  # pictures nearer to their own domain's mean: scene or drawing
+
+
+def photograph(name: str, side: int = 128) -> np.ndarray:
+    """The middle square of one of scikit-image's bundled photographs, (side, side, 3) uint8."""
+    image = getattr(bundled, name)()
+    size = min(image.shape[:2])
+    y, x = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+    return cv2.resize(image[y : y + size, x : x + size], (side, side), interpolation=cv2.INTER_AREA)
+
+
+def psnr(vae: AutoencoderKL, images: Sequence[np.ndarray]) -> list[float]:
+    """Peak signal to noise ratio of each picture after the autoencoder, in dB."""
+    return [float(peak_signal_noise_ratio(i, reconstruct(vae, i), data_range=255)) for i in images]
+
+
+def found(queries: Tensor, keys: Tensor) -> float:
+    """Share of queries (B, D) whose own key is the nearest, in groups of 64."""
+    hits = [
+        (q @ k.T).argmax(1) == torch.arange(len(q))
+        for q, k in zip(queries.split(RETRIEVAL_SIZE), keys.split(RETRIEVAL_SIZE), strict=True)
+    ]
+    return torch.cat(hits).float().mean().item()
+
+
+@torch.no_grad()
+def clip_figures(
+    clip: open_clip.CLIP, tokenizer: CLIPTokenizer, scenes: SceneArrays
+) -> dict[str, float]:
+    """Retrieval and the separation of scenes from drawings, for the embedded CLIP."""
+    device = next(clip.parameters()).device
+    drawings = np.stack([np.repeat(xdog(i)[..., None], 3, axis=2) for i in scenes.images])
+    image = clip.encode_image(to_clip(scenes.images, device), normalize=True).cpu()
+    drawn = clip.encode_image(to_clip(drawings, device), normalize=True).cpu()
+    tokens = tokenize(tokenizer, list(scenes.captions)).to(device)
+    text = clip.encode_text(tokens, normalize=True).cpu()
+    half = len(image) // 2
+    means = torch.stack([image[:half].mean(0), drawn[:half].mean(0)])  # (2, D)
+    told = [(image[half:] @ means.T).argmax(1) == 0, (drawn[half:] @ means.T).argmax(1) == 1]
+    return {
+        "captions_found": found(image, text),
+        "scenes_found": found(text, image),
+        "drawings_found": found(image, drawn),
+        "drawings_told": torch.cat(told).float().mean().item(),
+    }
+
+
+def measure(
+    vae: AutoencoderKL, clip: open_clip.CLIP, tokenizer: CLIPTokenizer, count: int = 256
+) -> Figures:
+    """All figures of the card, on `count` held-out scenes and the bundled photographs."""
+    scenes = make_scenes(HELD_OUT_SEED, count)
+    photographs = psnr(vae, [photograph(name) for name in PHOTOGRAPHS])
+    return Figures(
+        psnr_scenes=float(np.mean(psnr(vae, list(scenes.images)))),
+        psnr_photographs=dict(zip(PHOTOGRAPHS, photographs, strict=True)),
+        **clip_figures(clip, tokenizer, scenes),
+    )
+
+
+def sample_sheet(pipeline: StableDiffusionPipeline, path: Path) -> None:
+    """A contact sheet of the card's prompts, each under its caption."""
+    generator = torch.Generator().manual_seed(0)
+    pictures = pipeline(list(PROMPTS), guidance_scale=5.0, generator=generator).images
+    columns, tile, margin, text = 4, 192, 8, 34
+    rows = -(-len(pictures) // columns)
+    width, height = columns * (tile + margin) + margin, rows * (tile + text + margin) + margin
+    sheet = np.full((height, width, 3), 255, np.uint8)
+    for i, (picture, prompt) in enumerate(zip(pictures, PROMPTS, strict=True)):
+        y = margin + (i // columns) * (tile + text + margin)
+        x = margin + (i % columns) * (tile + margin)
+        sheet[y : y + tile, x : x + tile] = np.asarray(picture.resize((tile, tile), Image.BICUBIC))
+        words = prompt.split()
+        lines = (" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :]))
+        for n, line in enumerate(lines):
+            place = (x, y + tile + 13 + 14 * n)
+            cv2.putText(
+                sheet, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA
+            )
+    Image.fromarray(sheet).save(path)
+
+
+CARD = """\
+# The embedded models
+
+Trained from nothing on procedural scenes (`training/embedded/scenes`) by `onesketch train-embedded`;
+no outside weights and no outside pictures. `contact-sheet.png` shows what the diffusion model draws
+for twelve captions.
+
+| figure, on held-out data | value |
+|---|---|
+| autoencoder, scenes (mean of {count}) | {psnr_scenes:.1f} dB |
+| autoencoder, photographs | {photographs} |
+| CLIP: a scene finds its caption among 64 | {captions_found:.0%} |
+| CLIP: a caption finds its scene among 64 | {scenes_found:.0%} |
+| CLIP: a scene finds its XDoG drawing among 64 | {drawings_found:.0%} |
+| CLIP: scene or drawing told apart | {drawings_told:.0%} |
+
+Trained with {budget}.
+
+`diffusion/` opens with `diffusers.StableDiffusionPipeline.from_pretrained`, `clip/` with
+`open_clip.create_model("local-dir:...")`, `perceptual/` holds torchvision's AlexNet trunk for `lpips`.
+Small as they are, they know ten kinds of object and nothing else of the world: they are there so
+that every command runs, is tested and can be learned without a download.
+"""
+
+
+def write_card(folder: Path, figures: Figures, budget: dict[str, int], count: int = 256) -> None:
+    """Writes README.md and figures.json beside the weights."""
+    values = asdict(figures)
+    (folder / "figures.json").write_text(json.dumps({**values, "budget": budget}, indent=2) + "\n")
+    values["photographs"] = ", ".join(
+        f"{name} {value:.1f} dB" for name, value in values.pop("psnr_photographs").items()
+    )
+    spent = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in budget.items())
+    (folder / "README.md").write_text(CARD.format(**values, budget=spent, count=count))

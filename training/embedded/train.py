@@ -1,0 +1,143 @@
+"""Makes all embedded models from a seed: autoencoder, diffusion, perceptual network, CLIP, card."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from torch import nn
+from transformers import CLIPTokenizer
+
+from training.embedded.autoencoder import autoencoder_loss, encode_all, new_autoencoder
+from training.embedded.card import measure, sample_sheet, write_card
+from training.embedded.contrastive import Contrast, contrastive_loss, new_clip, save_clip, tokenize
+from training.embedded.data import SceneArrays, make_scenes
+from training.embedded.denoiser import (
+    LatentScenes,
+    TextToLatent,
+    denoising_loss,
+    new_scheduler,
+    new_text_encoder,
+    new_unet,
+)
+from training.embedded.drawings import xdog_all
+from training.embedded.loop import OnEvent, Schedule, train
+from training.embedded.recognition import (
+    Recogniser,
+    attributes,
+    recognition_loss,
+    save_recogniser,
+)
+from training.embedded.shipping import save_pipeline
+from training.embedded.tokenizer import learn_tokenizer
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Scenes and optimisation steps; the defaults are those of the shipped weights."""
+
+    scenes: int = 16_000
+    autoencoder_steps: int = 3_000
+    denoiser_steps: int = 1_900
+    recognition_steps: int = 400
+    contrastive_steps: int = 500
+
+
+# Encoders need fewer scenes than the generators: theirs come with drawings, which take memory.
+ENCODER_SCENES = 6_000
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random initial weights from `seed`, the caller's random state untouched."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+class Workshop:
+    """Seed, device, budget and folders of one making of the embedded models."""
+
+    def __init__(
+        self, out: Path, work: Path, seed: int, budget: Budget, device: str, on_event: OnEvent
+    ) -> None:
+        self.out, self.work, self.seed, self.budget = out, work, seed, budget
+        self.device, self.on_event = torch.device(device), on_event
+
+    def _train(self, name: str, module: nn.Module, loss_fn, schedule: Schedule) -> None:
+        train(module, loss_fn, schedule, self.work / name, self.on_event)
+
+    def autoencoder(self, scenes: SceneArrays) -> AutoencoderKL:
+        with seeded(self.seed):
+            vae = new_autoencoder().to(self.device)
+        loss_fn = autoencoder_loss(vae, scenes, self.seed, batch=12)
+        self._train("autoencoder", vae, loss_fn, Schedule(self.budget.autoencoder_steps, 2.5e-3))
+        return vae
+
+    def denoiser(
+        self, vae: AutoencoderKL, scenes: SceneArrays, tokenizer: CLIPTokenizer
+    ) -> TextToLatent:
+        """UNet and text encoder; the autoencoder's scaling factor is set to unit latent variance."""
+        means, deviations = encode_all(vae, scenes.images)
+        scale = 1 / means.float().std().item()
+        vae.register_to_config(scaling_factor=scale)
+        latents = LatentScenes(
+            means=(means.float() * scale).half(),
+            deviations=(deviations.float() * scale).half(),
+            tokens=tokenize(tokenizer, list(scenes.captions)),
+            empty=tokenize(tokenizer, [""])[0],
+        )
+        with seeded(self.seed):
+            unet = new_unet(means.shape[1], means.shape[-1])
+            model = TextToLatent(unet, new_text_encoder(tokenizer)).to(self.device)
+        loss_fn = denoising_loss(model, latents, new_scheduler(), self.seed, batch=64)
+        schedule = Schedule(self.budget.denoiser_steps, 2e-3, averaging=0.998)
+        self._train("denoiser", model, loss_fn, schedule)
+        return model
+
+    def encoders(self, scenes: SceneArrays, tokenizer: CLIPTokenizer) -> Contrast:
+        """The perceptual network, written to its folder, and the CLIP model."""
+        inked = xdog_all(scenes.images)
+        with seeded(self.seed):
+            recogniser = Recogniser(attributes(scenes)[0].shape[1]).to(self.device)
+            contrast = Contrast(new_clip(tokenizer)).to(self.device)
+        short = {"learning_rate": 1.5e-3, "warmup": 50, "averaging": 0.99}
+        loss_fn = recognition_loss(recogniser, scenes, inked, self.seed + 1)
+        schedule = Schedule(self.budget.recognition_steps, **short)
+        self._train("recogniser", recogniser, loss_fn, schedule)
+        save_recogniser(recogniser, self.out / "perceptual")
+        loss_fn = contrastive_loss(contrast, scenes, inked, tokenizer, self.seed + 2, batch=96)
+        self._train("clip", contrast, loss_fn, Schedule(self.budget.contrastive_steps, **short))
+        save_clip(contrast.clip, tokenizer, self.out / "clip")
+        return contrast
+
+
+def train_all(
+    out: Path,
+    work: Path,
+    on_event: OnEvent,
+    seed: int = 0,
+    budget: Budget | None = None,
+    device: str = "cpu",
+) -> None:
+    """Trains everything into `out`, with checkpoints in `work` from which a second call goes on.
+
+    out gets diffusion/, clip/, perceptual/, README.md, figures.json and contact-sheet.png.
+    """
+    budget = budget or Budget()
+    shop = Workshop(out, work, seed, budget, device, on_event)
+    scenes = make_scenes(0, budget.scenes)
+    tokenizer = learn_tokenizer(scenes.captions)
+    vae = shop.autoencoder(scenes)
+    model = shop.denoiser(vae, scenes, tokenizer)
+    save_pipeline(
+        out / "diffusion", vae, model.unet, model.text_encoder, tokenizer, new_scheduler()
+    )
+    contrast = shop.encoders(make_scenes(0, min(ENCODER_SCENES, budget.scenes)), tokenizer)
+    figures = measure(vae, contrast.clip, tokenizer)
+    sample_sheet(
+        StableDiffusionPipeline.from_pretrained(out / "diffusion"), out / "contact-sheet.png"
+    )
+    write_card(out, figures, asdict(budget))
