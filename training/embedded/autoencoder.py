@@ -19,8 +19,8 @@ LATENT_CHANNELS = 8
 def new_autoencoder() -> AutoencoderKL:
     """The embedded VAE with random weights; same topology as Stable Diffusion's, narrower.
 
-    Every residual branch starts at zero, so training starts from a nearly linear autoencoder: most of
-    what short training can reach is linear (eight components of 8 px patches keep 27.5 dB)."""
+    Every residual branch starts at zero, so training starts from a nearly linear autoencoder: most
+    of what short training can reach is linear (eight components of 8 px patches keep 27.5 dB)."""
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -30,20 +30,25 @@ def new_autoencoder() -> AutoencoderKL:
         norm_num_groups=8,
         sample_size=128,
     )
-    for module in vae.modules():
-        if isinstance(module, ResnetBlock2D):
-            nn.init.zeros_(module.conv2.weight)
-    # The posterior starts narrow: at the usual start (deviation 1) noise drowns what the mean says of
-    # colour, and the colour channels die before they have learned anything.
+    zero_branches(vae)
+    # The posterior starts narrow: at the usual start (deviation 1) noise drowns what the mean says
+    # of colour, and the colour channels die before they have learned anything.
     quant = vae.quant_conv
     nn.init.zeros_(quant.weight.data[LATENT_CHANNELS:])
     nn.init.constant_(quant.bias.data[LATENT_CHANNELS:], -6.0)
     return vae
 
 
+def zero_branches(module: nn.Module) -> None:
+    """Starts every diffusers resnet as its shortcut: the last convolution of the branch is zero."""
+    for part in module.modules():
+        if isinstance(part, ResnetBlock2D):
+            nn.init.zeros_(part.conv2.weight)
+
+
 def crops(images: np.ndarray, side: int, count: int, rng: np.random.Generator) -> Tensor:
     """`count` random crops, half of them mirrored: (N, S, S, 3) uint8 -> (count, 3, side, side) in
-    [-1, 1]. Many small crops teach a convolutional model more per second than few whole pictures."""
+    [-1, 1]. Many small crops teach a convolutional model more a second than few whole pictures."""
     room = images.shape[1] - side
     out = np.empty((count, side, side, 3), np.uint8)
     for i in range(count):
@@ -70,7 +75,7 @@ def reconstruction_loss(y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 def autoencoder_loss(
     vae: AutoencoderKL, scenes: SceneArrays, seed: int, side: int = 64, batch: int = 8
 ) -> Callable[[int], tuple[Tensor, dict[str, float]]]:
-    """Loss of one step: reconstruction + a small Kullback-Leibler term that keeps latents centred."""
+    """Loss of one step: reconstruction and a small Kullback-Leibler term, for centred latents."""
     device = next(vae.parameters()).device
 
     def loss_fn(step: int) -> tuple[Tensor, dict[str, float]]:

@@ -20,12 +20,13 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from training.embedded.autoencoder import reconstruct
-from training.embedded.contrastive import DRAWING_PREFIX, to_clip, tokenize
+from training.embedded.contrastive import to_clip, tokenize
 from training.embedded.data import HELD_OUT_SEED, SceneArrays, make_scenes
 from training.styles import xdog
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 RETRIEVAL_SIZE = 64
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 PROMPTS = (
     "a red ball on grass under a blue sky",
     "a white cat on a wooden table",
@@ -127,18 +128,16 @@ def sample_sheet(pipeline: StableDiffusionPipeline, path: Path) -> None:
         lines = (" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :]))
         for n, line in enumerate(lines):
             place = (x, y + tile + 13 + 14 * n)
-            cv2.putText(
-                sheet, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA
-            )
+            cv2.putText(sheet, line, place, FONT, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
     Image.fromarray(sheet).save(path)
 
 
 CARD = """\
 # The embedded models
 
-Trained from nothing on procedural scenes (`training/embedded/scenes`) by `onesketch train-embedded`;
-no outside weights and no outside pictures. `contact-sheet.png` shows what the diffusion model draws
-for twelve captions.
+Trained from nothing on procedural scenes (`training/embedded/scenes`) by
+`onesketch train-embedded`; no outside weights and no outside pictures. `contact-sheet.png` shows
+what the diffusion model draws for twelve captions.
 
 | figure, on held-out data | value |
 |---|---|
@@ -152,9 +151,9 @@ for twelve captions.
 Trained with {budget}.
 
 `diffusion/` opens with `diffusers.StableDiffusionPipeline.from_pretrained`, `clip/` with
-`open_clip.create_model("local-dir:...")`, `perceptual/` holds torchvision's AlexNet trunk for `lpips`.
-Small as they are, they know ten kinds of object and nothing else of the world: they are there so
-that every command runs, is tested and can be learned without a download.
+`open_clip.create_model("local-dir:...")`, `perceptual/` holds torchvision's AlexNet trunk for
+`lpips`. Small as they are, they know ten kinds of object and nothing else of the world: they are
+there so that every command runs, is tested and can be learned without a download.
 """
 
 

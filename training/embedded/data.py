@@ -58,6 +58,6 @@ def stack(scenes: Sequence[Scene]) -> SceneArrays:
 
 
 def step_rng(seed: int, step: int) -> np.random.Generator:
-    """The random source of one training step: a function of (seed, step), so a resumed run sees what
+    """The random source of one training step, a function of (seed, step): a resumed run sees what
     the undisturbed one would have seen."""
     return np.random.default_rng([seed, step])

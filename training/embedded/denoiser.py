@@ -11,6 +11,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from training.embedded.autoencoder import zero_branches
 from training.embedded.data import step_rng
 
 TEXT_WIDTH = 128
@@ -29,7 +30,7 @@ class LatentScenes:
 
 
 def new_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule; the network predicts the velocity, which converges sooner."""
+    """Stable Diffusion's noise schedule; predicting the velocity converges sooner."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -44,8 +45,8 @@ def new_scheduler() -> DDIMScheduler:
 def new_unet(latent_channels: int, sample_size: int = 16) -> UNet2DConditionModel:
     """The embedded UNet with random weights: 12 decoder resnets, as Stable Diffusion's.
 
-    Attention stands at the two middle resolutions only: at the first it would cost a third of all the
-    time. Residual branches start at zero, as in the autoencoder."""
+    Attention stands at the two middle resolutions only: at the first it would cost a third of all
+    the time. Residual branches start at zero, as in the autoencoder."""
     unet = UNet2DConditionModel(
         sample_size=sample_size,
         in_channels=latent_channels,
@@ -66,15 +67,6 @@ def new_unet(latent_channels: int, sample_size: int = 16) -> UNet2DConditionMode
     zero_branches(unet)
     nn.init.zeros_(unet.conv_out.weight)
     return unet
-
-
-def zero_branches(module: nn.Module) -> None:
-    """Starts every diffusers resnet as its shortcut: the last convolution of the branch is zero."""
-    from diffusers.models.resnet import ResnetBlock2D
-
-    for part in module.modules():
-        if isinstance(part, ResnetBlock2D):
-            nn.init.zeros_(part.conv2.weight)
 
 
 def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:

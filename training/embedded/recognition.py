@@ -19,7 +19,7 @@ from training.embedded.drawings import draw
 
 
 def attributes(scenes: SceneArrays) -> tuple[Tensor, int]:
-    """Which kinds, colours and ground each scene shows, (N, A) of 0 and 1, and the number of kinds."""
+    """Kinds, colours and ground of each scene, (N, A) of 0 and 1, and the number of kinds."""
     columns = [
         sorted({name for names in scenes.kinds for name in names}),
         sorted({name for names in scenes.colours for name in names}),

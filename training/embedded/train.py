@@ -79,7 +79,7 @@ class Workshop:
     def denoiser(
         self, vae: AutoencoderKL, scenes: SceneArrays, tokenizer: CLIPTokenizer
     ) -> TextToLatent:
-        """UNet and text encoder; the autoencoder's scaling factor is set to unit latent variance."""
+        """UNet and text encoder; sets the autoencoder's scaling factor for unit variance."""
         means, deviations = encode_all(vae, scenes.images)
         scale = 1 / means.float().std().item()
         vae.register_to_config(scaling_factor=scale)

@@ -1,4 +1,4 @@
-"""The shipped embedded models: real classes, the real topology, and what their card says of them."""
+"""The shipped embedded models: real classes, real topology, and what their card says."""
 
 import json
 from pathlib import Path
