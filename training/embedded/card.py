@@ -123,7 +123,9 @@ def sample_sheet(pipeline: StableDiffusionPipeline, path: Path) -> None:
     for i, (picture, prompt) in enumerate(zip(pictures, PROMPTS, strict=True)):
         y = margin + (i // columns) * (tile + text + margin)
         x = margin + (i % columns) * (tile + margin)
-        sheet[y : y + tile, x : x + tile] = np.asarray(picture.resize((tile, tile), Image.BICUBIC))
+        sheet[y : y + tile, x : x + tile] = np.asarray(
+            picture.resize((tile, tile), Image.Resampling.BICUBIC)
+        )
         words = prompt.split()
         lines = (" ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :]))
         for n, line in enumerate(lines):

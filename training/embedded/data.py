@@ -5,7 +5,7 @@ Shapes: N scenes, B batch, S side in pixels.
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from multiprocessing import get_context
 
@@ -31,6 +31,10 @@ class SceneArrays:
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    def first(self, count: int) -> "SceneArrays":
+        """The first `count` scenes, or all if there are fewer."""
+        return SceneArrays(**{f.name: getattr(self, f.name)[:count] for f in fields(self)})
 
 
 def _make(seed: int, size: int) -> Scene:

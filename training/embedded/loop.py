@@ -51,7 +51,8 @@ class Run:
     def __init__(self, module: nn.Module, schedule: Schedule, folder: Path) -> None:
         self.module, self.schedule, self.folder, self.step = module, schedule, folder, 0
         named = {n: p for n, p in module.named_parameters() if p.requires_grad}
-        self.names, self.parameters = list(named), list(named.values())
+        self.names = list(named)
+        self.parameters: list[Tensor] = list(named.values())
         self.average = [p.detach().clone() for p in self.parameters]
         tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
         # torch's Muon takes matrices only: it gets views of the convolutions, which share storage.

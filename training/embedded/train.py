@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from training.embedded.denoiser import (
     new_unet,
 )
 from training.embedded.drawings import xdog_all
-from training.embedded.loop import OnEvent, Schedule, train
+from training.embedded.loop import LossFn, OnEvent, Schedule, train
 from training.embedded.recognition import (
     Recogniser,
     attributes,
@@ -45,7 +45,8 @@ class Budget:
     contrastive_steps: int = 500
 
 
-# Encoders need fewer scenes than the generators: theirs come with drawings, which take memory.
+# Only the denoiser needs them all: crops and drawings vary what the others see.
+AUTOENCODER_SCENES = 12_000
 ENCODER_SCENES = 6_000
 
 
@@ -66,7 +67,7 @@ class Workshop:
         self.out, self.work, self.seed, self.budget = out, work, seed, budget
         self.device, self.on_event = torch.device(device), on_event
 
-    def _train(self, name: str, module: nn.Module, loss_fn, schedule: Schedule) -> None:
+    def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: Schedule) -> None:
         train(module, loss_fn, schedule, self.work / name, self.on_event)
 
     def autoencoder(self, scenes: SceneArrays) -> AutoencoderKL:
@@ -103,13 +104,17 @@ class Workshop:
         with seeded(self.seed):
             recogniser = Recogniser(attributes(scenes)[0].shape[1]).to(self.device)
             contrast = Contrast(new_clip(tokenizer)).to(self.device)
-        short = {"learning_rate": 1.5e-3, "warmup": 50, "averaging": 0.99}
+        schedule = Schedule(self.budget.contrastive_steps, 1.5e-3, warmup=50, averaging=0.99)
         loss_fn = recognition_loss(recogniser, scenes, inked, self.seed + 1)
-        schedule = Schedule(self.budget.recognition_steps, **short)
-        self._train("recogniser", recogniser, loss_fn, schedule)
+        self._train(
+            "recogniser",
+            recogniser,
+            loss_fn,
+            replace(schedule, steps=self.budget.recognition_steps),
+        )
         save_recogniser(recogniser, self.out / "perceptual")
         loss_fn = contrastive_loss(contrast, scenes, inked, tokenizer, self.seed + 2, batch=96)
-        self._train("clip", contrast, loss_fn, Schedule(self.budget.contrastive_steps, **short))
+        self._train("clip", contrast, loss_fn, schedule)
         save_clip(contrast.clip, tokenizer, self.out / "clip")
         return contrast
 
@@ -130,12 +135,12 @@ def train_all(
     shop = Workshop(out, work, seed, budget, device, on_event)
     scenes = make_scenes(0, budget.scenes)
     tokenizer = learn_tokenizer(scenes.captions)
-    vae = shop.autoencoder(scenes)
+    vae = shop.autoencoder(scenes.first(AUTOENCODER_SCENES))
     model = shop.denoiser(vae, scenes, tokenizer)
     save_pipeline(
         out / "diffusion", vae, model.unet, model.text_encoder, tokenizer, new_scheduler()
     )
-    contrast = shop.encoders(make_scenes(0, min(ENCODER_SCENES, budget.scenes)), tokenizer)
+    contrast = shop.encoders(scenes.first(ENCODER_SCENES), tokenizer)
     figures = measure(vae, contrast.clip, tokenizer)
     sample_sheet(
         StableDiffusionPipeline.from_pretrained(out / "diffusion"), out / "contact-sheet.png"

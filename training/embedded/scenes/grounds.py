@@ -163,10 +163,16 @@ def paint_ground(canvas: Canvas, ground: Ground, rng: np.random.Generator) -> fl
     return horizon
 
 
+def mixed(rgb: Rgb, level: int, share: float) -> Rgb:
+    """The colour with `share` of a grey level mixed in."""
+    red, green, blue = (int((1 - share) * c + share * level) for c in rgb)
+    return red, green, blue
+
+
 def wall_colour(name: str) -> Rgb:
     """A named wall colour, softer than an object's of the same name."""
     rgb = (150, 150, 152) if name == "grey" else COLOURS[name]
-    return tuple(int(0.6 * c + 0.4 * 205) for c in rgb)
+    return mixed(rgb, 205, 0.4)
 
 
 def studio(rng: np.random.Generator, avoid: tuple[str, ...]) -> Ground:
@@ -174,7 +180,7 @@ def studio(rng: np.random.Generator, avoid: tuple[str, ...]) -> Ground:
     names = [n for n in WALLS if n not in avoid]
     name = names[rng.integers(len(names))]
     rgb = wall_colour(name)
-    shade = tuple(int(0.86 * c) for c in rgb)
+    shade = mixed(rgb, 0, 0.14)
     floor = Layer((0.64, 0.74), shade, rgb, 0.02)
     phrases = tuple(p.format(name) for p in GROUNDS["studio"].phrases)
     return Ground("studio", phrases, rgb, shade, (floor,), texture=0.015)

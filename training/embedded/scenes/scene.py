@@ -84,9 +84,9 @@ def plan_two(rng: np.random.Generator, relation: str) -> tuple[Spot, ...]:
         back = Spot(0.5 - side * rng.uniform(0.1, 0.16), rng.uniform(0.76, 0.8), size + 0.12)
         return front, back
     foot = rng.uniform(0.82, 0.92)
-    size = rng.uniform(0.4, 0.5, 2)
+    sizes = rng.uniform(0.4, 0.5, 2)
     x, feet = rng.uniform(0.23, 0.28), foot + rng.uniform(-0.02, 0.02, 2)
-    return Spot(x, feet[0], size[0]), Spot(1.0 - x, feet[1], size[1])
+    return Spot(x, feet[0], sizes[0]), Spot(1.0 - x, feet[1], sizes[1])
 
 
 def plan_many(rng: np.random.Generator, num: int) -> tuple[Spot, ...]:
