@@ -173,6 +173,15 @@ class Events:
         """Time one stage; its line comes when it ends, its bars go."""
         self.write("stage.started", {"stage": name, "pid": os.getpid()})
         start = time.monotonic()
-        yield
+
+        def seconds() -> float:
+            return round(time.monotonic() - start, 2)
+
+        try:
+            yield
+        except BaseException:
+            # For the times alone: whoever is told of the error is told elsewhere.
+            self.write("stage.stopped", {"stage": name, "seconds": seconds()})
+            raise
         self.clear_bars()
-        self("stage.finished", stage=name, seconds=round(time.monotonic() - start, 2))
+        self("stage.finished", stage=name, seconds=seconds())

@@ -1,12 +1,11 @@
 """Photographs to draw: files, folders, and the ones that scikit-image carries in its wheel."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import skimage
 from PIL import Image, ImageOps
 
 BUNDLED = "bundled"
@@ -62,7 +61,7 @@ def read_photograph(path: Path) -> np.ndarray:
 
 def bundled_photographs() -> list[Photograph]:
     """List scikit-image's photographs that are in the installed package."""
-    folder = Path(os.fspath(skimage.data_dir))
+    folder = Path(str(resources.files("skimage") / "data"))
     return [Photograph(name, folder / file) for name, file in BUNDLED_FILES.items()]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 # These go on where they stopped, so that their time is the sum over attempts.
 RESUMED = frozenset({"teach", "generate", "distill"})
+ENDS = frozenset({"stage.finished", "stage.stopped"})
 SECONDS_PER_MINUTE = 60
 
 
@@ -27,7 +28,7 @@ def stage_seconds(events: list[dict[str, Any]]) -> Mapping[str, float]:
     """Seconds of each stage in the order of their first end; attempts of resumed stages add up."""
     seconds: dict[str, float] = {}
     for event in events:
-        if event["event"] != "stage.finished":
+        if event["event"] not in ENDS:
             continue
         stage = event["stage"]
         before = seconds.get(stage, 0.0) if stage in RESUMED else 0.0

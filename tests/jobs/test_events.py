@@ -4,6 +4,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from jobs.events import Events, describe, logging_to
@@ -57,16 +58,30 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "teach.iteration" in text.getvalue()
 
 
+def test_a_stage_that_fails_still_leaves_its_time(tmp_path: Path) -> None:
+    events, console, _ = record(tmp_path / "events.jsonl")
+    with logging_to(console), events, pytest.raises(KeyError), events.stage("teach"):
+        raise KeyError
+    last = read_events(tmp_path / "events.jsonl")[-1]
+    assert (last["event"], last["stage"]) == ("stage.stopped", "teach")
+    assert last["seconds"] >= 0
+
+
 def test_fields_are_short_and_quoted() -> None:
     assert describe("e", {"loss": 0.123456, "why": "two words"}) == 'e loss=0.1235 why="two words"'
 
 
 def test_stage_times_add_up_over_attempts_of_resumed_stages(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    finished = [("teach", 2.0), ("evaluate", 5.0), ("teach", 3.0), ("evaluate", 1.0)]
+    ends = [
+        ("stage.stopped", "teach", 2.0),
+        ("stage.finished", "evaluate", 5.0),
+        ("stage.finished", "teach", 3.0),
+        ("stage.finished", "evaluate", 1.0),
+    ]
     lines = [
-        json.dumps({"event": "stage.finished", "stage": stage, "seconds": seconds})
-        for stage, seconds in finished
+        json.dumps({"event": event, "stage": stage, "seconds": seconds})
+        for event, stage, seconds in ends
     ]
     path.write_text("\n".join(lines) + '\n{"event": "cut sho')
     assert stage_seconds(read_events(path)) == {"teach": 5.0, "evaluate": 1.0}
