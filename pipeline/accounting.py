@@ -1,4 +1,4 @@
-"""Where every planned sample went: planned = committed + quarantined, or the dataset is not done."""
+"""Where each planned sample went: planned = committed + quarantined, or it is not finished."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ class ShownPair:
         ]
 
 
-def choose_pairs(store: Store, commits: Sequence[Commit], count: int = NUM_PAIRS) -> list[ShownPair]:
+def choose_pairs(
+    store: Store, commits: Sequence[Commit], count: int = NUM_PAIRS
+) -> list[ShownPair]:
     """Read pairs that lie evenly over the dataset, each by one ranged read per picture."""
     ends = np.cumsum([commit.pairs for commit in commits])
     total = int(ends[-1]) if len(ends) else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -142,9 +141,7 @@ class Ledger:
         return found
 
     def _is_running(self, task: Task) -> bool:
-        return any(
-            each.task == task for worker in self.workers.values() for each in worker.running
-        )
+        return any(each.task == task for worker in self.workers.values() for each in worker.running)
 
     def _follow_up(self, task: Task, reason: str) -> Quarantine | None:
         shard = task.shard

@@ -116,7 +116,7 @@ def plan_from_recipe(
         shard_size=recipe.dataset.shard_size,
         seed=recipe.dataset.seed,
         batch=recipe.sampler.batch,
-        # The dataset has its own S: all of its samples, not the shorter one of teaching (paper 4.4).
+        # The dataset has an S of its own, all of its samples: not that of teaching (paper 4.4).
         duration=recipe.dataset.samples,
         recipe=recipe.resolved(),
         fingerprints=dict(fingerprints),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.commits import Commit
-from pipeline.driver import Report
 from pipeline.encoding import EncodedPair, encode
+from pipeline.fleet import Report
 from pipeline.plan import Plan, PlanMismatchError
 from pipeline.publish import mend, publish
 from pipeline.storage.store import Store

@@ -16,21 +16,8 @@ from ray.exceptions import RayError, RayTaskError
 
 from pipeline.accounting import Account
 from pipeline.completion import complete
-from pipeline.driver import (
-    Beat,
-    Done,
-    Driver,
-    Failed,
-    GenerationError,
-    Lost,
-    News,
-    OnEvent,
-    Ready,
-    Report,
-    Sampled,
-    Unfit,
-    open_ledger,
-)
+from pipeline.driver import Driver, GenerationError, OnEvent, open_ledger
+from pipeline.fleet import Beat, Done, Failed, Lost, News, Ready, Report, Sampled, Unfit
 from pipeline.plan import Plan, write_or_check
 from pipeline.scheduling import Policy, Task
 from pipeline.shard_maker import ShardMaker

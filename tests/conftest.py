@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,13 @@ from tests import tiny_backbone
 def tiny_backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder of 64 px with 12 UNet and 14 VAE decoder resnets and random weights."""
     return tiny_backbone.build(tmp_path_factory.mktemp("backbone") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """One private Ray for the whole session: starting it takes 10 s."""
+    import ray
+
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.storage.local import LocalStore
 from pipeline.storage.s3 import S3Store
-from pipeline.storage.store import Store, StorageError
+from pipeline.storage.store import StorageError, Store
 
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#@]*))?")
 
@@ -22,12 +22,16 @@ def open_store(url: str, single_writer: bool = False) -> Store:
         StorageError: the address is neither.
     """
     if not url:
-        raise StorageError("the dataset's address is empty; expected a folder or s3://bucket/prefix")
+        raise StorageError(
+            "the dataset's address is empty; expected a folder or s3://bucket/prefix"
+        )
     if url.startswith("s3://"):
         return _open_s3(url, single_writer)
     if "://" in url:
         scheme = url.split("://", 1)[0]
-        raise StorageError(f"addresses of the kind {scheme}:// are not known; use a folder or s3://")
+        raise StorageError(
+            f"addresses of the kind {scheme}:// are not known; use a folder or s3://"
+        )
     # Absolute, because workers have other working directories.
     return LocalStore(Path(url).absolute(), single_writer)
 

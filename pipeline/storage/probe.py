@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from pipeline.storage.store import Created, Store, StorageError
+from pipeline.storage.store import Created, StorageError, Store
 
 PROBES = "probe/"
 

@@ -20,7 +20,12 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+)
 
 from pipeline.storage.refusals import explain_client_error, explain_local_error, status_of
 from pipeline.storage.store import Created, MissingKeyError, StorageError
@@ -166,7 +171,7 @@ class S3Store:
                 )
                 try:
                     return answer["Body"].read()
-                except HTTPClientError:
+                except (HTTPClientError, IncompleteReadError):
                     # A body cut short or broken off; the SDK retries requests but not bodies.
                     time.sleep(delay_s)
         raise StorageError(

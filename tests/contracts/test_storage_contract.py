@@ -1,0 +1,119 @@
+"""One contract for every kind of store."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pipeline.storage.address import open_store
+from pipeline.storage.probe import probe
+from pipeline.storage.store import Created, MissingKeyError, StorageError, Store
+
+
+@pytest.fixture(params=["local", "s3", "local-single", "s3-single"])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    kind, *single = request.param.split("-")
+    if kind == "local":
+        yield open_store(str(tmp_path / "deep" / "dataset"), bool(single))
+        return
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
+        yield open_store("s3://bucket/some/prefix", bool(single))
+
+
+def test_created_once(store: Store) -> None:
+    assert store.create("shards/a", b"one") is Created.NEW
+    assert store.create("shards/a", b"one") is Created.EQUAL
+    assert store.create("shards/a", b"two") is Created.OTHER
+    assert store.read("shards/a") == b"one"
+
+
+def test_empty_and_large_objects(store: Store) -> None:
+    large = bytes(range(256)) * 8192
+    store.create("empty", b"")
+    store.create("large", large)
+    assert store.read("empty") == b"" and store.read("large") == large
+    assert (store.size("empty"), store.size("large")) == (0, len(large))
+
+
+def test_ranges(store: Store) -> None:
+    store.create("key", b"0123456789")
+    assert store.read_range("key", 3, 4) == b"3456"
+    assert store.read_range("key", 9, 1) == b"9" and store.read_range("key", 4, 0) == b""
+    with pytest.raises(StorageError, match="key"):
+        store.read_range("key", 8, 4)
+
+
+def test_listing(store: Store) -> None:
+    assert store.keys("") == []
+    for key in ("b/2", "a", "b/1", "bb/3"):
+        store.create(key, b"")
+    assert store.keys("b/") == ["b/1", "b/2"]
+    assert store.keys("") == ["a", "b/1", "b/2", "bb/3"]
+    assert store.keys("none/") == []
+
+
+def test_missing(store: Store) -> None:
+    assert not store.exists("key")
+    for call in (store.read, store.size):
+        with pytest.raises(MissingKeyError, match="key"):
+            call("key")
+    with pytest.raises(MissingKeyError):
+        store.read_range("key", 0, 1)
+
+
+def test_deletion(store: Store) -> None:
+    store.create("key", b"one")
+    store.delete("key")
+    store.delete("key")
+    assert not store.exists("key") and store.create("key", b"two") is Created.NEW
+
+
+def test_probe_passes_and_leaves_nothing(store: Store) -> None:
+    probe(store)
+    assert store.keys("") == []
+
+
+def test_pickled_after_use(store: Store) -> None:
+    store.create("key", b"one")
+    assert pickle.loads(pickle.dumps(store)).read("key") == b"one"
+
+
+def test_one_winner_of_a_race(store: Store) -> None:
+    if "single" in str(vars(store)) and vars(store)["single_writer"]:
+        pytest.skip("with --single-writer somebody vouches that there is no race")
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda n: store.create("key", b"%d" % n), range(16)))
+    assert results.count(Created.NEW) == 1
+    winner = results.index(Created.NEW)
+    assert store.read("key") == b"%d" % winner
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "empty"),
+        ("gs://bucket/x", "gs:// are not known"),
+        ("s3://key:hunter2@bucket/x", "without user"),
+        ("s3://bucket/x?secret=hunter2", "without user"),
+        ("s3://Bad_Bucket/x", "s3://bucket/prefix"),
+    ],
+)
+def test_addresses_that_are_refused(url: str, words: str) -> None:
+    with pytest.raises(StorageError, match=words) as caught:
+        open_store(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_local_address_is_made_absolute() -> None:
+    assert Path(open_store("runs/ink").url).is_absolute()

@@ -1,0 +1,23 @@
+"""A small published dataset of the stand-in teacher's pairs, made without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.completion import complete
+from pipeline.encoding import encode
+from pipeline.plan import write_or_check
+from pipeline.publish import publish
+from pipeline.storage.address import open_store
+from tests.standin_teacher import StandinTeacher, make_plan
+
+
+def write_dataset(folder: Path, samples: int = 22, shard_size: int = 8, side: int = 32) -> str:
+    """Write `samples` pairs of `side` pixels; gives the dataset's address."""
+    store, teacher = open_store(str(folder)), StandinTeacher(image_size=side)
+    plan = write_or_check(store, make_plan(samples, shard_size))
+    for shard in range(plan.num_shards):
+        specs = [plan.spec(index) for index in plan.indices(shard)]
+        publish(store, plan, shard, [encode(pair) for pair in teacher.pairs(specs)])
+    complete(store, plan)
+    return str(folder)
