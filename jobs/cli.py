@@ -208,14 +208,17 @@ def style(
 
 @app.command("train-embedded")
 def train_embedded(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the weights.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for weights and model card.")],
+    work: Annotated[
+        Path, typer.Option("--work", help="Folder for checkpoints, to go on from.")
+    ] = Path("runs/embedded"),
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     device: Device = "auto",
 ) -> None:
-    """Make the embedded models from a seed, with their model card."""
+    """Make the embedded models from a seed, with their model card; hours without a GPU."""
     from jobs.devices import choose_machine
     from jobs.session import open_events
     from jobs.train_embedded import run_train_embedded
 
-    with open_events(out / "events.jsonl") as on_event:
-        run_train_embedded(out, seed, choose_machine(device), on_event)
+    with open_events(work / "events.jsonl") as on_event:
+        run_train_embedded(out, work, seed, choose_machine(device), on_event)

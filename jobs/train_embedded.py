@@ -7,8 +7,12 @@ from jobs.events import OnEvent
 from training.embedded.train import train_all
 
 
-def run_train_embedded(out: Path, seed: int, machine: Machine, on_event: OnEvent) -> None:
+def run_train_embedded(
+    out: Path, work: Path, seed: int, machine: Machine, on_event: OnEvent
+) -> None:
     """Train the embedded models into a folder, with their model card.
 
-    Checkpoints lie in `out`/checkpoints; the same command goes on from them."""
-    train_all(out, out / "checkpoints", on_event, seed=seed, device=str(machine.device))
+    work: folder of the checkpoints; another call with the same one goes on from there.
+    """
+    train_all(out, work, on_event, seed=seed, device=machine.device)
+    on_event("train-embedded.ready", weights=str(out))
