@@ -126,8 +126,9 @@ class Ledger:
     def give_up_shard(self, worker: int, task: Task, reason: str) -> None:
         """A shard cannot be published whoever makes it; the run goes on without it."""
         self._take(worker, task)
-        self.finished.add(task.shard)
-        self.failed[task.shard] = reason
+        if task.shard not in self.finished:
+            self.finished.add(task.shard)
+            self.failed[task.shard] = reason
 
     def excluded(self, shard: int) -> frozenset[int]:
         """Samples of a shard that are given up."""

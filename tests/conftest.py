@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import tiny_backbone
-
 
 @pytest.fixture(scope="session")
 def tiny_backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder of 64 px with 12 UNet and 14 VAE decoder resnets and random weights."""
+    # Imported here: with diffusers it costs tests that need no model most of their time.
+    from tests import tiny_backbone
+
     return tiny_backbone.build(tmp_path_factory.mktemp("backbone") / "tiny")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.storage.store import Created, MissingKeyError, StorageError
+from pipeline.storage.store import Created, Entry, MissingKeyError, StorageError
 
 # A disk that is full, a quota that is used up and a file-size limit look alike to a person.
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -69,15 +69,15 @@ class LocalStore:
 
     def keys(self, prefix: str) -> list[str]:
         """Return the names of all files under a folder; unfinished ones have no name yet."""
-        folder = self.root / prefix
-        with self._explained("list", prefix):
-            found = [
-                (Path(parent) / name).relative_to(self.root).as_posix()
-                for parent, _, names in os.walk(folder, onerror=_raise_unless_missing)
-                for name in names
-                if not name.startswith(".")
-            ]
-        return sorted(found)
+        return [key for key in self._walk(prefix) if not _is_temporary(key)]
+
+    def entries(self, prefix: str) -> list[Entry]:
+        """Return what `keys` names, with sizes and times."""
+        return self._describe(self.keys(prefix))
+
+    def leftovers(self) -> list[Entry]:
+        """Return temporary files, of dead writers and of those at work."""
+        return self._describe(key for key in self._walk("") if _is_temporary(key))
 
     def exists(self, key: str) -> bool:
         """Tell whether a file is there."""
@@ -93,6 +93,23 @@ class LocalStore:
         """Remove a file."""
         with self._explained("delete", key):
             (self.root / key).unlink(missing_ok=True)
+
+    def _walk(self, prefix: str) -> list[str]:
+        folder = self.root / prefix
+        with self._explained("list", prefix):
+            return sorted(
+                (Path(parent) / name).relative_to(self.root).as_posix()
+                for parent, _, names in os.walk(folder, onerror=_raise_unless_missing)
+                for name in names
+            )
+
+    def _describe(self, keys: Iterable[str]) -> list[Entry]:
+        found = []
+        for key in keys:
+            with suppress(MissingKeyError), self._explained("look for", key):
+                stat = (self.root / key).stat()
+                found.append(Entry(key, stat.st_size, stat.st_mtime))
+        return found
 
     def _move(self, temporary: Path, final: Path) -> bool:
         """Give the finished file its name; False where the name is taken."""
@@ -148,6 +165,10 @@ def _write_temporary(final: Path, data: bytes) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
+
+
+def _is_temporary(key: str) -> bool:
+    return key.rpartition("/")[2].startswith(".")
 
 
 def _sync_folder(folder: Path) -> None:

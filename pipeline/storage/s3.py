@@ -28,7 +28,7 @@ from botocore.exceptions import (
 )
 
 from pipeline.storage.refusals import explain_client_error, explain_local_error, status_of
-from pipeline.storage.store import Created, MissingKeyError, StorageError
+from pipeline.storage.store import Created, Entry, MissingKeyError, StorageError
 
 ATTEMPTS = 6
 FIRST_DELAY_S = 0.2
@@ -96,13 +96,27 @@ class S3Store:
 
     def keys(self, prefix: str) -> list[str]:
         """Return the names of all objects under a prefix, sorted."""
+        return [entry.key for entry in self.entries(prefix)]
+
+    def entries(self, prefix: str) -> list[Entry]:
+        """Return what `keys` names, with sizes and times."""
         start = self._name("")
         with self._explained("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self._name(prefix)
             )
-            names = [item["Key"] for page in pages for item in page.get("Contents", ())]
-        return sorted(name.removeprefix(start) for name in names)
+            found = [
+                Entry(
+                    item["Key"].removeprefix(start), item["Size"], item["LastModified"].timestamp()
+                )
+                for page in pages
+                for item in page.get("Contents", ())
+            ]
+        return sorted(found, key=lambda entry: entry.key)
+
+    def leftovers(self) -> list[Entry]:
+        """Return nothing: an object is written by one request."""
+        return []
 
     def exists(self, key: str) -> bool:
         """Tell whether an object is there."""

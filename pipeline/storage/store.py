@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -20,6 +21,15 @@ class Created(Enum):
     NEW = "the object was not there and is now"
     EQUAL = "the name was taken by equal content, perhaps by this call's own earlier attempt"
     OTHER = "the name is taken by other content, which stays"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object's name, size in bytes and time of creation in seconds since 1970."""
+
+    key: str
+    size: int
+    created_s: float
 
 
 class Store(Protocol):
@@ -44,6 +54,12 @@ class Store(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """Return all names that start with `prefix` (a folder ending in '/', or ''), sorted."""
+
+    def entries(self, prefix: str) -> list[Entry]:
+        """Return what `keys` names, with sizes and times."""
+
+    def leftovers(self) -> list[Entry]:
+        """Return unfinished writes that have no name yet, of dead writers and of living ones."""
 
     def exists(self, key: str) -> bool:
         """Tell whether an object is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_listing(store: Store) -> None:
     assert store.keys("b/") == ["b/1", "b/2"]
     assert store.keys("") == ["a", "b/1", "b/2", "bb/3"]
     assert store.keys("none/") == []
+
+
+def test_entries_have_sizes_and_times(store: Store) -> None:
+    store.create("b/2", b"12345")
+    store.create("b/1", b"")
+    entries = store.entries("b/")
+    assert [(entry.key, entry.size) for entry in entries] == [("b/1", 0), ("b/2", 5)]
+    assert all(abs(entry.created_s - time.time()) < 600 for entry in entries)
+    assert store.entries("none/") == [] and store.leftovers() == []
 
 
 def test_missing(store: Store) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,17 @@ def test_a_finished_dataset_is_left_alone(
     summary, _ = generate_here(tmp_path / "dataset")
     assert summary.shards_made == 0 and summary.committed == 22
     assert hashes(tmp_path / "dataset") == undisturbed
+
+
+def test_two_drivers_at_once_give_one_dataset(
+    local_ray: None, tmp_path: Path, undisturbed: Hashes
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        folder = tmp_path / "dataset"
+        runs = [pool.submit(generate_here, folder, 1) for _ in range(2)]
+        summaries = [run.result()[0] for run in runs]
+    assert [summary.committed for summary in summaries] == [22, 22]
+    assert hashes(folder) == undisturbed
 
 
 @pytest.mark.parametrize("kind", ["deadly", "poison"])

@@ -1,0 +1,67 @@
+"""How far a dataset is, from the store alone: no run needs to be asked, or even alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline import layout
+from pipeline.accounting import take_account
+from pipeline.plan import read_plan
+from pipeline.storage.store import Store
+
+# The rate is that of the latest shards: runs may have been interrupted before.
+_RECENT_SHARDS = 32
+
+
+@dataclass(frozen=True)
+class Status:
+    """Samples and shards so far; `pairs_per_s` is that of the latest shards, 0 while unknown."""
+
+    style: str
+    planned: int
+    committed: int
+    quarantined: int
+    num_shards: int
+    shards_done: int
+    finished: bool
+    size_bytes: int
+    pairs_per_s: float
+    idle_s: float
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Time to the end at the present rate; None while that is unknown."""
+        left = self.planned - self.committed - self.quarantined
+        if left == 0:
+            return 0.0
+        return left / self.pairs_per_s if self.pairs_per_s else None
+
+
+def take_status(store: Store, now_s: float) -> Status:
+    """Look how far a dataset is.
+
+    Args:
+        now_s: seconds since 1970.
+
+    Raises:
+        MissingKeyError: there is no dataset.
+        ShardError: a commit record is broken, or belongs to another plan.
+    """
+    plan = read_plan(store)
+    account = take_account(store, plan)
+    times_s = sorted(entry.created_s for entry in store.entries(layout.COMMITS))
+    recent = times_s[-_RECENT_SHARDS:]
+    elapsed_s = recent[-1] - recent[0] if recent else 0.0
+    pairs = (len(recent) - 1) * plan.shard_size
+    return Status(
+        style=plan.style,
+        planned=account.planned,
+        committed=account.committed,
+        quarantined=len(account.quarantined),
+        num_shards=account.num_shards,
+        shards_done=len(account.commits),
+        finished=store.exists(layout.MANIFEST),
+        size_bytes=sum(commit.tar.size for commit in account.commits),
+        pairs_per_s=pairs / elapsed_s if elapsed_s > 0 else 0.0,
+        idle_s=max(now_s - times_s[-1], 0.0) if times_s else 0.0,
+    )
