@@ -1,0 +1,249 @@
+"""Datasets as others may have written them: whole, broken, hostile."""
+
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import tarfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import canonical
+from pipeline.manifest import ManifestError
+from pipeline.storage.store import StorageError
+from tests.published_blobs import write_dataset
+from tests.standin_teacher import StandinTeacher, make_plan
+from training.published import PublishedDataset, RefusedError
+
+SHARD = "shards/00001.tar"  # samples 8 to 15
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "dataset"
+    return Path(write_dataset(folder, samples=20, shard_size=8))
+
+
+@pytest.fixture
+def dataset(whole, tmp_path):
+    """A copy to spoil."""
+    return Path(shutil.copytree(whole, tmp_path / "dataset"))
+
+
+def open_dataset(folder):
+    return PublishedDataset.open(str(folder), folder.parent / "cache")
+
+
+def members_of(path):
+    with tarfile.open(path) as tar:
+        return [(header.name, tar.extractfile(header).read()) for header in tar]
+
+
+def replace_shard(folder, data):
+    """Put other bytes in the place of a shard, with a manifest that vouches for them."""
+    (folder / SHARD).write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["shards"][1]["tar"] |= {"sha256": canonical.sha256(data), "size": len(data)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def as_tar(members, **header):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for key, value in header.items():
+                setattr(info, key, value)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+class Bomb:
+    """Unpickling it leaves a trace."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trace),)
+
+
+def png_chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(
+        ">I", zlib.crc32(kind + content))
+
+
+def png_bomb(side=60_000):
+    """A PNG of 3.6 thousand million pixels in a few hundred bytes."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+            + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b""))
+
+
+def test_pairs_are_the_teachers(dataset):
+    published, plan = open_dataset(dataset), make_plan(20, 8)
+    assert published.sizes == (8, 8, 4)
+    for shard, position, index in [(0, 0, 0), (1, 7, 15), (2, 3, 19)]:
+        image, sketch = published.pair(shard, position)
+        expected, = StandinTeacher().pairs([plan.spec(index)])
+        np.testing.assert_array_equal(image, expected.image)
+        np.testing.assert_array_equal(sketch, expected.sketch)
+
+
+def test_an_unfinished_dataset_is_refused(dataset):
+    (dataset / "manifest.json").unlink()
+    with pytest.raises(ManifestError, match="not finished"):
+        open_dataset(dataset)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "cut at a block"])
+def test_damage_is_found_before_anything_is_decoded(dataset, damage):
+    data = bytearray((dataset / SHARD).read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    else:
+        del data[len(data) // 2 // 512 * 512 + (7 if damage == "cut" else 0):]
+    (dataset / SHARD).write_bytes(data)
+    with pytest.raises(RefusedError, match=r"shards/00001\.tar: (its SHA-256|expected \d+ bytes)"):
+        open_dataset(dataset).pair(1, 0)
+
+
+def test_a_missing_shard_is_named(dataset):
+    (dataset / SHARD).unlink()
+    with pytest.raises(StorageError, match=r"shards/00001\.tar"):
+        open_dataset(dataset).pair(1, 0)
+
+
+def test_a_change_after_the_check_is_found(dataset):
+    published = open_dataset(dataset)
+    published.pair(1, 0)
+    data = bytearray((dataset / SHARD).read_bytes())
+    data[600:700] = bytes(100)
+    (dataset / SHARD).write_bytes(data)
+    with pytest.raises(RefusedError, match="changed since the shard was checked"):
+        published.pair(1, 0)
+
+
+@pytest.mark.parametrize("case", [
+    "pickle", "traversal", "absolute", "link", "short", "stranger", "twice", "no end", "rubbish"])
+def test_hostile_shards_are_refused_by_name_although_the_manifest_vouches(dataset, case, tmp_path):
+    members = members_of(dataset / SHARD)
+    trace = tmp_path / "trace"
+    evil = pickle.dumps(Bomb(trace))
+    data = {
+        "pickle": lambda: as_tar([*members, ("000000016.pkl", evil)]),
+        "traversal": lambda: as_tar([("../../000000008.json", evil), *members[1:]]),
+        "absolute": lambda: as_tar([(f"/{members[0][0]}", evil), *members[1:]]),
+        "link": lambda: as_tar(members, type=tarfile.SYMTYPE, linkname="/etc/hostname"),
+        "short": lambda: as_tar(members[:-3]),
+        "stranger": lambda: as_tar([*members[:-3], *((n.replace("000000015", "000000099"), c)
+                                                     for n, c in members[-3:])]),
+        "twice": lambda: as_tar([*members[:3], *members[:-3]]),
+        "no end": lambda: as_tar(members)[:-10240],
+        "rubbish": lambda: evil * 50,
+    }[case]()
+    replace_shard(dataset, data)
+    published = open_dataset(dataset)
+    with pytest.raises(RefusedError, match=r"shards/00001\.tar"):
+        published.pair(1, 0)
+    published.pair(0, 0)  # the others can still be read
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (png_bomb(), "60000 x 60000|exceeds limit"),
+    (b"GIF89a" + bytes(40), "no sound PNG"),
+    (pickle.dumps([1]), "no sound PNG"),
+    (b"", "no sound PNG"),
+])
+def test_hostile_pictures_are_refused_by_name(dataset, content, message):
+    members = [(name, content if name == "000000009.sketch.png" else old)
+               for name, old in members_of(dataset / SHARD)]
+    replace_shard(dataset, as_tar(members))
+    published = open_dataset(dataset)
+    published.pair(1, 0)
+    with pytest.raises(RefusedError, match=rf"sample 000000009.*({message})"):
+        published.pair(1, 1)
+
+
+def test_pairs_of_two_sizes_are_refused(dataset, tmp_path):
+    larger = write_dataset(tmp_path / "larger", samples=20, shard_size=8, side=40)
+    sketches = dict(members_of(Path(larger) / SHARD))
+    members = [(name, sketches[name] if name.endswith("png") else old)
+               for name, old in members_of(dataset / SHARD)]
+    replace_shard(dataset, as_tar(members))
+    with pytest.raises(RefusedError, match="image of 32 x 32 pixels, sketch of 40 x 40"):
+        open_dataset(dataset).pair(1, 0)
+
+
+@pytest.mark.parametrize("change", [
+    {"tar": {"name": "../secret.tar", "sha256": "0" * 64, "size": 1}},
+    {"tar": {"name": "shards/../../00001.tar", "sha256": "0" * 64, "size": 1}},
+    {"pairs": 9}, {"pairs": -1}, {"first": 3}, {"last": 10**6}])
+def test_a_manifest_that_cannot_be_is_refused(dataset, change):
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    manifest["shards"][1] |= change
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RefusedError, match=r"manifest\.json"):
+        open_dataset(dataset)
+
+
+def test_no_broken_tar_escapes_as_another_error(dataset):
+    """Flips in the headers, vouched for by the manifest, are refused or harmless."""
+    data = (dataset / SHARD).read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        broken = bytearray(data)
+        for place in random.integers(0, 512, 3):
+            broken[place] = random.integers(256)
+        # With a right checksum the tar reader believes the header.
+        broken[148:156] = b" " * 8
+        broken[148:156] = b"%06o\0 " % sum(broken[:512])
+        replace_shard(dataset, bytes(broken))
+        try:
+            open_dataset(dataset).pair(1, 0)
+        except RefusedError as refusal:
+            assert SHARD in str(refusal)
+
+
+class Far:
+    """A store that is not a local folder, and counts what is fetched."""
+
+    def __init__(self, near):
+        self.near = near
+        self.fetched = []
+
+    url = "s3://bucket/blobs"
+
+    def size(self, key):
+        return self.near.size(key)
+
+    def read(self, key):
+        self.fetched.append(key)
+        return self.near.read(key)
+
+
+def test_far_shards_are_fetched_once_and_checked_again_from_the_cache(dataset, tmp_path):
+    near, cache = open_dataset(dataset), tmp_path / "kept"
+
+    def open_far():
+        return PublishedDataset(Far(near.store), near.manifest, near.sha256, cache)
+
+    first = open_far()
+    for position in range(8):
+        np.testing.assert_array_equal(first.pair(1, position)[0], near.pair(1, position)[0])
+    assert first.store.fetched == [SHARD]
+    again = open_far()
+    again.pair(1, 0)
+    assert again.store.fetched == []
+    kept, = cache.glob("*.tar")
+    kept.write_bytes(b"spoilt")
+    third = open_far()
+    np.testing.assert_array_equal(third.pair(1, 0)[0], near.pair(1, 0)[0])
+    assert third.store.fetched == [SHARD]

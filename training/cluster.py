@@ -1,0 +1,167 @@
+"""Distillation on Ray Train: the only file of training that knows Ray.
+
+Ray starts the ranks, places them and starts them anew when one is lost. All that they need to go
+on lies in the folder of the training, which every node must see (a local machine's disk, or a
+shared file system); Ray's own checkpoints are not used, so that a killed driver, a lost worker and
+the plain loop all resume from the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from pipeline.storage.address import open_store
+from training.course import Course, Execution
+from training.distillation import OnEvent, distill, prepare
+from training.ranks import Alone, ProcessGroup
+
+# Ray's default of 0 would end a night's work with its first lost worker; a fault that comes back
+# at the same iteration should still end it before long.
+MAX_FAILURES = 3
+POLL_S = 0.2
+EVENTS = "ranks.jsonl"
+
+
+class ClusterError(RuntimeError):
+    """Ranks that failed for a reason of their own more often than MAX_FAILURES."""
+
+
+def distill_on_ray(course: Course, folder: Path, execution: Execution, on_event: OnEvent,
+                   cpus_per_worker: float = 1.0) -> Path:
+    """Train as `training.distillation.distill` does, on `course.distill.workers` ranks.
+
+    Ray must be initialised. Ranks use one GPU each when execution.device is cuda. With one worker
+    the weights are those of the plain loop. Raises what `distill` raises, ClusterError when ranks
+    keep failing otherwise.
+    """
+    folder = folder.absolute()
+    course, execution = portable(course, execution)
+    workers = course.distill.workers
+    # People's mistakes are found here, before any rank starts.
+    prepare(course, folder, replace(execution, device="cpu"), Alone(count=workers))
+    on_gpu = execution.device.startswith("cuda")
+    with tempfile.TemporaryDirectory(prefix=".ray-", dir=folder) as scratch:
+        events = Path(scratch) / EVENTS
+        trainer = TorchTrainer(
+            _train_rank,
+            train_loop_config={"course": course, "folder": folder, "execution": execution,
+                               "events": events},
+            torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=workers, use_gpu=on_gpu,
+                resources_per_worker={"CPU": cpus_per_worker} | ({"GPU": 1} if on_gpu else {})),
+            run_config=RunConfig(
+                # A name used before would make Ray load that run's state instead of ours.
+                name=f"distill-{secrets.token_hex(8)}", storage_path=scratch,
+                failure_config=FailureConfig(max_failures=MAX_FAILURES)))
+        with _forwarded(events, on_event):
+            _fit(trainer)
+    return folder
+
+
+def portable(course: Course, execution: Execution) -> tuple[Course, Execution]:
+    """Make every location absolute: ranks may have other working directories."""
+    name, _, file = course.features.rpartition(":")
+    features = f"{name}:{Path(file).absolute()}" if name else course.features
+    if not name and Path(features).is_dir():
+        features = str(Path(features).absolute())
+    cache = None if execution.cache is None else execution.cache.absolute()
+    return (replace(course, dataset=open_store(course.dataset).url, features=features),
+            replace(execution, cache=cache))
+
+
+def _fit(trainer: TorchTrainer) -> None:
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        for failure in getattr(error, "worker_failures", {}).values():
+            cause = _origin(failure)
+            if isinstance(cause, ValueError):
+                raise cause from error
+        raise ClusterError(f"distillation gave up after {MAX_FAILURES} restarts: {error}. Start "
+                           "the same command again to go on from the last checkpoint") from error
+
+
+def _origin(error: BaseException) -> BaseException:
+    """The exception of the rank itself, below Ray's wrappers."""
+    while (inner := getattr(error, "_base_exc", None) or error.__cause__) is not None:
+        error = inner
+    return error
+
+
+def _train_rank(config: dict[str, Any]) -> None:
+    context = ray.train.get_context()
+    ranks = ProcessGroup(context.get_world_rank(), context.get_world_size())
+    execution: Execution = config["execution"]
+    device = ray.train.torch.get_device()
+    if device.type == "cuda":
+        execution = replace(execution, device=str(device))
+    else:
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    write = _writer(config["events"])
+    write("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
+    distill(config["course"], config["folder"], execution,
+            write if ranks.rank == 0 else _ignore, ranks)
+
+
+def _writer(path: Path) -> OnEvent:
+    def on_event(name: str, **fields: Any) -> None:
+        # One write to a file opened for appending: lines of several ranks do not mix.
+        with path.open("ab", buffering=0) as file:
+            file.write((json.dumps({"name": name, "fields": fields}) + "\n").encode())
+    return on_event
+
+
+def _ignore(name: str, **fields: Any) -> None:
+    """Drop an event: all ranks go through the same."""
+
+
+@contextmanager
+def _forwarded(path: Path, on_event: OnEvent) -> Iterator[None]:
+    """Hand what the ranks write on to the driver's `on_event` while the context lasts."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        offset = 0
+        while True:
+            last = ended.wait(POLL_S)
+            offset = _hand_on(path, offset, on_event)
+            if last:
+                return
+
+    thread = threading.Thread(target=follow, name="distill-events", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _hand_on(path: Path, offset: int, on_event: OnEvent) -> int:
+    """Hand on the whole lines after an offset; gives the offset behind them."""
+    if not path.is_file():
+        return offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    for line in whole.splitlines():
+        event = json.loads(line)
+        on_event(event["name"], **event["fields"])
+    return offset + len(whole)

@@ -1,0 +1,83 @@
+"""The global generator of Pix2PixHD (Wang et al. 2018, section 3.1; method.md section 6).
+
+B: pictures, C: channels, H, W: pixels, divisible by 2 ** downs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+INITIAL_STD = 0.02  # of convolution weights, as in pix2pix
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes of a generator: channels at full resolution, halvings, residual blocks."""
+
+    width: int = 64
+    downs: int = 4
+    blocks: int = 9
+    channels_in: int = 3
+    channels_out: int = 1
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a picture must be divisible by."""
+        return 2**self.downs
+
+
+class ResidualBlock(nn.Module):
+    """x + two reflected 3x3 convolutions with instance norm, the first followed by ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_conv_norm(channels, channels, padded=1), nn.ReLU(inplace=True),
+            *_conv_norm(channels, channels, padded=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        return x + self.layers(x)
+
+
+class GlobalGenerator(nn.Module):
+    """Picture -> sketch: 7x7, `downs` halvings, residual blocks, as many doublings, 7x7, tanh.
+
+    The biases in front of an instance norm without affine have no effect; they are kept because
+    the published network, its parameter count and its weights have them.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.width * 2**level for level in range(config.downs + 1)]
+        layers: list[nn.Module] = [
+            *_conv_norm(config.channels_in, config.width, padded=3), nn.ReLU(inplace=True)]
+        for narrow, wide in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1),
+                       nn.InstanceNorm2d(wide), nn.ReLU(inplace=True)]
+        layers += [ResidualBlock(widths[-1]) for _ in range(config.blocks)]
+        for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            layers += [nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=1),
+                       nn.InstanceNorm2d(narrow), nn.ReLU(inplace=True)]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(config.width, config.channels_out, 7),
+                   nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.apply(initialise)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] -> sketches (B, 1, H, W) in [-1, 1], 1 = paper."""
+        return self.layers(images)
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw the weights of a convolution from N(0, 0.02); other modules are left alone."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, INITIAL_STD)
+
+
+def _conv_norm(channels_in: int, channels_out: int, padded: int) -> list[nn.Module]:
+    return [nn.ReflectionPad2d(padded), nn.Conv2d(channels_in, channels_out, 2 * padded + 1),
+            nn.InstanceNorm2d(channels_out)]
