@@ -142,7 +142,7 @@ class Aggregation(nn.Module):
             level = int(layer >= self.first_level)
             f = self._rows([features[layer] for features in taps.values()])  # (S N, C, h, w)
             b = bottleneck(f, self.final_size if level else self.first_size)
-            term = torch.tensordot(w[layer, rows], b.unflatten(0, (len(rows), -1)), dims=1)
+            term = _wide(torch.tensordot(w[layer, rows], b.unflatten(0, (len(rows), -1)), dims=1))
             before = sums[level]
             sums[level] = term if before is None else before + term
         first, final = sums
@@ -154,9 +154,11 @@ class Aggregation(nn.Module):
         _, w = self.weights()
         final = sums.final
         upper = self.bottlenecks[self.first_level :]
-        for w_l, bottleneck, part in zip(w, upper, sums.first.chunk(len(upper), 1), strict=True):
-            final = final + w_l * bottleneck(part, self.final_size)
-        return final.unflatten(0, (self.halves, -1)).transpose(0, 1).flatten(1, 2)  # (B, C, h, w)
+        parts = sums.first.to(w.dtype).chunk(len(upper), 1)
+        for w_l, bottleneck, part in zip(w, upper, parts, strict=True):
+            final = final + _wide(w_l * bottleneck(part, self.final_size))
+        rows = final.to(w.dtype).unflatten(0, (self.halves, -1))
+        return rows.transpose(0, 1).flatten(1, 2)  # (B, halves C, h, w)
 
     def _rows(self, features: list[Tensor]) -> Tensor:
         # Halves first, as the UNet put them out: its own layout, so no copy when streaming.
@@ -172,3 +174,8 @@ class Aggregation(nn.Module):
                 f"{absent} are missing: sample with these steps"
             )
         return self.timesteps
+
+
+def _wide(x: Tensor) -> Tensor:
+    # Sums of many small terms are kept in float32 at least, whatever the network computes in.
+    return x.to(torch.promote_types(x.dtype, torch.float32))

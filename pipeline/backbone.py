@@ -137,7 +137,8 @@ def _read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any, Any, Any, Any]:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    options: dict[str, Any] = {"use_safetensors": True, "torch_dtype": dtype, "output_loading_info": True}
+    options: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True}
+    options["torch_dtype"] = dtype
     try:
         unet, info = UNet2DConditionModel.from_pretrained(folder / "unet", **options)
         _complete(folder / "unet", info)

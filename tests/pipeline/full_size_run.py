@@ -6,7 +6,6 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from pipeline.backbone import load_backbone
 from pipeline.diffsketch import draw_while_sampling
 from pipeline.gsketch import GSketch, GSketchConfig
 from pipeline.recipe import Sampler
-from pipeline.sampler import encode_prompts, initial_noise, sample
+from pipeline.sampler import Sample, encode_prompts, initial_noise, sample
 from pipeline.taps import TapShapes
 
 
@@ -41,7 +40,7 @@ def main(folder: Path) -> None:
     made = sample(backbone, embeddings, noise, sampler, [0, 1])
     facts["taps_gib"] = round(made.taps.size_bytes / 2**30, 2)
     note("sample")
-    facts["changed"] = _train_step(generator, lambda: generator(made.taps, made.images))
+    facts["changed"] = _train_step(generator, made)
     note("train")
     with torch.no_grad():
         drawn = generator(made.taps, made.images)
@@ -55,10 +54,10 @@ def main(folder: Path) -> None:
     print(json.dumps(facts))
 
 
-def _train_step(generator: GSketch, draw: Callable[[], torch.Tensor]) -> float:
+def _train_step(generator: GSketch, made: Sample) -> float:
     optimiser = torch.optim.Adam(generator.parameters(), lr=1e-4)
     before = [p.detach().clone() for p in generator.parameters()]
-    draw().mean().backward()
+    generator(made.taps, made.images).mean().backward()
     optimiser.step()
     pairs = list(zip(before, generator.parameters(), strict=True))
     return sum(bool((a != b).any()) for a, b in pairs) / len(pairs)

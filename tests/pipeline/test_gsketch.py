@@ -83,6 +83,17 @@ def test_streaming_equals_all_at_once(backbone: Backbone) -> None:
     assert (streamed - together).abs().max() < 1e-5
 
 
+def test_half_precision_stays_near(backbone: Backbone) -> None:
+    shapes = shapes_of(backbone)
+    generator = make(shapes)
+    taps, images = features(shapes)
+    with torch.no_grad():
+        exact = generator(taps, images)
+        half = generator.bfloat16()(taps.to("cpu", torch.bfloat16), images.bfloat16())
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - exact).abs().mean() < 0.02
+
+
 def test_every_parameter_learns(backbone: Backbone) -> None:
     shapes = shapes_of(backbone)
     generator = make(shapes)
