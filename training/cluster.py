@@ -13,12 +13,13 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ray
 import ray.train
 import ray.train.torch
 import torch
@@ -51,27 +52,32 @@ def distill_on_ray(course: Course, folder: Path, execution: Execution, on_event:
     """
     folder = folder.absolute()
     course, execution = portable(course, execution)
-    workers = course.distill.workers
+    on_gpu = execution.device.startswith("cuda")
+    share = {"CPU": cpus_per_worker} | ({"GPU": 1.0} if on_gpu else {})
+    workers = fitting_workers(course.distill.workers, course.distill.batch,
+                              _room_for(share, ray.cluster_resources()), len(ray.nodes()))
+    on_event("distill.workers", asked=course.distill.workers, used=workers)
     # People's mistakes are found here, before any rank starts.
     prepare(course, folder, replace(execution, device="cpu"), Alone(count=workers))
-    on_gpu = execution.device.startswith("cuda")
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ray-", dir=folder) as scratch:
         events = Path(scratch) / EVENTS
-        trainer = TorchTrainer(
-            _train_rank,
-            train_loop_config={"course": course, "folder": folder, "execution": execution,
-                               "events": events},
-            torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
-            scaling_config=ScalingConfig(
-                num_workers=workers, use_gpu=on_gpu,
-                resources_per_worker={"CPU": cpus_per_worker} | ({"GPU": 1} if on_gpu else {})),
-            run_config=RunConfig(
-                # A name used before would make Ray load that run's state instead of ours.
-                name=f"distill-{secrets.token_hex(8)}", storage_path=scratch,
-                failure_config=FailureConfig(max_failures=MAX_FAILURES)))
+        scaling = ScalingConfig(num_workers=workers, use_gpu=on_gpu, resources_per_worker=share)
+        trainer = _trainer(_Task(course, folder, execution, events), scaling, scratch)
         with _forwarded(events, on_event):
             _fit(trainer)
     return folder
+
+
+def fitting_workers(asked: int, batch: int, room: int, nodes: int) -> int:
+    """Number of ranks: as asked, or on a single machine what there is room for.
+
+    Ranks share each batch, so that fewer give the same weights up to rounding, later. A cluster is
+    taken at its word: it may be about to grow. Gives a divisor of the batch if it takes fewer.
+    """
+    if nodes > 1 or room >= asked or room < 1:
+        return asked
+    return max(workers for workers in range(1, room + 1) if batch % workers == 0)
 
 
 def portable(course: Course, execution: Execution) -> tuple[Course, Execution]:
@@ -85,38 +91,60 @@ def portable(course: Course, execution: Execution) -> tuple[Course, Execution]:
             replace(execution, cache=cache))
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What a rank is sent."""
+
+    course: Course
+    folder: Path
+    execution: Execution
+    events: Path
+
+
+def _trainer(task: _Task, scaling: ScalingConfig, scratch: str) -> TorchTrainer:
+    return TorchTrainer(
+        _train_rank,
+        train_loop_config={"task": task},
+        torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
+        scaling_config=scaling,
+        run_config=RunConfig(
+            # A name used before would make Ray load that run's state instead of ours.
+            name=f"distill-{secrets.token_hex(8)}",
+            storage_path=scratch,
+            # Preemptions are not faults and stay unlimited, Ray's default for them.
+            failure_config=FailureConfig(max_failures=MAX_FAILURES)))
+
+
+def _room_for(share: Mapping[str, float], resources: Mapping[str, float]) -> int:
+    return int(min(resources.get(name, 0.0) / amount for name, amount in share.items()))
+
+
 def _fit(trainer: TorchTrainer) -> None:
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         for failure in getattr(error, "worker_failures", {}).values():
-            cause = _origin(failure)
+            cause = getattr(failure, "_base_exc", failure)  # below Ray's wrapper
             if isinstance(cause, ValueError):
                 raise cause from error
         raise ClusterError(f"distillation gave up after {MAX_FAILURES} restarts: {error}. Start "
                            "the same command again to go on from the last checkpoint") from error
 
 
-def _origin(error: BaseException) -> BaseException:
-    """The exception of the rank itself, below Ray's wrappers."""
-    while (inner := getattr(error, "_base_exc", None) or error.__cause__) is not None:
-        error = inner
-    return error
-
-
 def _train_rank(config: dict[str, Any]) -> None:
+    task: _Task = config["task"]
     context = ray.train.get_context()
     ranks = ProcessGroup(context.get_world_rank(), context.get_world_size())
-    execution: Execution = config["execution"]
+    execution = task.execution
     device = ray.train.torch.get_device()
     if device.type == "cuda":
         execution = replace(execution, device=str(device))
     else:
+        # Ray sets the variable to the rank's share of the machine, torch may have read another.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    write = _writer(config["events"])
+    write = _writer(task.events)
     write("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
-    distill(config["course"], config["folder"], execution,
-            write if ranks.rank == 0 else _ignore, ranks)
+    distill(task.course, task.folder, execution, write if ranks.rank == 0 else _ignore, ranks)
 
 
 def _writer(path: Path) -> OnEvent:

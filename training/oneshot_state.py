@@ -76,13 +76,13 @@ def load_checkpoint(folder: Path, progress: Progress, identity: Mapping[str, Any
 
 
 def check_identity(path: Path, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Refuse to go on with the training of another lesson."""
+    """Refuse to go on with the training of another lesson (or course)."""
     # Through JSON, as the known one went: tuples come back as lists.
     found = differences(known, json.loads(json.dumps(dict(asked))))
     if found:
         raise OtherLessonError(
             f"{path} is of another lesson ({'; '.join(found)}). Use another run folder, restore "
-            "the settings, or remove the teacher folder to start again"
+            f"the settings, or remove {path.parent} to start again"
         )
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from training.discriminators import DiscriminatorConfig
 from training.extractor import Extractor, ExtractorError, reflected, working_size, write_extractor
+from training.features import FeatureNetwork
 from training.generator import GeneratorConfig
 from training.pix2pixhd import Pix2PixHD, Preset
-from training.discriminators import DiscriminatorConfig
-from training.features import FeatureNetwork
 
 
 @pytest.fixture(scope="module")

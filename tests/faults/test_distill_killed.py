@@ -1,0 +1,64 @@
+"""A distillation that is killed for good goes on from its checkpoint to the same weights."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline.recipe import Distill
+from tests.published_blobs import write_dataset
+from tests.standin_teacher import StandinTeacher, make_plan
+from tests.tiny_encoders import write_perceptual
+from training.course import Course, Execution
+from training.distillation import distill
+from training.distillation_state import CHECKPOINT
+
+PATIENCE_S = 240
+SCRIPT = """
+import pickle, sys
+from pathlib import Path
+import torch
+from training.distillation import distill
+torch.set_num_threads(1)
+course, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
+distill(course, Path(sys.argv[2]), execution, lambda name, **fields: None)
+"""
+
+
+def test_kill_minus_9_and_again(tmp_path):
+    known, = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    settings = Distill(preset="small", epochs=12, batch=4, true_pair_every=4, workers=1)
+    course = Course(settings, write_dataset(tmp_path / "dataset", 12), known.image, known.sketch,
+                    str(write_perceptual(tmp_path / "features")))
+    execution = Execution(checkpoint_every=5, threads=1)
+    (tmp_path / "course.pickle").write_bytes(pickle.dumps((course, execution)))
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "course.pickle"), str(tmp_path / "a")]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + PATIENCE_S
+    while not (tmp_path / "a" / CHECKPOINT).is_file():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    if (tmp_path / "a" / "config.json").is_file():
+        pytest.skip("it was done before the signal came")
+
+    events = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    distill(course, tmp_path / "a", execution, lambda name, **fields: events.append(name))
+    distill(course, tmp_path / "b", execution, lambda name, **fields: None)
+    torch.set_num_threads(threads)
+    assert events[0] == "distill.resumed"
+    ours, theirs = (load_file(tmp_path / run / "model.safetensors") for run in "ab")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    lines = [json.loads(line)["iteration"]
+             for line in (tmp_path / "a" / "history.jsonl").read_text().splitlines()]
+    assert lines == list(range(48))
