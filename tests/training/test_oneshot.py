@@ -1,5 +1,4 @@
 import dataclasses
-import gc
 import json
 import weakref
 
@@ -160,7 +159,6 @@ def test_a_batch_of_taps_is_freed_before_the_next_is_made(lesson, tmp_path, monk
     make, alive, living = oneshot.Rehearsal.make, [], []
 
     def counted(self, indices):
-        gc.collect()
         living.append(sum(reference() is not None for reference in alive))
         made = make(self, indices)
         if self.seed == lesson.teach.seed:  # not the strip's gallery, which stays
