@@ -25,7 +25,7 @@ HEADINGS = {
 }
 NOTES = {
     "generated": "Samples beyond the dataset's last index: the teacher drew them only now.",
-    "photographs": "Nothing was trained on a photograph. scikit-image's bundled ones.",
+    "photographs": "The extractor saw none while it learned: only what the teacher generated.",
     "scenes": "Scenes beyond the seeds that trained the embedded models.",
     "drawn": "Pictures with drawings given for comparison.",
 }
