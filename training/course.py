@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import nn
 
 from pipeline import canonical
@@ -47,7 +47,6 @@ class Course:
         that training takes, and its outcome by rounding only.
         """
         settings = self.distill.model_dump(mode="json", exclude={"workers"})
-        weights = features.state_dict() if isinstance(features, nn.Module) else {}
         return {
             "format": FORMAT,
             **{f"distill.{key}": value for key, value in settings.items()},
@@ -56,7 +55,7 @@ class Course:
             "dataset": dataset_sha256,
             "image": canonical.sha256(self.image.tobytes()),
             "drawing": canonical.sha256(self.drawing.tobytes()),
-            "feature weights": canonical.sha256(save(weights)),
+            "feature weights": fingerprint(features),
         }
 
 
@@ -78,3 +77,14 @@ class Execution:
         if self.dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"training in {self.dtype}: expected float32 or bfloat16, whose "
                              "range gradients fit without scaling")
+
+
+def fingerprint(network: FeatureNetwork) -> str:
+    """SHA-256 over a network's tensors, by name; of nothing for one that holds none."""
+    digest = hashlib.sha256()
+    state = network.state_dict() if isinstance(network, nn.Module) else {}
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        # Seen as bytes, since NumPy has no bfloat16.
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
