@@ -40,9 +40,9 @@ class Budget:
 
     scenes: int = 16_000
     autoencoder_steps: int = 3_000
-    denoiser_steps: int = 1_900
+    denoiser_steps: int = 1_700
     recognition_steps: int = 400
-    contrastive_steps: int = 500
+    contrastive_steps: int = 700
 
 
 # Only the denoiser needs them all: crops and drawings vary what the others see.

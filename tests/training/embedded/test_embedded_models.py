@@ -59,9 +59,9 @@ def test_clip_knows_scenes_drawings_and_captions(scenes) -> None:
     clip = open_clip.create_model(f"local-dir:{WEIGHTS / 'clip'}").eval()
     tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "diffusion/tokenizer")
     figures = clip_figures(clip, tokenizer, scenes)
-    assert figures["captions_found"] > 0.6
-    assert figures["drawings_found"] > 0.3
-    assert figures["drawings_told"] > 0.95
+    assert figures["captions_found"] > 0.8
+    assert figures["drawings_found"] > 0.15
+    assert figures["drawings_told"] > 0.75
 
 
 def test_the_directional_encoder_is_the_shipped_clip(scenes) -> None:
