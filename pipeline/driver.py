@@ -65,9 +65,10 @@ class Driver:
         self.clock = clock
         self.reports: list[Report] = []
         self._samples_done = sum(len(ledger.plan.indices(shard)) for shard in ledger.finished)
+        self._pairs_made = 0
         self._num_started = 0
         self._failed_starts = 0
-        self._started_s = self._alive_s = self._asked_s = clock()
+        self._started_s = self._alive_s = self._asked_s = self._watched_s = clock()
         self._limit = scheduling.quarantine_limit(ledger.plan.samples, ledger.policy)
 
     def run(self, stop: Callable[[], bool]) -> bool:
@@ -145,14 +146,15 @@ class Driver:
         elif self.ledger.published(worker, task, now_s):
             self.reports.append(report)
             self._samples_done += len(self.ledger.plan.indices(task.shard))
+            self._pairs_made += report.commit.pairs
             elapsed_s = max(now_s - self._started_s, 1e-9)
             self.on_event(
                 "generate",
                 done=self._samples_done,
                 total=self.ledger.plan.samples,
                 shard=task.shard,
-                pairs_per_s=sum(each.commit.pairs for each in self.reports) / elapsed_s,
-                workers=sum(each.ready for each in self.ledger.workers.values()),
+                pairs_per_s=self._pairs_made / elapsed_s,
+                workers=len(self.ledger.workers),
             )
 
     def _fail(self, worker: int, task: Task, error: Exception) -> None:
@@ -195,6 +197,9 @@ class Driver:
     def _watch(self) -> None:
         """Ask workers for signs of life, and replace those that have shown none for long."""
         now_s, policy = self.clock(), self.ledger.policy
+        if now_s - self._watched_s < _LOOK_S:
+            return
+        self._watched_s = now_s
         workers = list(self.ledger.workers.values())
         for worker in scheduling.stalled(workers, now_s, policy.stall_s):
             self.fleet.stop(worker)

@@ -30,6 +30,8 @@ class Ledger:
     finished: set[int] = field(default_factory=set)
     failed: dict[int, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    _free: dict[int, WorkerState] = field(default_factory=dict)
+    _num_running: int = 0
     _open_trials: Counter[int] = field(default_factory=Counter)
     _poisoned: set[int] = field(default_factory=set)
     _reasons: dict[int, str] = field(default_factory=dict)
@@ -38,7 +40,7 @@ class Ledger:
     @property
     def open_tasks(self) -> int:
         """Tasks that wait or run."""
-        return len(self.queue) + sum(len(each.running) for each in self.workers.values())
+        return len(self.queue) + self._num_running
 
     @property
     def done(self) -> bool:
@@ -51,33 +53,37 @@ class Ledger:
 
     def next_assignments(self, now_s: float) -> list[Assignment]:
         """Decide what to hand out now; near the end also second copies of slow shards."""
+        free = list(self._free.values())
+        if not free:
+            return []
+        if self.queue:
+            # A task that must run alone takes a worker out of the choice, if not at once.
+            head = islice(self.queue, len(free))
+            return scheduling.assign(head, free, self.policy.max_unpublished)
+        if not self._durations_s:
+            return []
+        median_s = statistics.median(self._durations_s)
         workers = list(self.workers.values())
-        # Tasks that must run alone can be passed over: one more per worker is enough to look at.
-        head = islice(self.queue, len(workers))
-        chosen = scheduling.assign(head, workers, self.policy.max_unpublished)
-        if not self.queue and self._durations_s:
-            median_s = statistics.median(self._durations_s)
-            after = self.policy.duplicate_after
-            chosen = scheduling.duplicate(workers, median_s, now_s, after)
-            self.counts["duplicates"] += len(chosen)
+        chosen = scheduling.duplicate(workers, median_s, now_s, self.policy.duplicate_after)
+        self.counts["duplicates"] += len(chosen)
         return chosen
 
     def started(self, worker: int) -> None:
         """A worker was asked for."""
-        self.workers[worker] = WorkerState(worker)
+        self._put(WorkerState(worker))
 
     def ready(self, worker: int, now_s: float) -> None:
         """A worker has loaded its teacher."""
-        self.workers[worker] = WorkerState(worker, ready=True, progress_s=now_s)
+        self._put(WorkerState(worker, ready=True, progress_s=now_s))
 
     def assigned(self, assignment: Assignment, now_s: float) -> None:
         """A task was handed out."""
         task, state = assignment.task, self.workers[assignment.worker]
         if task in self.queue:
             self.queue.remove(task)
-        self.workers[assignment.worker] = replace(
-            state, running=(*state.running, Running(task, now_s)), progress_s=now_s
-        )
+        running = (*state.running, Running(task, now_s))
+        self._put(replace(state, running=running, progress_s=now_s))
+        self._num_running += 1
 
     def sampled(self, worker: int, task: Task) -> None:
         """A task's samples are made: its worker can begin another."""
@@ -85,13 +91,13 @@ class Ledger:
         running = tuple(
             replace(each, sampled=True) if each.task == task else each for each in state.running
         )
-        self.workers[worker] = replace(state, running=running)
+        self._put(replace(state, running=running))
 
     def progressed(self, worker: int, progress: int, now_s: float) -> None:
         """A worker has answered how much it got done."""
         state = self.workers[worker]
         if progress != state.progress:
-            self.workers[worker] = replace(state, progress=progress, progress_s=now_s)
+            self._put(replace(state, progress=progress, progress_s=now_s))
 
     def published(self, worker: int, task: Task, now_s: float) -> bool:
         """A shard is committed; False where another copy came first."""
@@ -115,6 +121,8 @@ class Ledger:
     def lost(self, worker: int, reason: str, counts: bool = True) -> list[Quarantine]:
         """A worker is gone with all that it was at; `counts`: perhaps because of its tasks."""
         state = self.workers.pop(worker)
+        self._free.pop(worker, None)
+        self._num_running -= len(state.running)
         records = []
         for each in state.running:
             if counts:
@@ -138,8 +146,17 @@ class Ledger:
         state = self.workers[worker]
         found = next(each for each in state.running if each.task == task)
         rest = tuple(each for each in state.running if each.task != task)
-        self.workers[worker] = replace(state, running=rest)
+        self._put(replace(state, running=rest))
+        self._num_running -= 1
         return found
+
+    def _put(self, state: WorkerState) -> None:
+        self.workers[state.number] = state
+        # Kept apart: to look at a thousand busy workers for each news would take too long.
+        if state.can_take(self.policy.max_unpublished):
+            self._free[state.number] = state
+        else:
+            self._free.pop(state.number, None)
 
     def _is_running(self, task: Task) -> bool:
         return any(each.task == task for worker in self.workers.values() for each in worker.running)

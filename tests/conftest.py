@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def local_ray() -> Iterator[None]:
     """One private Ray for the whole session: starting it takes 10 s."""
     import ray
 
+    # A machine that is busy with something else takes longer than Ray's own patience.
+    os.environ["RAY_raylet_start_wait_time_s"] = "120"
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()

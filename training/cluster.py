@@ -42,8 +42,13 @@ class ClusterError(RuntimeError):
     """Ranks that failed for a reason of their own more often than MAX_FAILURES."""
 
 
-def distill_on_ray(course: Course, folder: Path, execution: Execution, on_event: OnEvent,
-                   cpus_per_worker: float = 1.0) -> Path:
+def distill_on_ray(
+    course: Course,
+    folder: Path,
+    execution: Execution,
+    on_event: OnEvent,
+    cpus_per_worker: float = 1.0,
+) -> Path:
     """Train as `training.distillation.distill` does, on `course.distill.workers` ranks.
 
     Ray must be initialised. Ranks use one GPU each when execution.device is cuda. With one worker
@@ -54,8 +59,12 @@ def distill_on_ray(course: Course, folder: Path, execution: Execution, on_event:
     course, execution = portable(course, execution)
     on_gpu = execution.device.startswith("cuda")
     share = {"CPU": cpus_per_worker} | ({"GPU": 1.0} if on_gpu else {})
-    workers = fitting_workers(course.distill.workers, course.distill.batch,
-                              _room_for(share, ray.cluster_resources()), len(ray.nodes()))
+    workers = fitting_workers(
+        course.distill.workers,
+        course.distill.batch,
+        _room_for(share, ray.cluster_resources()),
+        len(ray.nodes()),
+    )
     on_event("distill.workers", asked=course.distill.workers, used=workers)
     # People's mistakes are found here, before any rank starts.
     prepare(course, folder, replace(execution, device="cpu"), Alone(count=workers))
@@ -87,8 +96,10 @@ def portable(course: Course, execution: Execution) -> tuple[Course, Execution]:
     if not name and Path(features).is_dir():
         features = str(Path(features).absolute())
     cache = None if execution.cache is None else execution.cache.absolute()
-    return (replace(course, dataset=open_store(course.dataset).url, features=features),
-            replace(execution, cache=cache))
+    return (
+        replace(course, dataset=open_store(course.dataset).url, features=features),
+        replace(execution, cache=cache),
+    )
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,9 @@ def _trainer(task: _Task, scaling: ScalingConfig, scratch: str) -> TorchTrainer:
             name=f"distill-{secrets.token_hex(8)}",
             storage_path=scratch,
             # Preemptions are not faults and stay unlimited, Ray's default for them.
-            failure_config=FailureConfig(max_failures=MAX_FAILURES)))
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+        ),
+    )
 
 
 def _room_for(share: Mapping[str, float], resources: Mapping[str, float]) -> int:
@@ -127,8 +140,10 @@ def _fit(trainer: TorchTrainer) -> None:
             cause = getattr(failure, "_base_exc", failure)  # below Ray's wrapper
             if isinstance(cause, ValueError):
                 raise cause from error
-        raise ClusterError(f"distillation gave up after {MAX_FAILURES} restarts: {error}. Start "
-                           "the same command again to go on from the last checkpoint") from error
+        raise ClusterError(
+            f"distillation gave up after {MAX_FAILURES} restarts: {error}. Start "
+            "the same command again to go on from the last checkpoint"
+        ) from error
 
 
 def _train_rank(config: dict[str, Any]) -> None:
@@ -152,6 +167,7 @@ def _writer(path: Path) -> OnEvent:
         # One write to a file opened for appending: lines of several ranks do not mix.
         with path.open("ab", buffering=0) as file:
             file.write((json.dumps({"name": name, "fields": fields}) + "\n").encode())
+
     return on_event
 
 

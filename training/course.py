@@ -75,8 +75,10 @@ class Execution:
 
     def __post_init__(self) -> None:
         if self.dtype not in (torch.float32, torch.bfloat16):
-            raise ValueError(f"training in {self.dtype}: expected float32 or bfloat16, whose "
-                             "range gradients fit without scaling")
+            raise ValueError(
+                f"training in {self.dtype}: expected float32 or bfloat16, whose "
+                "range gradients fit without scaling"
+            )
 
 
 def fingerprint(network: FeatureNetwork) -> str:

@@ -34,12 +34,14 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         widths = [config.width * min(2**k, WIDEST) for k in range(config.layers + 1)]
-        stages = [nn.Sequential(_conv(config.channels_in, widths[0], stride=2),
-                                nn.LeakyReLU(LEAK))]
+        stages = [nn.Sequential(_conv(config.channels_in, widths[0], stride=2), nn.LeakyReLU(LEAK))]
         for k, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False), start=1):
             stride = 2 if k < config.layers else 1
-            stages.append(nn.Sequential(_conv(narrow, wide, stride), nn.InstanceNorm2d(wide),
-                                        nn.LeakyReLU(LEAK)))
+            stages.append(
+                nn.Sequential(
+                    _conv(narrow, wide, stride), nn.InstanceNorm2d(wide), nn.LeakyReLU(LEAK)
+                )
+            )
         stages.append(nn.Sequential(_conv(widths[-1], 1, stride=1)))
         self.stages = nn.ModuleList(stages)
 
@@ -68,8 +70,9 @@ class MultiScaleDiscriminators(nn.Module):
         maps = []
         for number, discriminator in enumerate(self.scales):
             if number:
-                pairs = functional.avg_pool2d(pairs, 3, stride=2, padding=1,
-                                              count_include_pad=False)
+                pairs = functional.avg_pool2d(
+                    pairs, 3, stride=2, padding=1, count_include_pad=False
+                )
             maps.append(discriminator(pairs))
         return maps
 

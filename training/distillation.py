@@ -72,8 +72,13 @@ class Schoolroom:
         return self.ranks.rank == 0
 
 
-def distill(course: Course, folder: Path, execution: Execution, on_event: OnEvent,
-            ranks: Ranks | None = None) -> Path:
+def distill(
+    course: Course,
+    folder: Path,
+    execution: Execution,
+    on_event: OnEvent,
+    ranks: Ranks | None = None,
+) -> Path:
     """Train a student, or go on where an interrupted run of the same course stopped.
 
     Leaves in the folder: the extractor (model.safetensors and, last, config.json), strip.png,
@@ -112,19 +117,33 @@ def prepare(course: Course, folder: Path, execution: Execution, ranks: Ranks) ->
     dataset = PublishedDataset.open(course.dataset, execution.cache or folder / CACHE)
     order = Order(dataset.sizes, course.distill.batch, course.distill.seed)
     reader = Reader(dataset, order, course.flip, execution.threads, ranks.rank, ranks.count)
-    timetable = Timetable(order.steps * course.distill.epochs, course.distill.true_pair_every,
-                          course.distill.learning_rate, course.constant_share)
+    timetable = Timetable(
+        order.steps * course.distill.epochs,
+        course.distill.true_pair_every,
+        course.distill.learning_rate,
+        course.constant_share,
+    )
     features = load_features(course.features, execution.device)
     identity = course.identity(dataset.sha256, features)
-    return Schoolroom(course, execution, ranks, folder, identity, timetable, reader,
-                      (course.image[None], course.drawing[None]), features)
+    return Schoolroom(
+        course,
+        execution,
+        ranks,
+        folder,
+        identity,
+        timetable,
+        reader,
+        (course.image[None], course.drawing[None]),
+        features,
+    )
 
 
 def enrol(room: Schoolroom) -> Training:
     """Make an untrained student, a pure function of the seed and so the same on every rank."""
     torch.manual_seed(stream_seed(room.course.distill.seed, 0, "distill.student"))
-    student = find_student(room.course.distill.student).create(room.course.distill.preset,
-                                                               room.features)
+    student = find_student(room.course.distill.student).create(
+        room.course.distill.preset, room.features
+    )
     for phase in student.phases():
         phase.module.to(room.execution.device, memory_format=memory_format(room.execution.device))
     return begin(student)
@@ -172,8 +191,11 @@ def train_step(room: Schoolroom, training: Training, batch: Batch) -> dict[str, 
         optimiser = training.optimisers[phase.name]
         optimiser.param_groups[0]["lr"] = room.timetable.rate(training.iteration)
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(torch.device(execution.device).type, execution.dtype,
-                            enabled=execution.dtype != torch.float32):
+        with torch.autocast(
+            torch.device(execution.device).type,
+            execution.dtype,
+            enabled=execution.dtype != torch.float32,
+        ):
             losses = training.student.losses(phase.name, batch)
         torch.stack(list(losses.values())).sum().backward()
         room.ranks.average_gradients(phase.module.parameters())
@@ -183,27 +205,37 @@ def train_step(room: Schoolroom, training: Training, batch: Batch) -> dict[str, 
     return terms
 
 
-def record(room: Schoolroom, training: Training, pending: list[dict[str, Tensor]],
-           on_event: OnEvent) -> None:
+def record(
+    room: Schoolroom, training: Training, pending: list[dict[str, Tensor]], on_event: OnEvent
+) -> None:
     """Write down the losses of the last iterations, means over ranks; DivergenceError on NaN."""
     names = list(pending[0])
-    stacked = torch.stack([torch.stack([terms[name].float() for name in names])
-                           for terms in pending])  # (iterations, terms)
+    stacked = torch.stack(
+        [torch.stack([terms[name].float() for name in names]) for terms in pending]
+    )  # (iterations, terms)
     rows = room.ranks.average(stacked).tolist()
     if not all(math.isfinite(value) for row in rows for value in row):
         raise DivergenceError(
             f"by iteration {training.iteration} losses are no longer finite. Lower "
-            f"distill.learning_rate; {CHECKPOINT} holds the last sound state")
+            f"distill.learning_rate; {CHECKPOINT} holds the last sound state"
+        )
     if not room.keeps_records:
         return
     first = training.iteration - len(rows)
     with (room.folder / HISTORY).open("a", encoding="utf-8") as history:
         for iteration, row in enumerate(rows, start=first):
-            line = {"iteration": iteration, "true_pair": room.timetable.is_true_pair(iteration),
-                    **dict(zip(names, row, strict=True))}
+            line = {
+                "iteration": iteration,
+                "true_pair": room.timetable.is_true_pair(iteration),
+                **dict(zip(names, row, strict=True)),
+            }
             history.write(json.dumps(line) + "\n")
-    on_event("distill.iteration", done=training.iteration, total=room.timetable.iterations,
-             **dict(zip(names, rows[-1], strict=True)))
+    on_event(
+        "distill.iteration",
+        done=training.iteration,
+        total=room.timetable.iterations,
+        **dict(zip(names, rows[-1], strict=True)),
+    )
 
 
 def watch(room: Schoolroom, training: Training) -> None:
@@ -219,9 +251,15 @@ def watch(room: Schoolroom, training: Training) -> None:
         sketches.append(sketch_to_uint8((training.student.predict(batch.images) + 1) / 2)[0])
     training.snapshots[done] = torch.from_numpy(np.stack(sketches))  # (rows, H, W)
     labels = ["the one\nexample", *(f"pair {number + 1}" for number in range(len(pairs) - 1))]
-    rows = [Row(label, image, drawing, {i: pages[number].numpy()
-                                        for i, pages in training.snapshots.items()})
-            for number, (label, (image, drawing)) in enumerate(zip(labels, pairs, strict=True))]
+    rows = [
+        Row(
+            label,
+            image,
+            drawing,
+            {i: pages[number].numpy() for i, pages in training.snapshots.items()},
+        )
+        for number, (label, (image, drawing)) in enumerate(zip(labels, pairs, strict=True))
+    ]
     draw_strip(rows).save(room.folder / STRIP)
 
 
@@ -238,8 +276,10 @@ def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:
     pictures = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
     drawings = torch.from_numpy(np.ascontiguousarray(sketches)).to(device)[:, None]
     layout = memory_format(device)
-    return Batch((pictures.float() / 127.5 - 1).contiguous(memory_format=layout),
-                 (drawings.float() / 127.5 - 1).contiguous(memory_format=layout))
+    return Batch(
+        (pictures.float() / 127.5 - 1).contiguous(memory_format=layout),
+        (drawings.float() / 127.5 - 1).contiguous(memory_format=layout),
+    )
 
 
 def memory_format(device: str) -> torch.memory_format:
@@ -253,8 +293,13 @@ def facts_of(room: Schoolroom) -> dict[str, Any]:
     height, width = room.course.drawing.shape
     return {
         "identity": room.identity,
-        "trained": {"iterations": room.timetable.iterations, "height_px": height,
-                    "width_px": width, "pairs": sum(room.reader.order.sizes),
-                    "workers": room.ranks.count, "features": room.features.label},
+        "trained": {
+            "iterations": room.timetable.iterations,
+            "height_px": height,
+            "width_px": width,
+            "pairs": sum(room.reader.order.sizes),
+            "workers": room.ranks.count,
+            "features": room.features.label,
+        },
         "provenance": dict(room.course.provenance),
     }

@@ -37,9 +37,13 @@ class Training:
 
 def begin(student: Student) -> Training:
     """Give each phase its optimiser; the rate is set anew in every iteration."""
-    return Training(student, {phase.name: torch.optim.Adam(phase.module.parameters(),
-                                                           betas=phase.betas)
-                              for phase in student.phases()})
+    return Training(
+        student,
+        {
+            phase.name: torch.optim.Adam(phase.module.parameters(), betas=phase.betas)
+            for phase in student.phases()
+        },
+    )
 
 
 def save_checkpoint(folder: Path, training: Training, identity: Mapping[str, Any]) -> None:
@@ -49,8 +53,11 @@ def save_checkpoint(folder: Path, training: Training, identity: Mapping[str, Any
         tensors |= _tensors_of(phase, training.optimisers[phase.name])
     metadata = {"iteration": str(training.iteration), "identity": json.dumps(dict(identity))}
     partial = folder / f"{CHECKPOINT}.part"
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial,
-              metadata=metadata)
+    save_file(
+        {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
+        partial,
+        metadata=metadata,
+    )
     os.replace(partial, folder / CHECKPOINT)
 
 
@@ -86,11 +93,13 @@ def _tensors_of(phase: Phase, optimiser: torch.optim.Adam) -> dict[str, Tensor]:
     return tensors
 
 
-def _restore_adam(phase: Phase, optimiser: torch.optim.Adam,
-                  moments: Mapping[str, Tensor]) -> None:
+def _restore_adam(phase: Phase, optimiser: torch.optim.Adam, moments: Mapping[str, Tensor]) -> None:
     names = [name for name, _ in phase.module.named_parameters()]
-    state = {number: {moment: moments[f"{moment}.{name}"] for moment in MOMENTS}
-             for number, name in enumerate(names) if f"step.{name}" in moments}
+    state = {
+        number: {moment: moments[f"{moment}.{name}"] for moment in MOMENTS}
+        for number, name in enumerate(names)
+        if f"step.{name}" in moments
+    }
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 

@@ -43,8 +43,14 @@ class ExtractorError(ValueError):
 class Extractor:
     """A student's drawing network, ready to draw."""
 
-    def __init__(self, network: nn.Module, multiple: int, config: Mapping[str, Any],
-                 device: str, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        multiple: int,
+        config: Mapping[str, Any],
+        device: str,
+        dtype: torch.dtype,
+    ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.multiple = multiple
         self.config = config
@@ -52,8 +58,9 @@ class Extractor:
         self.dtype = dtype
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu",
-             dtype: torch.dtype = torch.float32) -> Extractor:
+    def load(
+        cls, folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Extractor:
         """Load what `onesketch distill` left in a folder.
 
         dtype: of the convolutions. Raises ExtractorError for a folder without a whole extractor.
@@ -63,8 +70,10 @@ class Extractor:
         network = find_student(config["student"]).network_from(config["network"])
         try:
             if sha256_of(path) != config["sha256"]:
-                raise ExtractorError(f"{path} is not the file that {CONFIG} speaks of: its SHA-256 "
-                                     "differs. Run `onesketch distill` again")
+                raise ExtractorError(
+                    f"{path} is not the file that {CONFIG} speaks of: its SHA-256 "
+                    "differs. Run `onesketch distill` again"
+                )
             network.load_state_dict(load_file(path))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise ExtractorError(f"{path} cannot be read: {error}") from error
@@ -115,8 +124,10 @@ class Extractor:
 def check_picture(image: Pixels) -> None:
     """Raise ExtractorError unless a picture is uint8 (H, W, 3) with pixels in it."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ExtractorError(f"expected a picture uint8 (H, W, 3), got {image.dtype} "
-                             f"{image.shape}; read files with a reader that gives RGB")
+        raise ExtractorError(
+            f"expected a picture uint8 (H, W, 3), got {image.dtype} "
+            f"{image.shape}; read files with a reader that gives RGB"
+        )
 
 
 def working_size(height: int, width: int, short_side_px: int | None) -> tuple[int, int]:
@@ -138,8 +149,9 @@ def resized(picture: Pixels, height: int, width: int) -> Pixels:
 def reflected(images: Pixels, multiple: int) -> Pixels:
     """Continue pictures (B, H, W, 3) by reflection to the right and below, to whole multiples."""
     least = LEAST_SIDE * multiple
-    below, right = (max(least, -(-side // multiple) * multiple) - side
-                    for side in images.shape[1:3])
+    below, right = (
+        max(least, -(-side // multiple) * multiple) - side for side in images.shape[1:3]
+    )
     return np.pad(images, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
 
 
@@ -148,13 +160,21 @@ def write_extractor(folder: Path, student: Student, name: str, facts: Mapping[st
 
     name: the student's in the registry; facts: further JSON-able keys of config.json.
     """
-    tensors = {key: t.detach().float().cpu().contiguous()
-               for key, t in student.network.state_dict().items()}
+    tensors = {
+        key: t.detach().float().cpu().contiguous()
+        for key, t in student.network.state_dict().items()
+    }
     partial = folder / f"{MODEL}.part"
     save_file(tensors, partial)
     os.replace(partial, folder / MODEL)
-    config = {**facts, "format": FORMAT, "student": name, "network": student.network_config,
-              "multiple": student.multiple, "sha256": sha256_of(folder / MODEL)}
+    config = {
+        **facts,
+        "format": FORMAT,
+        "student": name,
+        "network": student.network_config,
+        "multiple": student.multiple,
+        "sha256": sha256_of(folder / MODEL),
+    }
     partial = folder / f"{CONFIG}.part"
     partial.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     os.replace(partial, folder / CONFIG)
@@ -164,19 +184,25 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read config.json; ExtractorError if it is missing, broken or of another format."""
     path = folder / CONFIG
     if not path.is_file():
-        raise ExtractorError(f"{folder} holds no extractor ({CONFIG} is missing): expected the "
-                             "folder that `onesketch distill` finished")
+        raise ExtractorError(
+            f"{folder} holds no extractor ({CONFIG} is missing): expected the "
+            "folder that `onesketch distill` finished"
+        )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ExtractorError(f"{path} cannot be read: {error}") from error
     wanted = {"format", "student", "network", "multiple", "sha256"}
     if not isinstance(config, dict) or config.get("format") != FORMAT or wanted - config.keys():
-        raise ExtractorError(f"{path} is no extractor of the format {FORMAT}: use the version of "
-                             "onesketch that wrote it")
+        raise ExtractorError(
+            f"{path} is no extractor of the format {FORMAT}: use the version of "
+            "onesketch that wrote it"
+        )
     if config["student"] not in STUDENTS:
-        raise ExtractorError(f"{path}: student {config['student']!r} is not known here; expected "
-                             f"one of {', '.join(sorted(STUDENTS))}")
+        raise ExtractorError(
+            f"{path}: student {config['student']!r} is not known here; expected "
+            f"one of {', '.join(sorted(STUDENTS))}"
+        )
     return config
 
 

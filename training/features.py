@@ -67,8 +67,10 @@ class Vgg19(nn.Module):
 
 def feature_distance(drawn: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
     """Weighted mean absolute difference over five slices: scalar; the true side has no gradient."""
-    terms = [weight * functional.l1_loss(a, b.detach())
-             for weight, a, b in zip(SLICE_WEIGHTS, drawn, true, strict=True)]
+    terms = [
+        weight * functional.l1_loss(a, b.detach())
+        for weight, a, b in zip(SLICE_WEIGHTS, drawn, true, strict=True)
+    ]
     return torch.stack(terms).sum()
 
 
@@ -90,7 +92,8 @@ def _load_vgg19(path: Path) -> Vgg19:
         raise PerceptualError(
             f"feature network 'vgg19': looked for {path}, which does not exist. Save the state "
             "dict of torchvision.models.vgg19(weights='IMAGENET1K_V1') with torch.save on a "
-            "machine with network access and give vgg19:FILE")
+            "machine with network access and give vgg19:FILE"
+        )
     with torch.device("meta"):  # its 120 million classifier weights are never made
         trunk = torchvision.models.vgg19().features[: VGG19_SLICE_ENDS[-1]]
     for layer in trunk:
@@ -101,8 +104,9 @@ def _load_vgg19(path: Path) -> Vgg19:
         state = {name: found[name].float() for name in trunk.state_dict()}
         trunk.load_state_dict(state, assign=True)
     except (KeyError, RuntimeError) as error:
-        raise PerceptualError(f"{path} is no state dict of torchvision's VGG-19: {error}"
-                              ) from error
+        raise PerceptualError(
+            f"{path} is no state dict of torchvision's VGG-19: {error}"
+        ) from error
     return Vgg19(trunk, "real: vgg19")
 
 
@@ -111,6 +115,12 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, LookupError, UnpicklingError,
-            SafetensorError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        UnpicklingError,
+        SafetensorError,
+    ) as error:
         raise PerceptualError(f"{path} cannot be read as weights: {error}") from error

@@ -34,8 +34,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_conv_norm(channels, channels, padded=1), nn.ReLU(inplace=True),
-            *_conv_norm(channels, channels, padded=1))
+            *_conv_norm(channels, channels, padded=1),
+            nn.ReLU(inplace=True),
+            *_conv_norm(channels, channels, padded=1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape."""
@@ -54,16 +56,27 @@ class GlobalGenerator(nn.Module):
         self.config = config
         widths = [config.width * 2**level for level in range(config.downs + 1)]
         layers: list[nn.Module] = [
-            *_conv_norm(config.channels_in, config.width, padded=3), nn.ReLU(inplace=True)]
+            *_conv_norm(config.channels_in, config.width, padded=3),
+            nn.ReLU(inplace=True),
+        ]
         for narrow, wide in zip(widths, widths[1:], strict=False):
-            layers += [nn.Conv2d(narrow, wide, 3, stride=2, padding=1),
-                       nn.InstanceNorm2d(wide), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(narrow, wide, 3, stride=2, padding=1),
+                nn.InstanceNorm2d(wide),
+                nn.ReLU(inplace=True),
+            ]
         layers += [ResidualBlock(widths[-1]) for _ in range(config.blocks)]
         for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True):
-            layers += [nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=1),
-                       nn.InstanceNorm2d(narrow), nn.ReLU(inplace=True)]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(config.width, config.channels_out, 7),
-                   nn.Tanh()]
+            layers += [
+                nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=1),
+                nn.InstanceNorm2d(narrow),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(config.width, config.channels_out, 7),
+            nn.Tanh(),
+        ]
         self.layers = nn.Sequential(*layers)
         self.apply(initialise)
 
@@ -79,5 +92,8 @@ def initialise(module: nn.Module) -> None:
 
 
 def _conv_norm(channels_in: int, channels_out: int, padded: int) -> list[nn.Module]:
-    return [nn.ReflectionPad2d(padded), nn.Conv2d(channels_in, channels_out, 2 * padded + 1),
-            nn.InstanceNorm2d(channels_out)]
+    return [
+        nn.ReflectionPad2d(padded),
+        nn.Conv2d(channels_in, channels_out, 2 * padded + 1),
+        nn.InstanceNorm2d(channels_out),
+    ]

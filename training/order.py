@@ -34,8 +34,10 @@ class Order:
 
     def __post_init__(self) -> None:
         if not self.batch <= sum(self.sizes):
-            raise ValueError(f"distill.batch: expected at most the dataset's {sum(self.sizes)} "
-                             f"pairs, got {self.batch}")
+            raise ValueError(
+                f"distill.batch: expected at most the dataset's {sum(self.sizes)} "
+                f"pairs, got {self.batch}"
+            )
 
     @property
     def steps(self) -> int:
@@ -46,7 +48,8 @@ class Order:
         """(batch, 2): shard and position in it of each pair of a step counted over all epochs."""
         epoch, within = divmod(step, self.steps)
         return _epoch(self.sizes, self.seed, epoch, self.window)[
-            within * self.batch : (within + 1) * self.batch]
+            within * self.batch : (within + 1) * self.batch
+        ]
 
     def is_flipped(self, step: int, place: Sequence[int]) -> bool:
         """Whether a pair is mirrored in this step's epoch: by (seed, epoch, pair)."""
@@ -62,7 +65,9 @@ def _epoch(sizes: tuple[int, ...], seed: int, epoch: int, window: int) -> NDArra
     shards = random.permutation(len(sizes))
     windows = []
     for start in range(0, len(shards), window):
-        pairs = [np.stack([np.full(sizes[shard], shard), np.arange(sizes[shard])], axis=1)
-                 for shard in shards[start : start + window]]
+        pairs = [
+            np.stack([np.full(sizes[shard], shard), np.arange(sizes[shard])], axis=1)
+            for shard in shards[start : start + window]
+        ]
         windows.append(random.permutation(np.concatenate(pairs)))
     return np.concatenate(windows).astype(np.int64)

@@ -84,8 +84,10 @@ class Pix2PixHD:
 
     def phases(self) -> Sequence[Phase]:
         """The generator against the discriminators as they stand, then these on what it drew."""
-        return (Phase(GENERATOR, self.generator, BETAS),
-                Phase(DISCRIMINATORS, self.discriminators, BETAS))
+        return (
+            Phase(GENERATOR, self.generator, BETAS),
+            Phase(DISCRIMINATORS, self.discriminators, BETAS),
+        )
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of a phase."""
@@ -111,15 +113,19 @@ class Pix2PixHD:
         maps_summed = len(fake[0]) - 1
         matching = maps_summed * feature_matching(_features(fake), _features(real))
         perceptual = feature_distance(self.features.slices(drawn), true_slices)
-        return {"adversarial": least_squares_gan(_scores(fake), real=True),
-                "matching": FEATURE_MATCHING_WEIGHT * matching,
-                "perceptual": PERCEPTUAL_WEIGHT * perceptual}
+        return {
+            "adversarial": least_squares_gan(_scores(fake), real=True),
+            "matching": FEATURE_MATCHING_WEIGHT * matching,
+            "perceptual": PERCEPTUAL_WEIGHT * perceptual,
+        }
 
     def _discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         fake = self.discriminators(batch.images, batch.made["drawn"])
         real = self.discriminators(batch.images, batch.sketches)
-        return {"fake": DISCRIMINATOR_WEIGHT * least_squares_gan(_scores(fake), real=False),
-                "real": DISCRIMINATOR_WEIGHT * least_squares_gan(_scores(real), real=True)}
+        return {
+            "fake": DISCRIMINATOR_WEIGHT * least_squares_gan(_scores(fake), real=False),
+            "real": DISCRIMINATOR_WEIGHT * least_squares_gan(_scores(real), real=True),
+        }
 
 
 def _scores(maps: Sequence[Sequence[Tensor]]) -> list[Tensor]:

@@ -86,8 +86,10 @@ class PublishedDataset:
         except ShardError as error:
             raise RefusedError(f"{name}: {error}") from error
         if image.shape[:2] != sketch.shape:
-            raise RefusedError(f"{name}: image of {image.shape[1]} x {image.shape[0]} pixels, "
-                               f"sketch of {sketch.shape[1]} x {sketch.shape[0]}")
+            raise RefusedError(
+                f"{name}: image of {image.shape[1]} x {image.shape[0]} pixels, "
+                f"sketch of {sketch.shape[1]} x {sketch.shape[0]}"
+            )
         return image, sketch
 
     def _checked(self, shard: int) -> list[CheckedSample]:
@@ -106,11 +108,14 @@ class PublishedDataset:
             raise RefusedError(f"{self._name(shard)}: {error}") from error
         wrong = [s.index for s in samples if not record.first <= s.index <= record.last]
         if wrong:
-            raise RefusedError(f"{self._name(shard)}: sample {wrong[0]} is none of its own "
-                               f"({record.first} to {record.last})")
+            raise RefusedError(
+                f"{self._name(shard)}: sample {wrong[0]} is none of its own "
+                f"({record.first} to {record.last})"
+            )
         if len(samples) != record.pairs:
-            raise RefusedError(f"{self._name(shard)}: expected {record.pairs} pairs, found "
-                               f"{len(samples)}")
+            raise RefusedError(
+                f"{self._name(shard)}: expected {record.pairs} pairs, found {len(samples)}"
+            )
         return samples
 
     def _fetch(self, record: ManifestShard) -> bytes:
@@ -148,12 +153,16 @@ def check_manifest(manifest: Manifest, url: str) -> None:
         if not is_shard_name(record.tar.name):
             raise RefusedError(f"{where}: {record.tar.name[:80]!r} is no name of a shard")
         if not 0 < record.pairs <= record.last - record.first + 1 or record.first <= last:
-            raise RefusedError(f"{where}: {record.tar.name} with {record.pairs} pairs of samples "
-                               f"{record.first} to {record.last} cannot be")
+            raise RefusedError(
+                f"{where}: {record.tar.name} with {record.pairs} pairs of samples "
+                f"{record.first} to {record.last} cannot be"
+            )
         last = record.last
     if not shards or sum(record.pairs for record in shards) != manifest.counts.committed:
-        raise RefusedError(f"{where}: its shards hold {sum(s.pairs for s in shards)} pairs, its "
-                           f"count says {manifest.counts.committed}")
+        raise RefusedError(
+            f"{where}: its shards hold {sum(s.pairs for s in shards)} pairs, its "
+            f"count says {manifest.counts.committed}"
+        )
 
 
 def is_shard_name(name: str) -> bool:
@@ -166,12 +175,16 @@ def _verified(record: ManifestShard, store: Store) -> bytes:
     tar = record.tar
     size_bytes = store.size(tar.name)
     if size_bytes != tar.size:
-        raise RefusedError(f"{store.url}/{tar.name}: expected {tar.size} bytes, found "
-                           f"{size_bytes}; fetch or generate it again")
+        raise RefusedError(
+            f"{store.url}/{tar.name}: expected {tar.size} bytes, found "
+            f"{size_bytes}; fetch or generate it again"
+        )
     data = store.read(tar.name)
     if canonical.sha256(data) != tar.sha256:
-        raise RefusedError(f"{store.url}/{tar.name}: its SHA-256 is not the manifest's: the file "
-                           "was damaged or changed; fetch or generate it again")
+        raise RefusedError(
+            f"{store.url}/{tar.name}: its SHA-256 is not the manifest's: the file "
+            "was damaged or changed; fetch or generate it again"
+        )
     return data
 
 
@@ -180,8 +193,10 @@ def _samples(data: bytes, members: list[Member]) -> list[CheckedSample]:
     samples = []
     for start in range(0, len(members), width):
         by_suffix = {member.suffix: member for member in members[start : start + width]}
-        image, sketch = (_checked_member(data, by_suffix[suffix])
-                         for suffix in (layout.IMAGE_SUFFIX, layout.SKETCH_SUFFIX))
+        image, sketch = (
+            _checked_member(data, by_suffix[suffix])
+            for suffix in (layout.IMAGE_SUFFIX, layout.SKETCH_SUFFIX)
+        )
         samples.append(CheckedSample(members[start].index, image, sketch))
     return samples
 

@@ -38,8 +38,10 @@ class Reader:
 
     def __post_init__(self) -> None:
         if self.order.batch % self.ranks:
-            raise ValueError(f"distill.batch: expected a multiple of the {self.ranks} workers, "
-                             f"which share each batch, got {self.order.batch}")
+            raise ValueError(
+                f"distill.batch: expected a multiple of the {self.ranks} workers, "
+                f"which share each batch, got {self.order.batch}"
+            )
 
     def batches(self, start: int, stop: int) -> Iterator[tuple[Pixels, Pixels]]:
         """Images (B, H, W, 3) and sketches (B, H, W) of steps start <= step < stop.
@@ -58,13 +60,12 @@ class Reader:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(
-        self, pool: ThreadPoolExecutor, step: int
-    ) -> list[Future[tuple[Pixels, Pixels]]]:
+    def _submit(self, pool: ThreadPoolExecutor, step: int) -> list[Future[tuple[Pixels, Pixels]]]:
         share = self.order.batch // self.ranks
         places = self.order.places(step)[self.rank * share : (self.rank + 1) * share]
-        return [pool.submit(self._pair, step, int(shard), int(position))
-                for shard, position in places]
+        return [
+            pool.submit(self._pair, step, int(shard), int(position)) for shard, position in places
+        ]
 
     def _pair(self, step: int, shard: int, position: int) -> tuple[Pixels, Pixels]:
         image, sketch = self.dataset.pair(shard, position)
@@ -76,7 +77,8 @@ class Reader:
 def _stacked(pairs: list[tuple[Pixels, Pixels]]) -> tuple[Pixels, Pixels]:
     sizes = {sketch.shape for _, sketch in pairs}
     if len(sizes) != 1:
-        raise RefusedError(f"pictures of several sizes cannot share a batch: {sorted(sizes)} "
-                           "(height, width)")
+        raise RefusedError(
+            f"pictures of several sizes cannot share a batch: {sorted(sizes)} (height, width)"
+        )
     images, sketches = zip(*pairs, strict=True)
     return np.stack(images), np.stack(sketches)

@@ -21,8 +21,10 @@ class Timetable:
 
     def __post_init__(self) -> None:
         if self.true_pair_every < 2:
-            raise ValueError(f"distill.true_pair_every: expected 2 or more, got "
-                             f"{self.true_pair_every}; at 1 the dataset would never be seen")
+            raise ValueError(
+                f"distill.true_pair_every: expected 2 or more, got "
+                f"{self.true_pair_every}; at 1 the dataset would never be seen"
+            )
 
     @property
     def iterations(self) -> int:

@@ -33,10 +33,15 @@ distill(course, Path(sys.argv[2]), execution, lambda name, **fields: None)
 
 
 def test_kill_minus_9_and_again(tmp_path):
-    known, = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=12, batch=4, true_pair_every=4, workers=1)
-    course = Course(settings, write_dataset(tmp_path / "dataset", 12), known.image, known.sketch,
-                    str(write_perceptual(tmp_path / "features")))
+    course = Course(
+        settings,
+        write_dataset(tmp_path / "dataset", 12),
+        known.image,
+        known.sketch,
+        str(write_perceptual(tmp_path / "features")),
+    )
     execution = Execution(checkpoint_every=5, threads=1)
     (tmp_path / "course.pickle").write_bytes(pickle.dumps((course, execution)))
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "course.pickle"), str(tmp_path / "a")]
@@ -59,6 +64,8 @@ def test_kill_minus_9_and_again(tmp_path):
     assert events[0] == "distill.resumed"
     ours, theirs = (load_file(tmp_path / run / "model.safetensors") for run in "ab")
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    lines = [json.loads(line)["iteration"]
-             for line in (tmp_path / "a" / "history.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)["iteration"]
+        for line in (tmp_path / "a" / "history.jsonl").read_text().splitlines()
+    ]
     assert lines == list(range(48))

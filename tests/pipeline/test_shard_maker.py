@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pipeline.plan import Plan, PlanMismatchError
 from pipeline.quarantine import Quarantine, write_quarantine
 from pipeline.shard_maker import ShardMaker
 from pipeline.storage.local import LocalStore
+from pipeline.storage.store import Created
 from tests.standin_teacher import FINGERPRINT, StandinTeacher, make_plan
 
 
@@ -91,19 +91,23 @@ def test_a_begun_shard_is_mended_without_sampling(store: LocalStore, plan: Plan)
 
 
 def test_sampling_goes_on_during_upload(plan: Plan, tmp_path: Path) -> None:
-    class SlowStore(LocalStore):
-        def create(self, key: str, data: bytes):  # type: ignore[no-untyped-def]
-            time.sleep(0.1)
+    uploaded = threading.Event()
+
+    class WaitingStore(LocalStore):
+        def create(self, key: str, data: bytes) -> Created:
+            assert uploaded.wait(60)
             return super().create(key, data)
 
-    maker = ShardMaker(plan, SlowStore(tmp_path), lambda: StandinTeacher(delay_s=0.03))
-    with ThreadPoolExecutor(3) as pool:
-        reports = []
-        for shard in range(3):
-            maker.sample(shard, frozenset(), begun=False)
-            reports.append(pool.submit(maker.publish, shard))
-        later = [report.result() for report in reports[1:]]
-    assert sum(report.waiting_s for report in later) < 0.1 * sum(r.sampling_s for r in later)
+    maker = ShardMaker(plan, WaitingStore(tmp_path), StandinTeacher)
+    with ThreadPoolExecutor(1) as pool:
+        maker.sample(0, frozenset(), begun=False)
+        publishing = pool.submit(maker.publish, 0)
+        maker.sample(1, frozenset(), begun=False)
+        assert not publishing.done()
+        uploaded.set()
+        assert publishing.result().made
+    report = maker.publish(1)
+    assert report.sampling_s > 0 and report.waiting_s >= 0
 
 
 def test_errors_of_the_teacher_and_of_its_pairs_come_out(store: LocalStore, plan: Plan) -> None:

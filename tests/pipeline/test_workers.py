@@ -156,7 +156,7 @@ def test_a_driver_that_is_stopped_is_resumed(
     folder = tmp_path / "dataset"
     command = [sys.executable, "-c", SCRIPT, str(folder), "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        watch = threading.Timer(120, process.kill)
+        watch = threading.Timer(240, process.kill)
         watch.start()
         assert process.stdout is not None
         next(line for line in process.stdout if line.startswith("generate {"))

@@ -28,10 +28,15 @@ EXECUTION = Execution(checkpoint_every=3, threads=1)
 def course(tmp_path_factory):
     """12 pairs in batches of 4, 8 epochs and the true pair every 4th time: 32 iterations."""
     folder = tmp_path_factory.mktemp("course")
-    known, = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=8, batch=4, true_pair_every=4, workers=1)
-    return Course(settings, write_dataset(folder / "dataset", 12), known.image, known.sketch,
-                  str(write_perceptual(folder / "features")))
+    return Course(
+        settings,
+        write_dataset(folder / "dataset", 12),
+        known.image,
+        known.sketch,
+        str(write_perceptual(folder / "features")),
+    )
 
 
 def with_workers(course, workers):
@@ -63,8 +68,9 @@ class Killer(Events):
     def __call__(self, name, **fields):
         super().__call__(name, **fields)
         if name == "distill.iteration" and fields["done"] >= self.after and self.victim is None:
-            self.victim = next(f["pid"] for n, f in self
-                               if n == "distill.rank" and f["rank"] == self.rank)
+            self.victim = next(
+                f["pid"] for n, f in self if n == "distill.rank" and f["rank"] == self.rank
+            )
             os.kill(self.victim, signal.SIGKILL)
 
 
@@ -87,15 +93,21 @@ def test_one_rank_gives_the_weights_of_the_plain_loop(course, local_ray, tmp_pat
     dones = [fields["done"] for name, fields in events if name == "distill.iteration"]
     assert dones == sorted(dones) and dones[-1] == 32
     assert sorted(p.name for p in (tmp_path / "ray").iterdir()) == [
-        "config.json", "history.jsonl", "model.safetensors", "strip.png"]
+        "config.json",
+        "history.jsonl",
+        "model.safetensors",
+        "strip.png",
+    ]
 
 
 @pytest.mark.ray
 def test_two_ranks_share_the_batches_of_one(course, two_ranks, tmp_path):
     """Losses and drawings agree up to rounding, which Adam lets grow."""
     distill(course, tmp_path, EXECUTION, Events())
-    one, two = ([json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-                for folder in (tmp_path, two_ranks))
+    one, two = (
+        [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+        for folder in (tmp_path, two_ranks)
+    )
     assert len(one) == len(two) == 32
     for name in ("generator.adversarial", "generator.perceptual", "discriminators.fake"):
         assert two[0][name] == pytest.approx(one[0][name], rel=1e-4)
@@ -122,8 +134,7 @@ def test_a_refusal_in_a_rank_reaches_the_person(course, local_ray, tmp_path):
     shard = dataset / "shards/00001.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     with pytest.raises(RefusedError, match=r"shards/00001\.tar: its SHA-256"):
-        distill_on_ray(replace(course, dataset=str(dataset)), tmp_path / "run", EXECUTION,
-                       Events())
+        distill_on_ray(replace(course, dataset=str(dataset)), tmp_path / "run", EXECUTION, Events())
     assert not (tmp_path / "run/config.json").exists()
 
 
@@ -135,8 +146,10 @@ def test_mistakes_are_found_before_ranks_start(course, local_ray, tmp_path):
     assert [name for name, _ in events] == ["distill.workers"]
 
 
-@pytest.mark.parametrize(("asked", "batch", "room", "nodes", "used"), [
-    (2, 4, 8, 1, 2), (2, 4, 1, 1, 1), (8, 8, 3, 1, 2), (4, 4, 0, 1, 4), (4, 4, 1, 3, 4)])
+@pytest.mark.parametrize(
+    ("asked", "batch", "room", "nodes", "used"),
+    [(2, 4, 8, 1, 2), (2, 4, 1, 1, 1), (8, 8, 3, 1, 2), (4, 4, 0, 1, 4), (4, 4, 1, 3, 4)],
+)
 def test_ranks_fit_a_single_machine(asked, batch, room, nodes, used):
     assert fitting_workers(asked, batch, room, nodes) == used
 
@@ -149,7 +162,8 @@ def test_locations_hold_in_another_working_directory(course, tmp_path, monkeypat
     assert sent.dataset == str(tmp_path / "data") and execution.cache == tmp_path / "kept"
     assert sent.features == str(tmp_path / "features")
     assert portable(replace(near, features="vgg19:w.pth"), EXECUTION)[0].features == (
-        f"vgg19:{tmp_path / 'w.pth'}")
+        f"vgg19:{tmp_path / 'w.pth'}"
+    )
     far = replace(near, dataset="s3://bucket/blobs", features="vgg19")
     sent, _ = portable(far, EXECUTION)
     assert (sent.dataset, sent.features) == ("s3://bucket/blobs", "vgg19")

@@ -25,10 +25,15 @@ EXECUTION = Execution(checkpoint_every=3)
 
 def make_course(folder, **settings):
     asked = {"preset": "small", "epochs": 2, "batch": 4, "true_pair_every": 4, "workers": 1}
-    known, = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
-    return Course(Distill.model_validate(asked | settings), write_dataset(folder / "dataset", 12),
-                  known.image, known.sketch, str(write_perceptual(folder / "features")),
-                  provenance={"style": "blobs"})
+    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    return Course(
+        Distill.model_validate(asked | settings),
+        write_dataset(folder / "dataset", 12),
+        known.image,
+        known.sketch,
+        str(write_perceptual(folder / "features")),
+        provenance={"style": "blobs"},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +77,21 @@ def assert_same_weights(folder, other, **tolerance):
 def test_a_run_leaves_extractor_history_and_strip(undisturbed):
     folder = undisturbed.folder
     assert sorted(path.name for path in folder.iterdir()) == [
-        "config.json", "history.jsonl", "model.safetensors", "strip.png"]
+        "config.json",
+        "history.jsonl",
+        "model.safetensors",
+        "strip.png",
+    ]
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     assert [line["iteration"] for line in lines] == list(range(8))
     assert [line["iteration"] for line in lines if line["true_pair"]] == [3, 7]
-    assert {"generator.adversarial", "generator.matching", "generator.perceptual",
-            "discriminators.fake", "discriminators.real"} < lines[0].keys()
+    assert {
+        "generator.adversarial",
+        "generator.matching",
+        "generator.perceptual",
+        "discriminators.fake",
+        "discriminators.real",
+    } < lines[0].keys()
     name, fields = undisturbed.events.seen[-1]
     assert name == "distill.iteration" and fields["done"] == fields["total"] == 8
     assert Image.open(folder / "strip.png").width > 500
@@ -85,7 +99,7 @@ def test_a_run_leaves_extractor_history_and_strip(undisturbed):
 
 def test_the_extractor_draws_and_knows_its_origin(undisturbed):
     extractor = Extractor.load(undisturbed.folder)
-    known, = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     assert extractor.sketch(known.image).shape == (32, 32)
     assert extractor.config["provenance"] == {"style": "blobs"}
     assert extractor.config["trained"]["pairs"] == 12
@@ -125,8 +139,12 @@ def test_a_checkpoint_of_another_course_is_refused(course, tmp_path):
 
 def test_the_true_pair_matters(course, undisturbed, tmp_path):
     distill(replace(course, drawing=255 - course.drawing), tmp_path, EXECUTION, Events())
-    assert any(not torch.equal(a, b) for a, b in zip(
-        weights_of(tmp_path).values(), weights_of(undisturbed.folder).values(), strict=True))
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(
+            weights_of(tmp_path).values(), weights_of(undisturbed.folder).values(), strict=True
+        )
+    )
 
 
 def test_both_networks_learn_on_both_kinds_of_iteration(course, tmp_path, monkeypatch):
@@ -134,13 +152,16 @@ def test_both_networks_learn_on_both_kinds_of_iteration(course, tmp_path, monkey
     step = distillation.train_step
 
     def watched(room, training, batch):
-        before = {phase.name: [p.detach().clone() for p in phase.module.parameters()]
-                  for phase in training.student.phases()}
+        before = {
+            phase.name: [p.detach().clone() for p in phase.module.parameters()]
+            for phase in training.student.phases()
+        }
         terms = step(room, training, batch)
         for phase in training.student.phases():
             after = phase.module.parameters()
-            assert any(not torch.equal(a, b) for a, b in
-                       zip(before[phase.name], after, strict=True))
+            assert any(
+                not torch.equal(a, b) for a, b in zip(before[phase.name], after, strict=True)
+            )
         changed.append(len(batch.images))
         return terms
 
@@ -151,8 +172,9 @@ def test_both_networks_learn_on_both_kinds_of_iteration(course, tmp_path, monkey
 
 def test_it_learns_what_the_teacher_draws(course, tmp_path):
     """More epochs bring the drawing of a pair nearer to the teacher's."""
-    longer = replace(course, distill=course.distill.model_copy(update={
-        "epochs": 12, "learning_rate": 1e-3}))
+    longer = replace(
+        course, distill=course.distill.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
+    )
     distill(longer, tmp_path, EXECUTION, Events())
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     perceptual = [line["generator.perceptual"] for line in lines]
@@ -175,9 +197,14 @@ def test_a_damaged_dataset_ends_the_training_without_an_extractor(tmp_path):
     assert not (tmp_path / "run/config.json").exists()
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"student": "pix3pix"}, "no student"), ({"batch": 13}, "at most the dataset's 12 pairs"),
-    ({"true_pair_every": 1}, "expected 2 or more")])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"student": "pix3pix"}, "no student"),
+        ({"batch": 13}, "at most the dataset's 12 pairs"),
+        ({"true_pair_every": 1}, "expected 2 or more"),
+    ],
+)
 def test_settings_that_cannot_be_are_refused_at_once(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         distill(make_course(tmp_path, **settings), tmp_path / "run", EXECUTION, Events())

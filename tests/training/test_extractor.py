@@ -43,8 +43,9 @@ def test_padding_reflects():
     padded = reflected(image, 8)
     assert padded.shape == (1, 32, 32, 3)
     np.testing.assert_array_equal(padded[0, :13, :18], image[0])
-    np.testing.assert_array_equal(padded[0, 13], np.pad(image[0], ((0, 1), (0, 14), (0, 0)),
-                                                        mode="reflect")[13])
+    np.testing.assert_array_equal(
+        padded[0, 13], np.pad(image[0], ((0, 1), (0, 14), (0, 0)), mode="reflect")[13]
+    )
 
 
 def test_many_pictures_give_the_same_drawings_as_each_alone(folder):
@@ -66,8 +67,15 @@ def test_drawing_small_gives_the_size_asked_for(folder):
     assert Extractor.load(folder).sketch(picture(60, 90), short_side_px=32).shape == (60, 90)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32),
-                                   np.zeros((0, 8, 3), np.uint8), np.zeros((8, 8, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((0, 8, 3), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+    ],
+)
 def test_other_arrays_are_refused(folder, wrong):
     with pytest.raises(ExtractorError, match=r"expected a picture uint8 \(H, W, 3\)"):
         Extractor.load(folder).sketch(wrong)
@@ -77,15 +85,22 @@ def test_the_config_tells_the_origin(folder):
     assert Extractor.load(folder).config["provenance"] == {"style": "blobs"}
 
 
-@pytest.mark.parametrize(("break_it", "message"), [
-    (lambda f: (f / "config.json").unlink(), "config.json is missing"),
-    (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
-    (lambda f: (f / "config.json").write_text("{}"), "no extractor of the format"),
-    (lambda f: (f / "model.safetensors").unlink(), "cannot be read"),
-    (lambda f: (f / "model.safetensors").write_bytes(b"x"), "SHA-256 differs"),
-    (lambda f: (f / "config.json").write_text(json.dumps(
-        json.loads((f / "config.json").read_text()) | {"student": "hida"})), "'hida' is not known"),
-])
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda f: (f / "config.json").unlink(), "config.json is missing"),
+        (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "config.json").write_text("{}"), "no extractor of the format"),
+        (lambda f: (f / "model.safetensors").unlink(), "cannot be read"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"x"), "SHA-256 differs"),
+        (
+            lambda f: (f / "config.json").write_text(
+                json.dumps(json.loads((f / "config.json").read_text()) | {"student": "hida"})
+            ),
+            "'hida' is not known",
+        ),
+    ],
+)
 def test_unusable_folders_are_refused(folder, tmp_path, break_it, message):
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())

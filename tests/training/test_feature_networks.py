@@ -14,8 +14,10 @@ def vgg19_file(tmp_path_factory):
     with torch.device("meta"):
         shapes = torchvision.models.vgg19().features.state_dict()
     generator = torch.Generator().manual_seed(0)
-    state = {f"features.{name}": torch.randn(t.shape, generator=generator) * 0.05
-             for name, t in shapes.items()}
+    state = {
+        f"features.{name}": torch.randn(t.shape, generator=generator) * 0.05
+        for name, t in shapes.items()
+    }
     path = tmp_path_factory.mktemp("vgg") / "vgg19.safetensors"
     save_file(state, path)
     return path, state
@@ -27,10 +29,12 @@ def test_vgg19_slices_are_torchvisions_activations(vgg19_file):
     x = torch.rand(1, 1, 32, 32) * 2 - 1
     with torch.device("meta"):
         reference = torchvision.models.vgg19().features
-    reference.load_state_dict({k.removeprefix("features."): t for k, t in state.items()},
-                              assign=True)
-    mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406),
-                                                          (0.229, 0.224, 0.225)))
+    reference.load_state_dict(
+        {k.removeprefix("features."): t for k, t in state.items()}, assign=True
+    )
+    mean, std = (
+        torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
     picture = ((x.repeat(1, 3, 1, 1) + 1) / 2 - mean) / std
     slices = network.slices(x)
     assert [s.shape[1] for s in slices] == [64, 128, 256, 512, 512]
@@ -53,8 +57,10 @@ def test_distance_weighs_coarse_slices_most():
         assert feature_distance([zeros] * 5, true).item() == pytest.approx(weight)
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "does not exist.*vgg19:FILE"), (b"no weights", "cannot be read as weights")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "does not exist.*vgg19:FILE"), (b"no weights", "cannot be read as weights")],
+)
 def test_unusable_files_are_named(tmp_path, content, message):
     path = tmp_path / "vgg19.pth"
     if content is not None:

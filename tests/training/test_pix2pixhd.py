@@ -29,8 +29,10 @@ def make_batch(side=32, seed=0):
     return Batch(images, images.mean(dim=1, keepdim=True).sign())
 
 
-@pytest.mark.parametrize(("preset", "generator", "discriminators"), [
-    ("paper", 182_436_993, 5_531_522), ("small", 1_082_529, 350_690)])
+@pytest.mark.parametrize(
+    ("preset", "generator", "discriminators"),
+    [("paper", 182_436_993, 5_531_522), ("small", 1_082_529, 350_690)],
+)
 def test_numbers_of_parameters(preset, generator, discriminators):
     with torch.device("meta"):
         student = Pix2PixHD(PRESETS[preset](), Halves())
@@ -80,8 +82,10 @@ def test_discriminators_see_both_pictures_at_both_scales():
     maps = network(batch.images, batch.sketches)
     assert [[m.shape[1] for m in scale] for scale in maps] == [[4, 8, 16, 32, 1]] * 2
     # Kernels of 4 with padding 2 give n / 2 + 1 at stride 2 and n + 1 at stride 1.
-    assert [[m.shape[-1] for m in scale] for scale in maps] == [[33, 17, 9, 10, 11],
-                                                                [17, 9, 5, 6, 7]]
+    assert [[m.shape[-1] for m in scale] for scale in maps] == [
+        [33, 17, 9, 10, 11],
+        [17, 9, 5, 6, 7],
+    ]
     blank = network(batch.images, torch.ones_like(batch.sketches))
     grey = network(torch.zeros_like(batch.images), batch.sketches)
     for scale in range(2):
@@ -98,10 +102,17 @@ def test_losses_are_the_weighted_terms_of_the_paper():
     real = student.discriminators(batch.images, batch.sketches)
     adversarial = sum((scale[-1] - 1).square().mean() for scale in fake)
     # Wang et al., eq. 3: a sum over the maps in front of the scores; a mean over the two scales.
-    matching = sum((a - b).abs().mean() for s in range(2)
-                   for a, b in zip(fake[s][:-1], real[s][:-1], strict=True)) / 2
-    slices = zip(SLICE_WEIGHTS, Halves().slices(drawn), Halves().slices(batch.sketches),
-                 strict=True)
+    matching = (
+        sum(
+            (a - b).abs().mean()
+            for s in range(2)
+            for a, b in zip(fake[s][:-1], real[s][:-1], strict=True)
+        )
+        / 2
+    )
+    slices = zip(
+        SLICE_WEIGHTS, Halves().slices(drawn), Halves().slices(batch.sketches), strict=True
+    )
     perceptual = sum(weight * (a - b).abs().mean() for weight, a, b in slices)
     torch.testing.assert_close(terms["adversarial"], adversarial)
     torch.testing.assert_close(terms["matching"], 10 * matching)

@@ -75,15 +75,23 @@ class Bomb:
 
 
 def png_chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(
-        ">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def png_bomb(side=60_000):
     """A PNG of 3.6 thousand million pixels in a few hundred bytes."""
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
-            + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + png_chunk(b"IEND", b"")
+    )
 
 
 def test_pairs_are_the_teachers(dataset):
@@ -91,7 +99,7 @@ def test_pairs_are_the_teachers(dataset):
     assert published.sizes == (8, 8, 4)
     for shard, position, index in [(0, 0, 0), (1, 7, 15), (2, 3, 19)]:
         image, sketch = published.pair(shard, position)
-        expected, = StandinTeacher().pairs([plan.spec(index)])
+        (expected,) = StandinTeacher().pairs([plan.spec(index)])
         np.testing.assert_array_equal(image, expected.image)
         np.testing.assert_array_equal(sketch, expected.sketch)
 
@@ -108,7 +116,7 @@ def test_damage_is_found_before_anything_is_decoded(dataset, damage):
     if damage == "flip":
         data[len(data) // 2] ^= 1
     else:
-        del data[len(data) // 2 // 512 * 512 + (7 if damage == "cut" else 0):]
+        del data[len(data) // 2 // 512 * 512 + (7 if damage == "cut" else 0) :]
     (dataset / SHARD).write_bytes(data)
     with pytest.raises(RefusedError, match=r"shards/00001\.tar: (its SHA-256|expected \d+ bytes)"):
         open_dataset(dataset).pair(1, 0)
@@ -130,8 +138,10 @@ def test_a_change_after_the_check_is_found(dataset):
         published.pair(1, 0)
 
 
-@pytest.mark.parametrize("case", [
-    "pickle", "traversal", "absolute", "link", "short", "stranger", "twice", "no end", "rubbish"])
+@pytest.mark.parametrize(
+    "case",
+    ["pickle", "traversal", "absolute", "link", "short", "stranger", "twice", "no end", "rubbish"],
+)
 def test_hostile_shards_are_refused_by_name_although_the_manifest_vouches(dataset, case, tmp_path):
     members = members_of(dataset / SHARD)
     trace = tmp_path / "trace"
@@ -142,8 +152,9 @@ def test_hostile_shards_are_refused_by_name_although_the_manifest_vouches(datase
         "absolute": lambda: as_tar([(f"/{members[0][0]}", evil), *members[1:]]),
         "link": lambda: as_tar(members, type=tarfile.SYMTYPE, linkname="/etc/hostname"),
         "short": lambda: as_tar(members[:-3]),
-        "stranger": lambda: as_tar([*members[:-3], *((n.replace("000000015", "000000099"), c)
-                                                     for n, c in members[-3:])]),
+        "stranger": lambda: as_tar(
+            [*members[:-3], *((n.replace("000000015", "000000099"), c) for n, c in members[-3:])]
+        ),
         "twice": lambda: as_tar([*members[:3], *members[:-3]]),
         "no end": lambda: as_tar(members)[:-10240],
         "rubbish": lambda: evil * 50,
@@ -156,15 +167,20 @@ def test_hostile_shards_are_refused_by_name_although_the_manifest_vouches(datase
     assert not trace.exists()
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (png_bomb(), "60000 x 60000|exceeds limit"),
-    (b"GIF89a" + bytes(40), "no sound PNG"),
-    (pickle.dumps([1]), "no sound PNG"),
-    (b"", "no sound PNG"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (png_bomb(), "60000 x 60000|exceeds limit"),
+        (b"GIF89a" + bytes(40), "no sound PNG"),
+        (pickle.dumps([1]), "no sound PNG"),
+        (b"", "no sound PNG"),
+    ],
+)
 def test_hostile_pictures_are_refused_by_name(dataset, content, message):
-    members = [(name, content if name == "000000009.sketch.png" else old)
-               for name, old in members_of(dataset / SHARD)]
+    members = [
+        (name, content if name == "000000009.sketch.png" else old)
+        for name, old in members_of(dataset / SHARD)
+    ]
     replace_shard(dataset, as_tar(members))
     published = open_dataset(dataset)
     published.pair(1, 0)
@@ -175,17 +191,26 @@ def test_hostile_pictures_are_refused_by_name(dataset, content, message):
 def test_pairs_of_two_sizes_are_refused(dataset, tmp_path):
     larger = write_dataset(tmp_path / "larger", samples=20, shard_size=8, side=40)
     sketches = dict(members_of(Path(larger) / SHARD))
-    members = [(name, sketches[name] if name.endswith("png") else old)
-               for name, old in members_of(dataset / SHARD)]
+    members = [
+        (name, sketches[name] if name.endswith("png") else old)
+        for name, old in members_of(dataset / SHARD)
+    ]
     replace_shard(dataset, as_tar(members))
     with pytest.raises(RefusedError, match="image of 32 x 32 pixels, sketch of 40 x 40"):
         open_dataset(dataset).pair(1, 0)
 
 
-@pytest.mark.parametrize("change", [
-    {"tar": {"name": "../secret.tar", "sha256": "0" * 64, "size": 1}},
-    {"tar": {"name": "shards/../../00001.tar", "sha256": "0" * 64, "size": 1}},
-    {"pairs": 9}, {"pairs": -1}, {"first": 3}, {"last": 10**6}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tar": {"name": "../secret.tar", "sha256": "0" * 64, "size": 1}},
+        {"tar": {"name": "shards/../../00001.tar", "sha256": "0" * 64, "size": 1}},
+        {"pairs": 9},
+        {"pairs": -1},
+        {"first": 3},
+        {"last": 10**6},
+    ],
+)
 def test_a_manifest_that_cannot_be_is_refused(dataset, change):
     manifest = json.loads((dataset / "manifest.json").read_text())
     manifest["shards"][1] |= change
@@ -242,7 +267,7 @@ def test_far_shards_are_fetched_once_and_checked_again_from_the_cache(dataset, t
     again = open_far()
     again.pair(1, 0)
     assert again.store.fetched == []
-    kept, = cache.glob("*.tar")
+    (kept,) = cache.glob("*.tar")
     kept.write_bytes(b"spoilt")
     third = open_far()
     np.testing.assert_array_equal(third.pair(1, 0)[0], near.pair(1, 0)[0])
