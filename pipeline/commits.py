@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,7 +13,7 @@ from pipeline.plan import Plan
 from pipeline.shards import ShardError
 from pipeline.storage.store import Store
 
-FORMAT = "onesketch-commit/1"
+FORMAT: Final = "onesketch-commit/1"
 # A commit record is a small object: most of the time goes by waiting for the store.
 _READERS = 16
 

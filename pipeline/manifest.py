@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,7 +12,7 @@ from pipeline.commits import StoredFile
 from pipeline.plan import Plan
 from pipeline.storage.store import Created, MissingKeyError, Store
 
-FORMAT = "onesketch-manifest/1"
+FORMAT: Final = "onesketch-manifest/1"
 
 
 class ManifestError(ValueError):

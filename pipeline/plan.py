@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,7 +18,7 @@ from pipeline.pair import SampleSpec
 from pipeline.recipe import Recipe
 from pipeline.storage.store import Created, MissingKeyError, Store
 
-FORMAT = "onesketch-dataset/1"
+FORMAT: Final = "onesketch-dataset/1"
 
 # What of a recipe the samples do not depend on: a change of it goes on with the same dataset.
 _FREE_KEYS = ("recipe.run", "recipe.distill.", "recipe.dataset.out", "versions.")

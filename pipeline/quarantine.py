@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import canonical, layout
 from pipeline.storage.store import Store
 
-FORMAT = "onesketch-quarantine/1"
+FORMAT: Final = "onesketch-quarantine/1"
 MAX_REASON_CHARS = 500
 
 

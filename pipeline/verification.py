@@ -125,8 +125,8 @@ def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
     """Check one committed shard: hashes, table of contents, index, every pair."""
     try:
         tar, index = (_read_unchanged(store, file) for file in (commit.tar, commit.index))
-    except _FaultError as fault:
-        return ShardCheck((fault.finding,))
+    except _FaultError as error:
+        return ShardCheck((error.finding,))
     name = commit.tar.name
     try:
         members = list_members(tar)

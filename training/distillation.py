@@ -145,7 +145,9 @@ def enrol(room: Schoolroom) -> Training:
         room.course.distill.preset, room.features
     )
     for phase in student.phases():
-        phase.module.to(room.execution.device, memory_format=memory_format(room.execution.device))
+        # The stubs know one argument at a time only.
+        phase.module.to(room.execution.device)
+        phase.module.to(memory_format=memory_format(room.execution.device))
     return begin(student)
 
 

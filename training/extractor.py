@@ -78,7 +78,8 @@ class Extractor:
         except (OSError, SafetensorError, RuntimeError) as error:
             raise ExtractorError(f"{path} cannot be read: {error}") from error
         layout = torch.channels_last if device.startswith("cuda") else torch.contiguous_format
-        network.to(device=device, dtype=dtype, memory_format=layout)
+        network.to(device=device, dtype=dtype)
+        network.to(memory_format=layout)  # the stubs know it alone only
         return cls(network, config["multiple"], config, device, dtype)
 
     def sketch(self, image: Pixels, short_side_px: int | None = None) -> Pixels:

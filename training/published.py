@@ -202,5 +202,5 @@ def _samples(data: bytes, members: list[Member]) -> list[CheckedSample]:
 
 
 def _checked_member(data: bytes, member: Member) -> CheckedMember:
-    content = memoryview(data)[member.offset : member.offset + member.size]
+    content = data[member.offset : member.offset + member.size]
     return CheckedMember(member.offset, member.size, canonical.sha256(content))

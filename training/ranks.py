@@ -16,8 +16,15 @@ BUCKET_BYTES = 64 * 2**20
 class Ranks(Protocol):
     """The processes of a training; rank 0 keeps the records."""
 
-    rank: int
-    count: int
+    @property
+    def rank(self) -> int:
+        """Which one this is, from 0."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its mean over all ranks, in place."""
