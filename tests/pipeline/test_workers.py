@@ -162,7 +162,8 @@ def test_a_driver_that_is_stopped_is_resumed(
         next(line for line in process.stdout if line.startswith("generate {"))
         stopped_s = time.monotonic()
         process.send_signal(number)
-        assert process.wait() == -number
+        # Ray's own handler of SIGTERM, to which the signal goes on, exits with its number.
+        assert process.wait() in (-number, number)
         watch.cancel()
     assert time.monotonic() - stopped_s < Policy().grace_s + 10
     committed = LocalStore(folder).keys(layout.COMMITS)
