@@ -274,9 +274,10 @@ def gallery(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
 
 def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:
     """uint8 (B, H, W, 3) and (B, H, W) -> float (B, 3, H, W) and (B, 1, H, W) in [-1, 1]."""
-    # Bytes travel to the device, floats are made there.
-    pictures = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
-    drawings = torch.from_numpy(np.ascontiguousarray(sketches)).to(device)[:, None]
+    # Bytes travel to the device, floats are made there. Decoded arrays may be read-only.
+    images, sketches = (np.require(a, requirements=["C", "W"]) for a in (images, sketches))
+    pictures = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    drawings = torch.from_numpy(sketches).to(device)[:, None]
     layout = memory_format(device)
     return Batch(
         (pictures.float() / 127.5 - 1).contiguous(memory_format=layout),
