@@ -155,7 +155,10 @@ def test_a_driver_that_is_stopped_is_resumed(
 ) -> None:
     folder = tmp_path / "dataset"
     command = [sys.executable, "-c", SCRIPT, str(folder), "0.1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # A session of its own: what Ray signals when this driver dies must not be this process.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         watch = threading.Timer(240, process.kill)
         watch.start()
         assert process.stdout is not None

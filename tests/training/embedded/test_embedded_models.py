@@ -76,7 +76,7 @@ def test_the_perceptual_distance_orders_distortions(scenes) -> None:
     slight = network.distance(x, x.roll(1, dims=-1)).mean()
     other = network.distance(x, x.roll(1, dims=0)).mean()
     blank = network.distance(x, torch.ones_like(x)).mean()
-    assert 0 < slight < other < blank
+    assert 0 < slight < min(other, blank) / 4
 
 
 def test_the_card_gives_the_figures_of_the_weights() -> None:
