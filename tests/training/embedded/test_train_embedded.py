@@ -1,0 +1,26 @@
+"""The making of the embedded models, from scenes to card, on a budget of two steps each."""
+
+from pathlib import Path
+
+import pytest
+from diffusers import StableDiffusionPipeline
+
+from training.clip import load_clip
+from training.embedded.train import Budget, train_all
+from training.perceptual import load_perceptual
+
+
+@pytest.mark.slow
+def test_everything_is_made_and_opens(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train_all(out, tmp_path / "checkpoints", lambda *_, **__: None, budget=Budget(128, 2, 2, 2, 2))
+    assert {"README.md", "figures.json", "contact-sheet.png"} <= {p.name for p in out.iterdir()}
+    StableDiffusionPipeline.from_pretrained(out / "diffusion", local_files_only=True)
+    load_clip(out / "clip")
+    load_perceptual(out / "perceptual")
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
+        "autoencoder",
+        "clip",
+        "denoiser",
+        "recogniser",
+    ]
