@@ -10,7 +10,7 @@ class Part:
     """One filled outline (or, if open, a thin line) with its colour and surface.
 
     points: (N, 2) unit coordinates; colour: (3,) RGB in [0, 255];
-    shading: flat, linear, sphere or cylinder; texture: plain, stripes, dots or checks.
+    shading: flat, linear, sphere or cylinder; texture: plain, stripes or dots.
     """
 
     points: np.ndarray

@@ -94,8 +94,6 @@ def pattern(part: Part, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
         return 0.09 * np.tanh(3.0 * np.sin(9.0 * v))
     if part.texture == "dots":
         return -0.16 / (1.0 + np.exp(-9.0 * (np.cos(11.0 * u) * np.cos(11.0 * v) - 0.45)))
-    if part.texture == "checks":
-        return 0.08 * np.tanh(4.0 * np.sin(8.0 * u) * np.sin(8.0 * v))
     return 0.0
 
 
