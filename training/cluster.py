@@ -81,8 +81,9 @@ def distill_on_ray(
 def fitting_workers(asked: int, batch: int, room: int, nodes: int) -> int:
     """Number of ranks: as asked, or on a single machine what there is room for.
 
-    Ranks share each batch, so that fewer give the same weights up to rounding, later. A cluster is
-    taken at its word: it may be about to grow. Gives a divisor of the batch if it takes fewer.
+    Ranks share each batch, so that fewer do the same training, up to rounding, in more time. A
+    cluster is taken at its word: it may be about to grow. Gives a divisor of the batch if it takes
+    fewer.
     """
     if nodes > 1 or room >= asked or room < 1:
         return asked

@@ -44,7 +44,7 @@ class Course:
         """Settings and fingerprints, flat and JSON-able: equal for equal outcomes.
 
         The number of workers is left out: they share each batch, so that they change the time
-        that training takes, and its outcome by rounding only.
+        that training takes, and its outcome by rounding only (which training amplifies).
         """
         settings = self.distill.model_dump(mode="json", exclude={"workers"})
         return {
