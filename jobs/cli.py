@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from jobs import cli_dataset, cli_method
 from jobs.border import Border
+from jobs.cli_options import Device, Dtype, RecipeName, Run, ShortSide
 from jobs.events import quiet_libraries
 
 app = typer.Typer(
@@ -21,21 +23,9 @@ app = typer.Typer(
     help="One drawing in; a dataset in that style and a fast extractor out.",
 )
 
-RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped style.")
-]
-Run = Annotated[
-    Path | None,
-    typer.Option("--run", help="Folder for the artefacts.  [default: the recipe's]"),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Dtype = Annotated[
-    str, typer.Option("--dtype", help="Backbone's numbers: auto, float32, float16, bfloat16.")
-]
-ShortSide = Annotated[
-    int | None,
-    typer.Option("--short-side", min=16, help="Draw at this many pixels, then enlarge."),
-]
+# Commands of one purpose lie in a file each; all are typed the same way: `onesketch NAME`.
+app.add_typer(cli_dataset.app)
+app.add_typer(cli_method.app)
 
 
 @app.callback()

@@ -1,8 +1,8 @@
 """`onesketch generate`: the dataset, shard by shard, on Ray actors."""
 
-from jobs.devices import Machine
 from jobs.provenance import versions
 from jobs.ray_runtime import ray_runtime
+from jobs.ray_tasks import choose_workers
 from jobs.session import Session
 from jobs.teachers import teacher_factory
 from pipeline import layout
@@ -10,11 +10,6 @@ from pipeline.plan import Plan, plan_from_recipe, write_or_check
 from pipeline.scheduling import Policy
 from pipeline.storage.address import open_store
 from pipeline.workers import generate
-
-
-def choose_workers(asked: int, machine: Machine) -> int:
-    """Choose the number of actors: as asked, else one a GPU, else one a core."""
-    return asked or machine.num_gpus or machine.num_cpus
 
 
 def refuse_other_plan(out: str, plan: Plan) -> None:
