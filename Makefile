@@ -11,7 +11,7 @@ demo: env
 	$(BIN)/onesketch demo
 
 test: env
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not faults"
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow --timeout 1800
