@@ -17,7 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.order import Order
 from pipeline.pixels import sketch_to_uint8
+from pipeline.published import PublishedDataset
+from pipeline.reader import Reader
 from pipeline.seeds import stream_seed
 from training.course import Course, Execution
 from training.distillation_state import (
@@ -30,10 +33,7 @@ from training.distillation_state import (
 from training.extractor import CONFIG, read_config, write_extractor
 from training.features import FeatureNetwork, load_features
 from training.oneshot_state import HISTORY, check_identity, keep_history
-from training.order import Order
-from training.published import PublishedDataset
 from training.ranks import Alone, Ranks
-from training.reader import Reader
 from training.strip import Row, draw_strip, snapshot_iterations
 from training.student import Batch
 from training.students import find_student

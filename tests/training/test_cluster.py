@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline.published import RefusedError
 from pipeline.recipe import Distill
 from tests.published_blobs import write_dataset
 from tests.standin_teacher import StandinTeacher, make_plan
@@ -17,7 +18,6 @@ from tests.tiny_encoders import write_perceptual
 from training.cluster import distill_on_ray, fitting_workers, portable
 from training.course import Course, Execution
 from training.distillation import distill
-from training.published import RefusedError
 
 EXECUTION = Execution(checkpoint_every=3, threads=1)
 

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from pipeline.published import RefusedError
 from pipeline.recipe import Distill
 from tests.published_blobs import write_dataset
 from tests.standin_teacher import StandinTeacher, make_plan
@@ -18,7 +19,6 @@ from training.distillation import DivergenceError, distill
 from training.distillation_state import CHECKPOINT
 from training.extractor import Extractor
 from training.oneshot_state import OtherLessonError
-from training.published import RefusedError
 
 EXECUTION = Execution(checkpoint_every=3)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.order import Order
-from training.published import PublishedDataset, RefusedError
+from pipeline.order import Order
+from pipeline.published import PublishedDataset, RefusedError
 
 AHEAD = 4  # batches being decoded while one is trained on
 

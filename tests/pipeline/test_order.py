@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.order import Order
+from pipeline.order import Order
 
 SIZES = (8, 8, 6, 7, 3)
 

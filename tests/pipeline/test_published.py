@@ -15,10 +15,10 @@ import pytest
 
 from pipeline import canonical
 from pipeline.manifest import ManifestError
+from pipeline.published import PublishedDataset, RefusedError
 from pipeline.storage.store import StorageError
 from tests.published_blobs import write_dataset
 from tests.standin_teacher import StandinTeacher, make_plan
-from training.published import PublishedDataset, RefusedError
 
 SHARD = "shards/00001.tar"  # samples 8 to 15
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from pipeline.order import Order
+from pipeline.published import PublishedDataset
+from pipeline.reader import Reader
 from tests.published_blobs import write_dataset
-from training.order import Order
-from training.published import PublishedDataset
-from training.reader import Reader
 
 
 @pytest.fixture(scope="module")
