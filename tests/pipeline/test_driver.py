@@ -16,7 +16,7 @@ from pipeline.quarantine import Quarantine, quarantined_samples
 from pipeline.scheduling import Policy
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import StorageError
-from tests.simulated_fleet import PUBLISH_S, START_S, SimulatedFleet
+from pipeline.virtual_fleet import PUBLISH_S, START_S, Conduct, VirtualFleet
 from tests.standin_teacher import make_plan
 
 POLICY = Policy(beat_s=2.0, stall_s=60.0)
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def drive(
-    store: LocalStore, fleet: SimulatedFleet, workers: int = 3, policy: Policy = POLICY
+    store: LocalStore, fleet: VirtualFleet, workers: int = 3, policy: Policy = POLICY
 ) -> Ledger:
     ledger = open_ledger(store, fleet.plan, policy)
     driver = Driver(store, ledger, fleet, workers, lambda *_, **__: None, fleet.clock)
@@ -36,33 +36,33 @@ def drive(
     return ledger
 
 
-def shards_of(fleet: SimulatedFleet) -> list[int]:
+def shards_of(fleet: VirtualFleet) -> list[int]:
     return sorted(shard for shard, _ in fleet.published)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_every_shard_is_made_once(store: LocalStore, workers: int) -> None:
-    fleet = SimulatedFleet(make_plan(40, 8))
+    fleet = VirtualFleet(make_plan(40, 8))
     ledger = drive(store, fleet, workers)
     assert shards_of(fleet) == [0, 1, 2, 3, 4]
     assert fleet.started == min(workers, 5) and not ledger.counts["retries"]
 
 
 def test_sampling_goes_on_while_earlier_shards_are_published(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(40, 8))
+    fleet = VirtualFleet(make_plan(40, 8))
     drive(store, fleet, workers=1)
     assert fleet.now_s == pytest.approx(START_S + 40 + PUBLISH_S)
 
 
 def test_committed_shards_are_not_made_again(store: LocalStore) -> None:
     store.create("commits/00001.json", b"{}")
-    fleet = SimulatedFleet(make_plan(40, 8))
+    fleet = VirtualFleet(make_plan(40, 8))
     drive(store, fleet)
     assert shards_of(fleet) == [0, 2, 3, 4]
 
 
 def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(64, 8), deaths={0: 5.0, 1: 13.0})
+    fleet = VirtualFleet(make_plan(64, 8), Conduct(deaths={0: 5.0, 1: 13.0}))
     ledger = drive(store, fleet, workers=2)
     assert shards_of(fleet) == list(range(8))
     assert ledger.counts["workers_lost"] == 2 and not ledger.counts["quarantined"]
@@ -71,7 +71,7 @@ def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStor
 @pytest.mark.parametrize("kind", ["deadly", "poison"])
 @pytest.mark.parametrize("bad", [{13}, {8, 15}, {0, 1, 2, 3, 4, 5, 6, 7}])
 def test_only_poison_samples_are_quarantined(store: LocalStore, kind: str, bad: set[int]) -> None:
-    fleet = SimulatedFleet(make_plan(32, 8), **{kind: bad})  # type: ignore[arg-type]
+    fleet = VirtualFleet(make_plan(32, 8), Conduct(**{kind: bad}))  # type: ignore[arg-type]
     drive(store, fleet)
     assert shards_of(fleet) == [0, 1, 2, 3]
     assert frozenset().union(*(missing for _, missing in fleet.published)) == bad
@@ -81,14 +81,14 @@ def test_only_poison_samples_are_quarantined(store: LocalStore, kind: str, bad: 
 
 
 def test_quarantine_of_an_earlier_run_still_counts(store: LocalStore) -> None:
-    drive(store, SimulatedFleet(make_plan(32, 8), poison={13}))
-    again = SimulatedFleet(make_plan(32, 8), poison={13})
+    drive(store, VirtualFleet(make_plan(32, 8), Conduct(poison={13})))
+    again = VirtualFleet(make_plan(32, 8), Conduct(poison={13}))
     ledger = drive(store, again)
     assert (1, frozenset({13})) in again.published and not ledger.counts["retries"]
 
 
 def test_a_shard_that_only_fails_as_a_whole_is_reported(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, RuntimeError("memory")))
+    fleet = VirtualFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, RuntimeError("memory")))
     ledger = drive(store, fleet)
     assert shards_of(fleet) == [0, 2, 3] and not ledger.counts["quarantined"]
     assert list(ledger.failed) == [1] and "memory" in ledger.failed[1]
@@ -96,14 +96,14 @@ def test_a_shard_that_only_fails_as_a_whole_is_reported(store: LocalStore) -> No
 
 def test_a_name_that_is_taken_is_reported_and_the_rest_is_made(store: LocalStore) -> None:
     taken = PublicationError("shards/00001.tar was there already")
-    fleet = SimulatedFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, taken))
+    fleet = VirtualFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, taken))
     ledger = drive(store, fleet)
     assert shards_of(fleet) == [0, 2, 3] and ledger.failed == {1: str(taken)}
     assert not ledger.counts["retries"]
 
 
 def test_a_shard_that_failed_gets_a_worker_for_itself(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(64, 8), sample_s=0.05, poison={9})
+    fleet = VirtualFleet(make_plan(64, 8), Conduct(sample_s=0.05, poison={9}))
     drive(store, fleet, workers=2)
     retries = [worker for worker, task in fleet.submitted if task.alone]
     assert len(retries) >= 8, "two retries, trials down to sample 9, three for it alone"
@@ -113,7 +113,7 @@ def test_a_shard_that_failed_gets_a_worker_for_itself(store: LocalStore) -> None
 
 
 def test_stragglers_are_duplicated_and_the_first_commit_wins(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(80, 8), slowness={0: 10.0})
+    fleet = VirtualFleet(make_plan(80, 8), Conduct(slowness={0: 10.0}))
     ledger = drive(store, fleet, workers=4)
     assert shards_of(fleet) == list(range(10))
     assert ledger.counts["duplicates"] == 1
@@ -121,18 +121,18 @@ def test_stragglers_are_duplicated_and_the_first_commit_wins(store: LocalStore) 
 
 
 def test_a_worker_without_progress_is_replaced(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(32, 8), frozen={1})
+    fleet = VirtualFleet(make_plan(32, 8), Conduct(frozen={1}))
     ledger = drive(store, fleet, workers=2, policy=Policy(stall_s=30.0, duplicate_after=100.0))
     assert shards_of(fleet) == [0, 1, 2, 3] and ledger.counts["workers_lost"] == 1
 
 
 def test_slow_but_living_workers_are_left_alone(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(16, 8), sample_s=20.0)
+    fleet = VirtualFleet(make_plan(16, 8), Conduct(sample_s=20.0))
     assert drive(store, fleet, workers=2).counts["workers_lost"] == 0
 
 
 def test_drain_finishes_running_shards_only(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(80, 8))
+    fleet = VirtualFleet(make_plan(80, 8))
     ledger = open_ledger(store, fleet.plan, POLICY)
     driver = Driver(store, ledger, fleet, 2, lambda *_, **__: None, fleet.clock)
     assert not driver.run(lambda: fleet.now_s > 15)
@@ -140,7 +140,7 @@ def test_drain_finishes_running_shards_only(store: LocalStore) -> None:
 
 
 def test_drain_ends_with_the_grace_period(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(80, 8), sample_s=100.0)
+    fleet = VirtualFleet(make_plan(80, 8), Conduct(sample_s=100.0))
     ledger = open_ledger(store, fleet.plan, POLICY)
     driver = Driver(store, ledger, fleet, 2, lambda *_, **__: None, fleet.clock)
     assert not driver.run(lambda: fleet.now_s > 15)
@@ -148,13 +148,13 @@ def test_drain_ends_with_the_grace_period(store: LocalStore) -> None:
 
 
 def test_many_given_up_samples_stop_the_run(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(200, 8), poison=set(range(200)))
+    fleet = VirtualFleet(make_plan(200, 8), Conduct(poison=set(range(200))))
     with pytest.raises(GenerationError, match="more than 8 samples were given up.*poison"):
         drive(store, fleet)
 
 
 def test_workers_that_die_while_loading_stop_the_run(store: LocalStore) -> None:
-    fleet = SimulatedFleet(make_plan(), deaths=dict.fromkeys(range(9), 1.0))
+    fleet = VirtualFleet(make_plan(), Conduct(deaths=dict.fromkeys(range(9), 1.0)))
     with pytest.raises(GenerationError, match="3 workers in a row died.*node lost"):
         drive(store, fleet, workers=1)
 
@@ -169,7 +169,7 @@ def test_workers_that_die_while_loading_stop_the_run(store: LocalStore) -> None:
 def test_a_teacher_that_cannot_be_loaded_stops_the_run(
     store: LocalStore, error: Exception, raised: type[Exception], words: str
 ) -> None:
-    class UnfitFleet(SimulatedFleet):
+    class UnfitFleet(VirtualFleet):
         def start(self, worker: int) -> None:
             super().start(worker)
             self._enter(0.5, Unfit(worker, error))
@@ -180,13 +180,13 @@ def test_a_teacher_that_cannot_be_loaded_stops_the_run(
 
 def test_a_store_that_fails_stops_the_run(store: LocalStore) -> None:
     full = StorageError("no space left")
-    fleet = SimulatedFleet(make_plan(), on_publish=_fail_on_shard(0, full))
+    fleet = VirtualFleet(make_plan(), on_publish=_fail_on_shard(0, full))
     with pytest.raises(StorageError, match="no space left"):
         drive(store, fleet)
 
 
 def test_no_node_for_any_worker_stops_the_run(store: LocalStore) -> None:
-    class EmptyCluster(SimulatedFleet):
+    class EmptyCluster(VirtualFleet):
         def start(self, worker: int) -> None:
             self.started += 1
 
@@ -196,7 +196,7 @@ def test_no_node_for_any_worker_stops_the_run(store: LocalStore) -> None:
 
 def test_makespan_is_near_the_bound_with_uneven_workers(store: LocalStore) -> None:
     plan = make_plan(800, 8)
-    fleet = SimulatedFleet(plan, slowness={0: 3.0, 1: 2.0})
+    fleet = VirtualFleet(plan, Conduct(slowness={0: 3.0, 1: 2.0}))
     drive(store, fleet, workers=10)
     rate = 8 + 1 / 3 + 1 / 2
     assert fleet.now_s < 1.15 * (800 / rate) + START_S
@@ -204,7 +204,7 @@ def test_makespan_is_near_the_bound_with_uneven_workers(store: LocalStore) -> No
 
 def test_events_tell_the_progress(store: LocalStore) -> None:
     events: list[tuple[str, dict[str, object]]] = []
-    fleet = SimulatedFleet(plan := make_plan(), poison={3})
+    fleet = VirtualFleet(plan := make_plan(), Conduct(poison={3}))
     ledger = open_ledger(store, plan, POLICY)
 
     def note(name: str, **fields: object) -> None:
