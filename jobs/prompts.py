@@ -57,8 +57,13 @@ def scene_captions() -> list[str]:
 
 def choose_prompts(recipe: Recipe, backbone: Path) -> Sequence[str]:
     """Choose the recipe's prompts, else the list beside the backbone's weights, else a default."""
-    if recipe.prompts_path is not None:
-        return read_prompts(recipe.prompts_path)
-    if (backbone / OWN_LIST).is_file():
-        return read_prompts(backbone / OWN_LIST)
-    return scene_captions() if recipe.backbone == EMBEDDED else general_prompts()
+    return prompts_for(recipe.backbone, backbone, recipe.prompts_path)
+
+
+def prompts_for(name: str, folder: Path, path: Path | None) -> Sequence[str]:
+    """Choose the prompts of a backbone by its name and folder; a file of prompts comes first."""
+    if path is not None:
+        return read_prompts(path)
+    if (folder / OWN_LIST).is_file():
+        return read_prompts(folder / OWN_LIST)
+    return scene_captions() if name == EMBEDDED else general_prompts()

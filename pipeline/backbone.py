@@ -76,7 +76,7 @@ def load_backbone(
         BackboneError: the folder or a file in it is missing, unreadable or does not fit.
     """
     folder = backbone_folder(location)
-    files = sorted(_files(folder))
+    files = fingerprint(folder)
     unet, vae, text_encoder, tokenizer, scheduler = _read(folder, dtype)
     for module in (unet, vae, text_encoder):
         _freeze(module, torch.device(device))
@@ -89,8 +89,18 @@ def load_backbone(
         unconditional=embed(text_encoder, tokenizer, [""]),
         device=torch.device(device),
         dtype=dtype,
-        fingerprint={str(file.relative_to(folder)): _sha256(file) for file in files},
+        fingerprint=files,
     )
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    """Map each file that loading a backbone's folder reads to its SHA-256, without loading it.
+
+    Raises:
+        BackboneError: a file is missing.
+    """
+    # All are found before the first is read: gigabytes are hashed for a complete folder only.
+    return {str(file.relative_to(folder)): _sha256(file) for file in sorted(_files(folder))}
 
 
 def backbone_folder(location: str | Path) -> Path:
