@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.swift_server import SwiftServer
+
+_BUCKETS = count()
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +37,30 @@ def local_ray() -> Iterator[None]:
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    """A real S3 server for the whole session; 2 s and 180 MB."""
+    from tests.swift_server import SwiftServer, has_user_xattrs
+
+    places = [tmp_path_factory.getbasetemp(), Path("/var/tmp"), Path("/dev/shm")]
+    place = next((place for place in places if place.is_dir() and has_user_xattrs(place)), None)
+    if place is None:
+        pytest.skip(f"Swift keeps metadata in user xattrs, which none of {places} has")
+    folder = Path(tempfile.mkdtemp(prefix="swift-", dir=place))
+    server = SwiftServer(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def bucket(swift: SwiftServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket's name; boto3's standard configuration leads to its server."""
+    name = f"bucket-{next(_BUCKETS)}"
+    swift.client().create_bucket(Bucket=name)
+    for key, value in swift.environment().items():
+        monkeypatch.setenv(key, value)
+    return name

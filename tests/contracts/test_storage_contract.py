@@ -17,13 +17,26 @@ from pipeline.storage.probe import probe
 from pipeline.storage.store import Created, MissingKeyError, StorageError, Store
 
 
-@pytest.fixture(params=["local", "s3", "local-single", "s3-single"])
+@pytest.fixture(
+    params=[
+        "local",
+        "s3",
+        "local-single",
+        "s3-single",
+        pytest.param("swift", marks=pytest.mark.s3),
+        pytest.param("swift-single", marks=pytest.mark.s3),
+    ]
+)
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Store]:
     kind, *single = request.param.split("-")
     if kind == "local":
         yield open_store(str(tmp_path / "deep" / "dataset"), bool(single))
+        return
+    if kind == "swift":
+        bucket = request.getfixturevalue("bucket")
+        yield open_store(f"s3://{bucket}/some/prefix", bool(single))
         return
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -99,14 +112,24 @@ def test_pickled_after_use(store: Store) -> None:
     assert pickle.loads(pickle.dumps(store)).read("key") == b"one"
 
 
-def test_one_winner_of_a_race(store: Store) -> None:
+def test_one_winner_of_a_race(store: Store, request: pytest.FixtureRequest) -> None:
     if "single" in str(vars(store)) and vars(store)["single_writer"]:
         pytest.skip("with --single-writer somebody vouches that there is no race")
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda n: store.create("key", b"%d" % n), range(16)))
-    assert results.count(Created.NEW) == 1
-    winner = results.index(Created.NEW)
-    assert store.read("key") == b"%d" % winner
+    winners = [n for n, result in enumerate(results) if result is Created.NEW]
+    # Swift checks the condition and writes in two steps: a race can have several winners, which is
+    # harmless as long as writers of one name write the same.
+    assert len(winners) == 1 or (len(winners) > 1 and "[swift]" in request.node.name)
+    assert int(store.read("key")) in winners
+    assert Created.NEW not in [store.create("key", b"%d" % n) for n in range(16)]
+
+
+def test_writers_of_the_same_never_clash(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: store.create("key", b"same"), range(16)))
+    assert Created.NEW in results and Created.OTHER not in results
+    assert store.read("key") == b"same" and store.keys("") == ["key"]
 
 
 @pytest.mark.parametrize(
