@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 from pipeline import canonical, layout
 from pipeline.shards import Member, ShardError
 
+# A shard of a million samples stays below; more is an attack on memory.
+_MAX_BYTES = 2**30
+
 # Prefix of the columns that tell where a member lies, by the member's suffix.
 MEMBER_COLUMNS = {
     layout.IMAGE_SUFFIX: "image",
@@ -30,19 +33,45 @@ def build_index(shard: int, tar: bytes, members: Sequence[Member]) -> bytes:
     Raises:
         ShardError: a sample's JSON is broken or speaks of another sample.
     """
-    return _write(pa.Table.from_pylist(rows := _rows(shard, tar, members), schema=_schema(rows)))
+    rows = _rows(shard, tar, members)
+    try:
+        return _write(pa.Table.from_pylist(rows, schema=_schema(rows)))
+    except (pa.ArrowException, UnicodeError) as error:
+        raise ShardError(f"its samples' JSON fits no columns: {error}") from error
 
 
 def read_index(data: bytes) -> pa.Table:
     """Read an index.
 
     Raises:
-        ShardError: the bytes are no Parquet file.
+        ShardError: the bytes are no Parquet file, or swell to more than an index ever has.
     """
     try:
-        return pq.read_table(io.BytesIO(data))
-    except pa.ArrowException as error:
+        file = pq.ParquetFile(io.BytesIO(data))
+        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+        if sum(group.total_byte_size for group in groups) > _MAX_BYTES:
+            raise ShardError(f"an index of more than {_MAX_BYTES} bytes when unpacked")
+        return file.read()
+    except (pa.ArrowException, OSError) as error:
         raise ShardError(f"broken index: {error}") from error
+
+
+def read_facts(content: bytes, index: int) -> Mapping[str, Any]:
+    """Read a sample's JSON member.
+
+    Raises:
+        ShardError: it is broken, speaks of another sample, or holds what no column can.
+    """
+    key = layout.sample_key(index)
+    try:
+        facts = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ShardError(f"sample {key}: its JSON is broken: {error}") from error
+    if not isinstance(facts, dict) or facts.get("key") != key or facts.get("index") != index:
+        raise ShardError(f"sample {key}: its JSON speaks of another sample")
+    if not all(_fits(value) for value in facts.values()):
+        raise ShardError(f"sample {key}: its JSON holds more than texts and 64-bit numbers")
+    return facts
 
 
 def _rows(shard: int, tar: bytes, members: Sequence[Member]) -> list[dict[str, Any]]:
@@ -58,21 +87,11 @@ def _rows(shard: int, tar: bytes, members: Sequence[Member]) -> list[dict[str, A
             f"{prefix}_sha256": canonical.sha256(content),
         }
         if member.suffix == layout.FACTS_SUFFIX:
-            rows[-1] |= _facts(content, member.index)
+            facts = read_facts(content, member.index)
+            if taken := sorted(facts.keys() & (rows[-1].keys() - {"key"})):
+                raise ShardError(f"sample {rows[-1]['key']}: its JSON takes the columns {taken}")
+            rows[-1] |= facts
     return rows
-
-
-def _facts(content: bytes, index: int) -> Mapping[str, Any]:
-    key = layout.sample_key(index)
-    try:
-        facts = json.loads(content)
-    except ValueError as error:
-        raise ShardError(f"sample {key}: its JSON is broken: {error}") from error
-    if not isinstance(facts, dict) or facts.get("key") != key or facts.get("index") != index:
-        raise ShardError(f"sample {key}: its JSON speaks of another sample")
-    if not all(_fits(value) for value in facts.values()):
-        raise ShardError(f"sample {key}: its JSON holds more than texts and 64-bit numbers")
-    return facts
 
 
 def _fits(value: object) -> bool:

@@ -22,9 +22,9 @@ SUFFIXES = (IMAGE_SUFFIX, SKETCH_SUFFIX, FACTS_SUFFIX)
 MAX_SAMPLES = 10**9
 MAX_SHARDS = 10**5
 
-_COMMIT = re.compile(r"commits/(\d{5})\.json")
-_QUARANTINE = re.compile(r"quarantine/(\d{9})\.json")
-_MEMBER = re.compile(r"(\d{9})\.(image\.webp|sketch\.png|json)")
+_COMMIT = re.compile(r"commits/([0-9]{5})\.json")
+_QUARANTINE = re.compile(r"quarantine/([0-9]{9})\.json")
+_MEMBER = re.compile(r"([0-9]{9})\.(image\.webp|sketch\.png|json)")
 
 
 def shard_key(shard: int) -> str:

@@ -57,6 +57,17 @@ def test_equal_pairs_give_equal_bytes(tar: bytes, pairs: list[EncodedPair]) -> N
     assert build_shard(pairs) == tar
 
 
+def test_the_tar_is_the_one_that_tarfile_writes(tar: bytes, pairs: list[EncodedPair]) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as file:
+        for pair in pairs:
+            for suffix, content in pair.members:
+                header = tarfile.TarInfo(f"{pair.index:09d}.{suffix}")
+                header.size = len(content)
+                file.addfile(header, io.BytesIO(content))
+    assert tar == buffer.getvalue()
+
+
 def test_order_is_by_index(pairs: list[EncodedPair]) -> None:
     with pytest.raises(ValueError, match="rising index"):
         build_shard(pairs[::-1])
@@ -81,9 +92,19 @@ def test_every_cut_is_seen(tar: bytes) -> None:
             list_members(tar[:length])
 
 
+def pax(record: bytes) -> bytes:
+    """A tar with an extended header, before a member that has nothing else against it."""
+    extension = hostile("000000001.json", record, tarfile.XHDTYPE)
+    return extension[:1024] + hostile("000000001.json")
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        pax(b"30 size=-9999999999999999999\n"),
+        pax(b"30 GNU.sparse.map=1,2,x\nx=\xff\n"),
+        hostile("000000001.json", kind=tarfile.GNUTYPE_SPARSE),
+        hostile("000000001.json", b"a" * 600, tarfile.GNUTYPE_LONGNAME),
         hostile("../../000000001.json"),
         hostile("/000000001.json"),
         hostile("000000001.pkl"),
@@ -92,7 +113,19 @@ def test_every_cut_is_seen(tar: bytes) -> None:
         b"no tar at all",
         b"",
     ],
-    ids=["path", "absolute", "pickle", "link", "lonely", "text", "nothing"],
+    ids=[
+        "pax size",
+        "pax sparse",
+        "sparse",
+        "long",
+        "path",
+        "absolute",
+        "pickle",
+        "link",
+        "lonely",
+        "text",
+        "nothing",
+    ],
 )
 def test_strange_shards_are_refused(data: bytes) -> None:
     with pytest.raises(ShardError):
@@ -131,6 +164,9 @@ def test_the_index_is_a_function_of_the_tar(tar: bytes) -> None:
     ("facts", "words"),
     [
         (b"{", "JSON is broken"),
+        (b"[" * 100_000, "JSON is broken"),
+        (b'{"key": "000000008", "index": 8, "x": "\\ud800"}', "fits no columns"),
+        (b'{"key": "000000008", "index": 8, "image_offset": 0}', r"takes the columns \['image_o"),
         (b'{"key": "000000009", "index": 9}', "another sample"),
         (b'{"key": "000000008", "index": 8, "x": [1]}', "more than texts"),
         (b'{"key": "000000008", "index": 8, "x": 99999999999999999999}', "more than texts"),
