@@ -36,6 +36,11 @@ class RunFolder:
         return self.root / "evaluation"
 
     @property
+    def generation(self) -> Path:
+        """What each run of `generate` did, one after the other."""
+        return self.root / "generation.json"
+
+    @property
     def events(self) -> Path:
         """Every event of every stage, one JSON object a line."""
         return self.root / "events.jsonl"

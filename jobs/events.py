@@ -30,10 +30,12 @@ OWN_LOGGERS = ("onesketch", "pipeline", "training")
 
 # Without a terminal there is no bar to move: a line at each of these steps has to do.
 LINE_EVERY_FRACTION = 0.1
+# How far back a bar looks to estimate the time left.
+RATE_OVER_S = 1800.0
 # Read by the libraries when they are imported, which the commands do late.
 QUIET_ENVIRONMENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 # For the JSONL file only: of use to who measures, noise to who waits.
-DETAILS = frozenset({"teach.batch", "distill.rank"})
+DETAILS = frozenset({"teach.batch", "distill.rank", "generate.shard"})
 # Libraries that talk at INFO or WARNING about things that a person here cannot act on.
 TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
 
@@ -100,6 +102,8 @@ def open_progress(console: Console) -> Progress:
         TextColumn("{task.fields[note]}"),
         console=console,
         transient=True,
+        # Shards take minutes on one GPU: from rich's 30 s no time left could be told.
+        speed_estimate_period=RATE_OVER_S,
         disable=not console.is_terminal,
     )
 

@@ -3,6 +3,7 @@
 from jobs.provenance import versions
 from jobs.ray_runtime import ray_runtime
 from jobs.ray_tasks import choose_workers
+from jobs.run_summary import add_summary, summary_table
 from jobs.session import Session
 from jobs.teachers import teacher_factory
 from pipeline import layout
@@ -39,4 +40,6 @@ def run_generate(session: Session, workers: int = 0, single_writer: bool = False
                 on_event=session.events,
                 policy=Policy(single_writer=single_writer),
             )
+    add_summary(session.folder.generation, summary)
+    session.events.console.print(summary_table(summary))
     session.events("generate.ready", dataset=recipe.dataset.out, pairs=summary.committed)

@@ -41,6 +41,11 @@ class Commit(_Record):
     pairs: int
     quarantined: tuple[int, ...]
 
+    @property
+    def size_bytes(self) -> int:
+        """Size of tar and index together."""
+        return self.tar.size + self.index.size
+
     def to_bytes(self) -> bytes:
         """The record as it is stored."""
         return canonical.to_bytes(self.model_dump(mode="json"))
@@ -91,6 +96,9 @@ def check_commits(plan: Plan, commits: Sequence[Commit]) -> None:
     plan_sha256 = plan.sha256
     for commit in commits:
         name = layout.commit_key(commit.shard)
+        files = (layout.shard_key(commit.shard), layout.index_key(commit.shard))
+        if (commit.tar.name, commit.index.name) != files:
+            raise ShardError(f"{name} speaks of files that are not {' and '.join(files)}")
         if commit.plan_sha256 != plan_sha256:
             raise ShardError(f"{name} was made under another plan than {layout.PLAN}")
         if commit.pairs + len(commit.quarantined) != len(plan.indices(commit.shard)):

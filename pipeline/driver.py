@@ -146,16 +146,30 @@ class Driver:
         elif self.ledger.published(worker, task, now_s):
             self.reports.append(report)
             self._samples_done += len(self.ledger.plan.indices(task.shard))
-            self._pairs_made += report.commit.pairs
-            elapsed_s = max(now_s - self._started_s, 1e-9)
-            self.on_event(
-                "generate",
-                done=self._samples_done,
-                total=self.ledger.plan.samples,
-                shard=task.shard,
-                pairs_per_s=self._pairs_made / elapsed_s,
-                workers=len(self.ledger.workers),
-            )
+            self._pairs_made += report.commit.pairs if report.made else 0
+            self._tell(worker, report, now_s)
+
+    def _tell(self, worker: int, report: Report, now_s: float) -> None:
+        self.on_event(
+            "generate.shard",
+            shard=report.commit.shard,
+            worker=worker,
+            made=report.made,
+            pairs=report.commit.pairs,
+            size_bytes=report.commit.size_bytes,
+            sampling_s=report.sampling_s,
+            waiting_s=report.waiting_s,
+        )
+        rate = self._pairs_made / max(now_s - self._started_s, 1e-9)
+        left = self.ledger.plan.samples - self._samples_done
+        self.on_event(
+            "generate",
+            done=self._samples_done,
+            total=self.ledger.plan.samples,
+            pairs_per_s=rate,
+            left_s=left / rate if rate else None,
+            workers=len(self.ledger.workers),
+        )
 
     def _fail(self, worker: int, task: Task, error: Exception) -> None:
         if isinstance(error, StorageError | PlanMismatchError):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.metrics import Counter, Gauge, Histogram
 
-from pipeline.accounting import Account
 from pipeline.completion import complete
+from pipeline.draining import drain_on_sigterm
 from pipeline.driver import Driver, GenerationError, OnEvent, open_ledger
 from pipeline.fleet import Beat, Done, Failed, Lost, News, Ready, Report, Sampled, Unfit
 from pipeline.plan import Plan, write_or_check
@@ -24,6 +23,7 @@ from pipeline.shard_maker import ShardMaker
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
+from pipeline.summary import Summary, sum_up
 
 if TYPE_CHECKING:
     # Only for its type: the module brings torch and diffusers with it.
@@ -33,23 +33,8 @@ if TYPE_CHECKING:
 
 # Loading or sampling, publishing up to two shards, and signs of life, at the same time.
 _CALLS_AT_ONCE = 5
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A finished dataset and what this run did for it. Times in seconds, summed over workers."""
-
-    planned: int
-    committed: int
-    quarantined: int
-    shards: int
-    shards_made: int
-    retries: int
-    workers_lost: int
-    duplicates: int
-    elapsed_s: float
-    sampling_s: float
-    waiting_s: float
+# Buckets of a shard's time: from stand-ins to a thousand pairs on one slow GPU.
+_SHARD_S = [0.1, 1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
 
 
 def generate(
@@ -83,17 +68,58 @@ def generate(
     start_s = time.monotonic()
     ledger = open_ledger(store, plan, policy)
     with (
-        _drain_on_sigterm() as is_stopping,
+        drain_on_sigterm() as is_stopping,
         RayFleet(plan, store, teacher_factory, gpus_per_worker, policy.cpus_per_worker) as fleet,
     ):
-        driver = Driver(store, ledger, fleet, workers, on_event)
+        driver = Driver(store, ledger, fleet, workers, Metered(on_event))
         finished = driver.run(is_stopping)
     if not finished:
         signal.raise_signal(signal.SIGTERM)
     if ledger.failed:
         raise GenerationError(_list_failures(ledger.failed))
     account = complete(store, plan)
-    return _sum_up(driver, account, time.monotonic() - start_s)
+    return sum_up(account, driver.reports, ledger.counts, time.monotonic() - start_s)
+
+
+class Metered:
+    """Passes a run's events on and keeps Ray's metrics of them, which Prometheus collects.
+
+    `onesketch_idle_share` is the share of time that a worker's sampling thread, and with it the
+    GPU, waited during its latest shard.
+    """
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self._pairs = Counter("onesketch_pairs", "Pairs committed.")
+        self._bytes = Counter("onesketch_bytes", "Bytes of committed shards and indices.")
+        self._rate = Gauge("onesketch_pairs_per_s", "Pairs per second since the run's start.")
+        self._idle = Gauge("onesketch_idle_share", "Sampling thread's waits.", ("worker",))
+        self._shard_s = Histogram(
+            "onesketch_shard_sampling_s", "Seconds to sample a shard.", boundaries=_SHARD_S
+        )
+        names = {
+            "generate.retry": "onesketch_retries",
+            "generate.quarantined": "onesketch_quarantined",
+            "generate.worker_lost": "onesketch_workers_lost",
+        }
+        self._counters = {event: Counter(name, event) for event, name in names.items()}
+
+    def __call__(self, name: str, **fields: Any) -> None:
+        """Count an event and pass it on."""
+        if name in self._counters:
+            self._counters[name].inc()
+        elif name == "generate":
+            self._rate.set(fields["pairs_per_s"])
+        elif name == "generate.shard" and fields["made"]:
+            self._count_shard(fields)
+        self._on_event(name, **fields)
+
+    def _count_shard(self, fields: dict[str, Any]) -> None:
+        sampling_s, waiting_s = fields["sampling_s"], fields["waiting_s"]
+        self._pairs.inc(fields["pairs"])
+        self._bytes.inc(fields["size_bytes"])
+        self._shard_s.observe(sampling_s)
+        self._idle.set(waiting_s / (sampling_s + waiting_s), {"worker": str(fields["worker"])})
 
 
 class RayFleet:
@@ -231,52 +257,9 @@ def _cause_of_death(error: RayError) -> str:
     return f"the worker's process died ({type(error).__name__})"
 
 
-@contextmanager
-def _drain_on_sigterm() -> Iterator[Callable[[], bool]]:
-    """Note SIGTERM instead of dying of it; a second one ends the process at once.
-
-    Must be entered after ray.init, which puts in a handler of its own.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may set handlers; whoever called us from another has the signal.
-        yield asked.is_set
-        return
-    before = signal.getsignal(signal.SIGTERM)
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            signal.signal(signal.SIGTERM, before)
-            signal.raise_signal(signal.SIGTERM)
-        asked.set()
-
-    signal.signal(signal.SIGTERM, note)
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _list_failures(failed: dict[int, str]) -> str:
     first = min(failed)
     return (
         f"{len(failed)} shards could not be published; the rest is, and starting the same command "
         f"again tries these only. Shard {first}: {failed[first]}"
-    )
-
-
-def _sum_up(driver: Driver, account: Account, elapsed_s: float) -> Summary:
-    counts, reports = driver.ledger.counts, driver.reports
-    return Summary(
-        planned=account.planned,
-        committed=account.committed,
-        quarantined=len(account.quarantined),
-        shards=account.num_shards,
-        shards_made=sum(report.made for report in reports),
-        retries=counts["retries"],
-        workers_lost=counts["workers_lost"],
-        duplicates=counts["duplicates"],
-        elapsed_s=elapsed_s,
-        sampling_s=sum(report.sampling_s for report in reports),
-        waiting_s=sum(report.waiting_s for report in reports),
     )
