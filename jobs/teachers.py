@@ -4,18 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from jobs.artefacts import RunFolder
 from jobs.devices import Machine
-from jobs.weights import locate_backbone
+from jobs.weights import locate, locate_backbone
+from pipeline.diffsketch import check_taught
+from pipeline.example import load_example
 from pipeline.pair import Pair, SampleSpec
 from pipeline.recipe import Recipe
+from pipeline.scoring import ScoringTeacher
 from pipeline.teacher import Teacher, load_teacher
+from training.agreement import ClipAgreement
+from training.clip import load_clip
 
 
 @dataclass(frozen=True)
-class TeacherFactory:
+class PlainTeacherFactory:
     """Loads a run's teacher when called; goes to worker processes, so that paths are absolute."""
 
     name: str
@@ -28,17 +35,54 @@ class TeacherFactory:
         """Load the teacher."""
         return load_teacher(self.name, self.folder, self.backbone, self.device, self.dtype)
 
+
+@dataclass(frozen=True)
+class TeacherFactory:
+    """Loads a run's teacher together with the CLIP that scores its pairs against the known pair.
+
+    The known pair, image uint8 (H, W, 3) and drawing uint8 (H, W), travels along: worker nodes
+    need the taught files and the weights only. `batch` is that of the sampler.
+    """
+
+    teacher: PlainTeacherFactory
+    clip: str
+    image: NDArray[np.uint8]
+    drawing: NDArray[np.uint8]
+    batch: int
+
+    def __call__(self) -> Teacher:
+        """Load the teacher and its scorer."""
+        scorer = ClipAgreement(load_clip(self.clip, self.teacher.device), self.image, self.drawing)
+        return ScoringTeacher(self.teacher(), scorer, self.batch)
+
     def fingerprint(self) -> dict[str, str]:
         """Load the teacher on the CPU, to know what it is made of, and drop it again."""
-        return replace(self, device="cpu")().fingerprint
+        return replace(self, teacher=replace(self.teacher, device="cpu"))().fingerprint
 
 
 def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:
-    """Make the factory of a run's teacher."""
-    location = locate_backbone(recipe.backbone)
-    backbone = str(Path(location).absolute()) if Path(location).is_dir() else location
+    """Make the factory of a run's teacher; ValueError without a taught teacher or its example."""
+    plain = plain_factory(recipe, machine)
+    check_taught(plain.folder)
+    example = load_example(recipe, RunFolder(recipe.run_path).source)
+    clip = absolute(locate("clip", recipe.teach.clip))
+    return TeacherFactory(plain, clip, example.image, example.drawing, recipe.sampler.batch)
+
+
+def plain_factory(recipe: Recipe, machine: Machine) -> PlainTeacherFactory:
+    """Make the factory of a run's teacher alone."""
+    backbone = absolute(locate_backbone(recipe.backbone))
     folder = RunFolder(recipe.run_path).teacher.absolute()
-    return TeacherFactory(recipe.teach.teacher, folder, backbone, machine.device, machine.dtype)
+    name = recipe.teach.teacher
+    return PlainTeacherFactory(name, folder, backbone, machine.device, machine.dtype)
+
+
+def absolute(location: str) -> str:
+    """Make the location of weights good for any working directory: FOLDER, MODEL:FILE, hub id."""
+    name, colon, file = location.partition(":")
+    if Path(location).exists():
+        return str(Path(location).absolute())
+    return f"{name}:{Path(file).absolute()}" if colon and Path(file).is_file() else location
 
 
 def held_out_pairs(recipe: Recipe, machine: Machine, count: int) -> Sequence[Pair]:
@@ -48,4 +92,4 @@ def held_out_pairs(recipe: Recipe, machine: Machine, count: int) -> Sequence[Pai
         SampleSpec(index=index, seed=recipe.dataset.seed, duration=samples)
         for index in range(samples, samples + count)
     ]
-    return teacher_factory(recipe, machine)().pairs(specs)
+    return plain_factory(recipe, machine)().pairs(specs)

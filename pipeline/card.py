@@ -29,6 +29,10 @@ _MEANINGS = {
     "image_hash": "64-bit difference hash of the image, for near-duplicates",
     "ink_coverage": "mean darkness of the sketch: 0 empty page, 1 solid ink",
     "blankness": "one minus the sketch's contrast: 1 uniform page",
+    "clip_agreement": "cosine of CLIP's direction image to sketch with that of the example",
+    "clip_within": "cosine of CLIP's direction example to image with that of their sketches",
+    "confidence": "100 times the mean of both: equation 7 against full agreement; divide by this "
+    "column's mean for the paper's scale",
     "height": "pixels",
     "width": "pixels",
     "cdst_step": "i of the condition diffusion (CDST): 0 follows the example's condition",

@@ -100,9 +100,7 @@ class DiffSketchTeacher:
         Raises:
             ValueError: a file is missing, or the backbone is not the one that was taught on.
         """
-        for name in _FILES:
-            if not (folder / name).is_file():
-                raise ValueError(f"{folder}: {name} is missing: run `onesketch teach` first")
+        check_taught(folder)
         conditions = Conditions.load(folder)
         backbone = load_backbone(backbone_location, device, dtype)
         changed = _changed(conditions.backbone, backbone.fingerprint)
@@ -175,6 +173,13 @@ class DiffSketchTeacher:
 
     def _mixing(self, spec: SampleSpec) -> tuple[float, float]:
         return mixing(spec.index, spec.duration) if self.conditions.cdst else (0.0, 1.0)
+
+
+def check_taught(folder: Path) -> None:
+    """Raise ValueError unless a teacher's folder has all its files."""
+    for name in _FILES:
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder}: {name} is missing: run `onesketch teach` first")
 
 
 @torch.no_grad()

@@ -81,7 +81,7 @@ class Execution:
             )
 
 
-def fingerprint(network: FeatureNetwork) -> str:
+def fingerprint(network: FeatureNetwork | nn.Module) -> str:
     """SHA-256 over a network's tensors, by name; of nothing for one that holds none."""
     digest = hashlib.sha256()
     state = network.state_dict() if isinstance(network, nn.Module) else {}
