@@ -72,24 +72,43 @@ def denoise(
         ValueError: a step outside the process, or embeddings and noise that do not belong together.
     """
     _check(embeddings, noise, sampler, timesteps)
-    # A scheduler of our own: set_timesteps changes it, and the backbone is shared.
-    scheduler: Any = type(backbone.scheduler).from_config(backbone.scheduler.config)
-    scheduler.set_timesteps(sampler.steps, device=backbone.device)
-    context = embeddings.to(backbone.device, backbone.dtype)
-    if sampler.halves == 2:
-        context = torch.cat([backbone.unconditional.expand_as(context), context])  # (2 B, L, D)
+    scheduler = own_scheduler(backbone, sampler.steps)
+    context = guidance_context(backbone, embeddings, sampler)
     latents = noise.to(backbone.device, backbone.dtype) * scheduler.init_noise_sigma
     with recording(unet_modules(backbone)) as recorder:
         for t, timestep in zip(_falling(sampler.steps), scheduler.timesteps, strict=True):
             recorder.active = t in timesteps
-            x = torch.cat([latents] * sampler.halves)
-            prediction = backbone.unet(
-                x, timestep, encoder_hidden_states=context, return_dict=False
-            )[0]
-            prediction = _guided(prediction, sampler)
+            prediction = predict(backbone, latents, timestep, context, sampler)
             latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
-            taps = _split_halves(recorder.take(), sampler.halves) if recorder.active else None
+            taps = split_halves(recorder.take(), sampler.halves) if recorder.active else None
             yield Step(t, int(timestep), latents, taps)
+
+
+def own_scheduler(backbone: Backbone, steps: int) -> Any:
+    """Return a scheduler set to `steps` steps: setting changes it, and the backbone is shared."""
+    scheduler: Any = type(backbone.scheduler).from_config(backbone.scheduler.config)
+    scheduler.set_timesteps(steps, device=backbone.device)
+    return scheduler
+
+
+def guidance_context(backbone: Backbone, embeddings: Tensor, sampler: Sampler) -> Tensor:
+    """Return what the UNet attends to: embeddings (B, L, D) -> (halves B, L, D), uncond first."""
+    context = embeddings.to(backbone.device, backbone.dtype)
+    if sampler.halves == 1:
+        return context
+    return torch.cat([backbone.unconditional.expand_as(context), context])
+
+
+def predict(
+    backbone: Backbone, latents: Tensor, timestep: Tensor, context: Tensor, sampler: Sampler
+) -> Tensor:
+    """Run the UNet on latents (B, C, h, w) and guide its prediction: -> (B, C, h, w).
+
+    context: (halves B, L, D), from `guidance_context`.
+    """
+    x = torch.cat([latents] * sampler.halves)
+    prediction = backbone.unet(x, timestep, encoder_hidden_states=context, return_dict=False)[0]
+    return _guided(prediction, sampler)
 
 
 @torch.no_grad()
@@ -139,8 +158,8 @@ def _guided(prediction: Tensor, sampler: Sampler) -> Tensor:
     return uncond + sampler.guidance * (cond - uncond)
 
 
-def _split_halves(features: list[Tensor], halves: int) -> list[Tensor]:
-    # (halves B, C, h, w) -> (B, halves, C, h, w), a view
+def split_halves(features: list[Tensor], halves: int) -> list[Tensor]:
+    """Tell the halves of recorded features apart: (halves B, C, h, w) -> (B, halves, C, h, w)."""
     return [f.unflatten(0, (halves, -1)).transpose(0, 1) for f in features]
 
 

@@ -1,0 +1,230 @@
+"""DDIM inversion: a real image's way back to the noise that the sampler would have made it from.
+
+A DDIM step is affine in the latents and in the prediction: z_{t-1} = A_t z_t + B_t p(z_t, t) (Song
+et al., DDIM, equation 12), so that inverting it is to solve
+
+    z_t = (z_{t-1} - B_t p(z_t, t)) / A_t.                                                      (*)
+
+Ordinary inversion lets the prediction of z_{t-1} stand in for that of z_t: it is the first iterate
+of (*); fixed-point inversion takes a few more. A_t and B_t are asked of the scheduler itself, so
+that spacing, offset, prediction type and the last step's alpha are the sampler's own.
+
+Shapes: B images, L tokens, D text channels, C x h x w latents, H x W pixels. Steps t are counted
+from the END, as everywhere: inversion goes from t = 0 upwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.backbone import Backbone
+from pipeline.recipe import Sampler
+from pipeline.sampler import (
+    Sample,
+    Step,
+    decode,
+    denoise,
+    guidance_context,
+    own_scheduler,
+    predict,
+    split_halves,
+)
+from pipeline.taps import Taps, recording, unet_modules
+
+ORDINARY = 1
+FIXED_POINT = 3
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """What inverting and sampling again lost, per image (B,).
+
+    `latent_rmse` is in units of the latents (their standard deviation is near 1); `psnr_db` is of
+    the image sampled again against the VAE's reconstruction, which no inversion can surpass.
+    """
+
+    latent_rmse: Tensor
+    psnr_db: Tensor
+
+
+@torch.no_grad()
+def encode(backbone: Backbone, images: Tensor) -> Tensor:
+    """Encode images (B, 3, H, W) in [-1, 1]: latents (B, C, h, w), the posterior's mode.
+
+    Raises:
+        ValueError: the images are not of the backbone's size.
+    """
+    side = backbone.image_size
+    if images.ndim != 4 or images.shape[1:] != (3, side, side):
+        raise ValueError(
+            f"expected images (B, 3, {side}, {side}), the backbone's size; "
+            f"got {tuple(images.shape)}: resize or pad them first"
+        )
+    encoded: Any = backbone.vae.encode(images.to(backbone.device, backbone.dtype))
+    return encoded.latent_dist.mode() * backbone.vae.config["scaling_factor"]
+
+
+@torch.no_grad()
+def invert(
+    backbone: Backbone,
+    embeddings: Tensor,
+    latents: Tensor,
+    sampler: Sampler,
+    iterations: int = FIXED_POINT,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Run DDIM backwards and yield (t, timestep, z_t), t = 0 first: what each step starts from.
+
+    Args:
+        embeddings: (B, L, D), one condition per image.
+        latents: (B, C, h, w), what sampling should end at.
+        sampler: number of steps and guidance scale of the process that is inverted.
+        iterations: evaluations of (*) per step; 1 is ordinary DDIM inversion.
+
+    Raises:
+        ValueError: embeddings and latents that do not belong together, no iteration, or a scheduler
+            whose step is not affine.
+    """
+    _check(backbone, embeddings, latents, iterations)
+    scheduler = own_scheduler(backbone, sampler.steps)
+    context = guidance_context(backbone, embeddings, sampler)
+    z = latents.to(backbone.device, backbone.dtype)
+    for t, timestep in enumerate(reversed(scheduler.timesteps)):
+        a, b = step_factors(scheduler, timestep)
+        before = z
+        for _ in range(iterations):
+            z = (before - b * predict(backbone, z, timestep, context, sampler)) / a
+        yield t, timestep, z
+
+
+def step_factors(scheduler: Any, timestep: Tensor) -> tuple[float, float]:
+    """Return A_t and B_t of the scheduler's step at `timestep`: z_{t-1} = A_t z_t + B_t p."""
+    one = torch.ones(1, dtype=torch.float64)
+    zero = torch.zeros_like(one)
+    a = scheduler.step(zero, timestep, one, return_dict=False)[0]
+    b = scheduler.step(one, timestep, zero, return_dict=False)[0]
+    return a.item(), b.item()
+
+
+def noise_of(
+    backbone: Backbone,
+    embeddings: Tensor,
+    latents: Tensor,
+    sampler: Sampler,
+    iterations: int = FIXED_POINT,
+) -> Tensor:
+    """Return the noise (B, C, h, w) that sampling makes `latents` from; as `invert`."""
+    *_, (_, _, noise) = invert(backbone, embeddings, latents, sampler, iterations)
+    return noise
+
+
+@torch.no_grad()
+def round_trip(
+    backbone: Backbone,
+    embeddings: Tensor,
+    latents: Tensor,
+    sampler: Sampler,
+    iterations: int = FIXED_POINT,
+) -> RoundTrip:
+    """Invert latents (B, C, h, w), sample again at the same guidance, and compare."""
+    noise = noise_of(backbone, embeddings, latents, sampler, iterations)
+    again = noise
+    for step in denoise(backbone, embeddings, noise, sampler, ()):
+        again = step.latents
+    error = (again.float() - latents.float().to(again.device)).square().mean((1, 2, 3)).sqrt()
+    images, _ = decode(backbone, again)
+    reconstruction, _ = decode(backbone, latents.to(again.device))
+    difference = (images.float() - reconstruction.float()) / 2  # the range [-1, 1] becomes 1 wide
+    mse = difference.square().mean((1, 2, 3))
+    return RoundTrip(latent_rmse=error.cpu(), psnr_db=(-10 * mse.log10()).cpu())
+
+
+@torch.no_grad()
+def replay(
+    backbone: Backbone,
+    embeddings: Tensor,
+    latents: Tensor,
+    sampler: Sampler,
+    timesteps: Collection[int],
+    iterations: int = FIXED_POINT,
+) -> Iterator[Step]:
+    """Yield the tapped steps of the process that would have ended at `latents`, t = 0 first.
+
+    Nothing is sampled again, so nothing drifts: the way is inverted without guidance, and the
+    UNet is run at its recorded latents as guided sampling runs it, for the taps of both halves.
+
+    Args:
+        latents: (B, C, h, w), from `encode`.
+        sampler: the sampler whose steps and halves the taps are of.
+        timesteps: steps to tap, counted from the END.
+
+    Yields:
+        Steps whose `latents` are z_t, what the step starts from.
+    """
+    outside = [t for t in timesteps if not 0 <= t < sampler.steps]
+    if outside:
+        raise ValueError(
+            f"steps to tap must lie in 0..{sampler.steps - 1}, counted from the end; got {outside}"
+        )
+    context = guidance_context(backbone, embeddings, sampler)
+    plain = sampler.model_copy(update={"guidance": 1.0})
+    way = invert(backbone, embeddings, latents, plain, iterations)
+    for t, timestep, z in way:
+        if t not in timesteps:
+            continue
+        with recording(unet_modules(backbone)) as recorder:
+            predict(backbone, z, timestep, context, sampler)
+            taps = split_halves(recorder.take(), sampler.halves)
+        yield Step(t, int(timestep), z, taps)
+        if t == max(timesteps):
+            return
+
+
+def taps_of_images(
+    backbone: Backbone,
+    images: Tensor,
+    embeddings: Tensor,
+    sampler: Sampler,
+    timesteps: Sequence[int],
+    iterations: int = FIXED_POINT,
+) -> Sample:
+    """Return real images as if they had been sampled, with their taps.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1], of the backbone's size.
+        embeddings: (B, L, D), what the images show.
+        sampler, timesteps: as `sampler.sample`.
+        iterations: as `invert`.
+
+    Returns:
+        A sample whose images are the VAE's reconstructions of `images`.
+
+    Raises:
+        ValueError: wrong shapes, or a step outside the process.
+    """
+    latents = encode(backbone, images)
+    steps = replay(backbone, embeddings, latents, sampler, timesteps, iterations)
+    taps = {step.t: step.taps for step in steps if step.taps is not None}
+    reconstructions, vae = decode(backbone, latents)
+    return Sample(images=reconstructions, latents=latents, taps=Taps(unet=taps, vae=vae))
+
+
+def _check(backbone: Backbone, embeddings: Tensor, latents: Tensor, iterations: int) -> None:
+    if embeddings.ndim != 3 or latents.ndim != 4 or len(embeddings) != len(latents):
+        raise ValueError(
+            "expected embeddings (B, L, D) and latents (B, C, h, w) of one B; "
+            f"got {tuple(embeddings.shape)} and {tuple(latents.shape)}"
+        )
+    if latents.shape[1:] != backbone.latent_shape:
+        raise ValueError(
+            f"expected latents (B, {', '.join(map(str, backbone.latent_shape))}), the "
+            f"backbone's; got {tuple(latents.shape)}"
+        )
+    if iterations < 1:
+        raise ValueError(f"expected at least 1 iteration per step; got {iterations}")
+    if backbone.scheduler.config["thresholding"]:
+        raise ValueError("a scheduler with dynamic thresholding cannot be inverted: turn it off")
