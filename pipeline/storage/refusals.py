@@ -23,7 +23,7 @@ _CREDENTIALS = "check the credentials of boto3's standard configuration (AWS_PRO
 _ADVICE = {
     "NoSuchBucket": "the bucket does not exist; create it, or correct dataset.out",
     "InvalidAccessKeyId": f"the server does not know the access key; {_CREDENTIALS}",
-    "SignatureDoesNotMatch": f"the secret key is wrong; {_CREDENTIALS}",
+    "SignatureDoesNotMatch": f"access key or secret key is wrong; {_CREDENTIALS}",
     "ExpiredToken": f"the credentials have expired; {_CREDENTIALS}",
     "InvalidToken": f"the session token is not valid; {_CREDENTIALS}",
     "NotImplemented": "the server does not support this request; if that is the condition "

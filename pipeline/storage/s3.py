@@ -11,9 +11,10 @@ import base64
 import hashlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
@@ -35,6 +36,19 @@ FIRST_DELAY_S = 0.2
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 MAX_CONNECTIONS = 32
+# Each object carries the hash of what was sent: a bit that flips on the way back passes unseen
+# otherwise, and manifest or plan have no hash elsewhere.
+HASH = "sha256"
+_DAMAGED_UPLOAD = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
+
+
+class _Answer(Enum):
+    """A server's answer to a write; the last two are worth another attempt."""
+
+    DONE = "has it"
+    TAKEN = "has another"
+    RACE = "reports a race of writers (409)"
+    DAMAGED = "receives other bytes than were sent"
 
 
 @dataclass(frozen=True)
@@ -66,16 +80,17 @@ class S3Store:
         """Create an object if its name is free (If-None-Match: *)."""
         if self.single_writer and self.exists(key):
             return self._settle(key, data)
+        answer = _Answer.RACE
         for delay_s in _delays():
-            status = self._put(key, data)
-            if status == HTTPStatus.OK:
+            answer = self._put(key, data)
+            if answer is _Answer.DONE:
                 return Created.NEW
-            if status == HTTPStatus.PRECONDITION_FAILED:
+            if answer is _Answer.TAKEN:
                 return self._settle(key, data)
             time.sleep(delay_s)
         raise StorageError(
-            f"{self.url}/{key}: the server still reports a race of writers (409) after {ATTEMPTS} "
-            "attempts; start the same command again later"
+            f"{self.url}/{key}: the server still {answer.value} after {ATTEMPTS} attempts; start "
+            "the same command again later"
         )
 
     def read(self, key: str) -> bytes:
@@ -153,8 +168,7 @@ class S3Store:
     def _name(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
-    def _put(self, key: str, data: bytes) -> HTTPStatus:
-        """Write once; the answer is OK, PRECONDITION_FAILED (taken) or CONFLICT (a race)."""
+    def _put(self, key: str, data: bytes) -> _Answer:
         condition: Any = {} if self.single_writer else {"IfNoneMatch": "*"}
         # Older servers verify Content-MD5 only, newer ones this and boto3's CRC32.
         md5 = hashlib.md5(data, usedforsecurity=False).digest()
@@ -165,32 +179,39 @@ class S3Store:
                     Key=self._name(key),
                     Body=data,
                     ContentMD5=base64.b64encode(md5).decode(),
+                    Metadata={HASH: hashlib.sha256(data).hexdigest()},
                     **condition,
                 )
             except ClientError as error:
-                if status_of(error) not in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT):
+                if (answer := _answer_of(error)) is None:
                     raise
-                return HTTPStatus(status_of(error))
-        return HTTPStatus.OK
+                return answer
+        return _Answer.DONE
 
     def _settle(self, key: str, data: bytes) -> Created:
         # The retry of an own write whose answer was lost gets 412 too: only the content tells.
         return Created.EQUAL if self.read(key) == data else Created.OTHER
 
     def _get(self, key: str, **arguments: Any) -> bytes:
+        fault = ""
         for delay_s in _delays():
             with self._explained("read", key):
                 answer = self._client.get_object(
                     Bucket=self.bucket, Key=self._name(key), **arguments
                 )
                 try:
-                    return answer["Body"].read()
+                    data = answer["Body"].read()
                 except (HTTPClientError, IncompleteReadError):
                     # A body cut short or broken off; the SDK retries requests but not bodies.
-                    time.sleep(delay_s)
+                    fault = "the answer broke off"
+                else:
+                    if arguments or _is_sound(data, answer.get("Metadata", {})):
+                        return data
+                    fault = "the answer was other bytes than were written"
+            time.sleep(delay_s)
         raise StorageError(
-            f"{self.url}/{key}: the answer broke off {ATTEMPTS} times; check the network, then "
-            "start the same command again"
+            f"{self.url}/{key}: {fault} {ATTEMPTS} times; check the network, then start the same "
+            "command again"
         )
 
     @contextmanager
@@ -202,6 +223,22 @@ class S3Store:
             raise explain_client_error(error, action, place) from error
         except BotoCoreError as error:
             raise explain_local_error(error, action, place) from error
+
+
+def _answer_of(error: ClientError) -> _Answer | None:
+    """Tell what a refusal of a write means, None where it is an error."""
+    if status_of(error) == HTTPStatus.PRECONDITION_FAILED:
+        return _Answer.TAKEN
+    if status_of(error) == HTTPStatus.CONFLICT:
+        return _Answer.RACE
+    if error.response.get("Error", {}).get("Code") in _DAMAGED_UPLOAD:
+        return _Answer.DAMAGED
+    return None
+
+
+def _is_sound(data: bytes, metadata: Mapping[str, str]) -> bool:
+    """Tell whether data are those written; objects that others put there carry no hash."""
+    return metadata.get(HASH) in (None, hashlib.sha256(data).hexdigest())
 
 
 def _delays() -> Iterator[float]:

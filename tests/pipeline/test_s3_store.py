@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import traceback
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ def test_a_write_carries_the_condition_and_a_checksum(store: S3Store, server: St
             "Body": b"one",
             "IfNoneMatch": "*",
             "ContentMD5": "+XxdKZQb+xsv2rCHSQargg==",
+            "Metadata": {"sha256": hashlib.sha256(b"one").hexdigest()},
         },
     )
     assert store.create("a", b"one") is Created.NEW
@@ -99,7 +101,7 @@ def test_bodies_always_cut_short_are_an_error(store: S3Store, server: Stubber) -
     [
         ("NoSuchBucket", 404, "create it"),
         ("InvalidAccessKeyId", 403, "access key.*AWS_PROFILE"),
-        ("SignatureDoesNotMatch", 403, "secret key is wrong"),
+        ("SignatureDoesNotMatch", 403, "access key or secret key is wrong"),
         ("ExpiredToken", 400, "expired"),
         ("AccessDenied", 403, "not allowed"),
         ("NotImplemented", 501, "--single-writer"),
