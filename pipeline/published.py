@@ -6,20 +6,31 @@ the first pair is decoded, and each member again when it is read. Nothing in a s
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import canonical, layout
-from pipeline.decoding import decode_image, decode_sketch
+from pipeline.checked_shard import CheckedMember, CheckedSample, check_samples, decode_pair
+from pipeline.commits import StoredFile
+from pipeline.filtering import Filter, FilterError
+from pipeline.index import read_facts, read_index
 from pipeline.manifest import Manifest, ManifestShard, read_manifest
-from pipeline.shards import Member, ShardError, list_members
+from pipeline.shards import ShardError
 from pipeline.storage.address import open_store
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import Store
+
+# Indices are small: most of the time goes by waiting for the store.
+_INDEX_READERS = 16
+_MAX_DIGITS = 9
+EVERYTHING = Filter("")
 
 
 class RefusedError(ValueError):
@@ -27,50 +38,57 @@ class RefusedError(ValueError):
 
 
 @dataclass(frozen=True)
-class CheckedMember:
-    """Where a picture lies in its shard, in bytes, and its SHA-256 when the shard was checked."""
-
-    offset: int
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class CheckedSample:
-    """One sample of a checked shard."""
+class PublishedPair:
+    """One pair as it is stored: pictures that were decoded for a test, and the sample's facts."""
 
     index: int
-    image: CheckedMember
-    sketch: CheckedMember
+    image: bytes
+    sketch: bytes
+    facts: Mapping[str, Any]
 
 
 class PublishedDataset:
-    """Pairs of a dataset by shard and position, from a folder or, through a cache, from s3."""
+    """Pairs of a dataset by shard and position, from a folder or, through a cache, from s3.
 
-    def __init__(self, store: Store, manifest: Manifest, sha256: str, cache: Path) -> None:
+    With a filter they are those that it holds for; positions count these only.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        manifest: Manifest,
+        sha256: str,
+        cache: Path,
+        where: Filter = EVERYTHING,
+    ) -> None:
         self.manifest = manifest
         self.sha256 = sha256  # of the manifest: pins every shard
         self.store = store
+        self._chosen = _choose(store, manifest, where) if where.columns else None
         # Files of a local dataset are read where they lie; others are copied once.
         self._local = store if isinstance(store, LocalStore) else LocalStore(cache)
         self._contents: dict[int, list[CheckedSample]] = {}
         self._locks = [Lock() for _ in manifest.shards]
 
     @classmethod
-    def open(cls, url: str, cache: Path) -> PublishedDataset:
+    def open(cls, url: str, cache: Path, where: str = "") -> PublishedDataset:
         """Open the dataset at a folder or s3://bucket/prefix; `cache` keeps shards of the latter.
 
         Raises ManifestError without a readable manifest, StorageError from the store,
-        RefusedError on a manifest that contradicts itself.
+        RefusedError on a manifest that contradicts itself, FilterError where `where` is no filter
+        for its columns or holds for no pair.
         """
+        condition = Filter(where)
         store = open_store(url)
         manifest = read_manifest(store)
         check_manifest(manifest, url)
-        return cls(store, manifest, canonical.sha256(manifest.to_bytes()), cache)
+        return cls(store, manifest, canonical.sha256(manifest.to_bytes()), cache, condition)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Pairs in each shard."""
+        if self._chosen is not None:
+            return tuple(map(len, self._chosen))
         return tuple(shard.pairs for shard in self.manifest.shards)
 
     def pair(self, shard: int, position: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -79,57 +97,63 @@ class PublishedDataset:
         Raises RefusedError that names shard and sample.
         """
         sample = self._checked(shard)[position]
-        name = f"{self._name(shard)}, sample {layout.sample_key(sample.index)}"
         try:
-            image = decode_image(self._member(shard, sample.image))
-            sketch = decode_sketch(self._member(shard, sample.sketch))
+            members = (self._member(shard, member) for member in (sample.image, sample.sketch))
+            return decode_pair(*members)
         except ShardError as error:
-            raise RefusedError(f"{name}: {error}") from error
-        if image.shape[:2] != sketch.shape:
-            raise RefusedError(
-                f"{name}: image of {image.shape[1]} x {image.shape[0]} pixels, "
-                f"sketch of {sketch.shape[1]} x {sketch.shape[0]}"
+            raise RefusedError(f"{self._name(shard)}, {sample}: {error}") from error
+
+    def stored_pairs(self, shard: int) -> Iterator[PublishedPair]:
+        """Read all pairs of a shard at once, past the cache; for what reads each shard once.
+
+        Raises RefusedError that names shard and sample.
+        """
+        data = _verified(self.manifest.shards[shard].tar, self.store)
+        for sample in self._check(shard, data):
+            image, sketch, facts = (
+                data[member.offset : member.offset + member.size]
+                for member in (sample.image, sample.sketch, sample.facts)
             )
-        return image, sketch
+            try:
+                decode_pair(image, sketch)
+                columns = read_facts(facts, sample.index)
+            except ShardError as error:
+                raise RefusedError(f"{self._name(shard)}, {sample}: {error}") from error
+            yield PublishedPair(sample.index, image, sketch, columns)
 
     def _checked(self, shard: int) -> list[CheckedSample]:
         with self._locks[shard]:
             if shard not in self._contents:
-                self._contents[shard] = self._check(shard)
+                data = self._fetch(self.manifest.shards[shard])
+                self._contents[shard] = self._check(shard, data)
             return self._contents[shard]
 
-    def _check(self, shard: int) -> list[CheckedSample]:
+    def _check(self, shard: int, data: bytes) -> list[CheckedSample]:
+        """Check a shard's table of contents; give the samples that are read of it."""
         record = self.manifest.shards[shard]
-        data = self._fetch(record)
         try:
-            members = list_members(data)
-            samples = _samples(data, members)
+            samples = check_samples(record, data)
+            if self._chosen is None:
+                return samples
+            by_index = {sample.index: sample for sample in samples}
+            if strangers := set(self._chosen[shard]) - by_index.keys():
+                raise ShardError(f"sample {min(strangers)} of its index is not in it")
         except ShardError as error:
             raise RefusedError(f"{self._name(shard)}: {error}") from error
-        wrong = [s.index for s in samples if not record.first <= s.index <= record.last]
-        if wrong:
-            raise RefusedError(
-                f"{self._name(shard)}: sample {wrong[0]} is none of its own "
-                f"({record.first} to {record.last})"
-            )
-        if len(samples) != record.pairs:
-            raise RefusedError(
-                f"{self._name(shard)}: expected {record.pairs} pairs, found {len(samples)}"
-            )
-        return samples
+        return [by_index[index] for index in self._chosen[shard]]
 
     def _fetch(self, record: ManifestShard) -> bytes:
         """Whole shard, verified; a copy goes into the cache if the store is far."""
         tar = record.tar
         if self._local is self.store:
-            return _verified(record, self.store)
+            return _verified(tar, self.store)
         cached = f"{tar.sha256}.tar"
         if self._local.exists(cached):
             data = self._local.read(cached)
             if canonical.sha256(data) == tar.sha256:
                 return data
             self._local.delete(cached)  # spoilt on the disk since
-        data = _verified(record, self.store)
+        data = _verified(tar, self.store)
         self._local.create(cached, data)
         return data
 
@@ -152,6 +176,8 @@ def check_manifest(manifest: Manifest, url: str) -> None:
     for record in shards:
         if not is_shard_name(record.tar.name):
             raise RefusedError(f"{where}: {record.tar.name[:80]!r} is no name of a shard")
+        if record.index.name != layout.index_key(shard_number(record.tar.name)):
+            raise RefusedError(f"{where}: {record.index.name[:80]!r} is no name of its index")
         if not 0 < record.pairs <= record.last - record.first + 1 or record.first <= last:
             raise RefusedError(
                 f"{where}: {record.tar.name} with {record.pairs} pairs of samples "
@@ -168,39 +194,50 @@ def check_manifest(manifest: Manifest, url: str) -> None:
 def is_shard_name(name: str) -> bool:
     """Whether a name is one that shards have: no path that leads elsewhere."""
     digits = name.removeprefix(layout.SHARDS).removesuffix(".tar")
-    return digits.isascii() and digits.isdecimal() and name == layout.shard_key(int(digits))
+    short = len(digits) <= _MAX_DIGITS and digits.isascii() and digits.isdecimal()
+    return short and name == layout.shard_key(int(digits))
 
 
-def _verified(record: ManifestShard, store: Store) -> bytes:
-    tar = record.tar
-    size_bytes = store.size(tar.name)
-    if size_bytes != tar.size:
+def shard_number(name: str) -> int:
+    """Number of the shard that a checked name stands for."""
+    return int(name.removeprefix(layout.SHARDS).removesuffix(".tar"))
+
+
+def _choose(store: Store, manifest: Manifest, where: Filter) -> list[list[int]]:
+    """Look up in the indices which samples of each shard a filter holds for."""
+
+    def choose(record: ManifestShard) -> list[int]:
+        name = f"{store.url}/{record.index.name}"
+        try:
+            table = read_index(_verified(record.index, store))
+        except ShardError as error:
+            raise RefusedError(f"{name}: {error}") from error
+        if "index" not in table.column_names or len(table) != record.pairs:
+            raise RefusedError(f"{name}: expected {record.pairs} rows, one for each of its pairs")
+        found = table["index"].to_pylist()
+        return [found[row] for row in np.flatnonzero(where.holds(table))]
+
+    with ThreadPoolExecutor(_INDEX_READERS) as pool:
+        chosen = list(pool.map(choose, manifest.shards))
+    if not any(chosen):
+        raise FilterError(
+            f"filter {where.text!r} holds for none of the {manifest.counts.committed} pairs of "
+            f"{store.url}"
+        )
+    return chosen
+
+
+def _verified(file: StoredFile, store: Store) -> bytes:
+    size_bytes = store.size(file.name)
+    if size_bytes != file.size:
         raise RefusedError(
-            f"{store.url}/{tar.name}: expected {tar.size} bytes, found "
+            f"{store.url}/{file.name}: expected {file.size} bytes, found "
             f"{size_bytes}; fetch or generate it again"
         )
-    data = store.read(tar.name)
-    if canonical.sha256(data) != tar.sha256:
+    data = store.read(file.name)
+    if canonical.sha256(data) != file.sha256:
         raise RefusedError(
-            f"{store.url}/{tar.name}: its SHA-256 is not the manifest's: the file "
+            f"{store.url}/{file.name}: its SHA-256 is not the manifest's: the file "
             "was damaged or changed; fetch or generate it again"
         )
     return data
-
-
-def _samples(data: bytes, members: list[Member]) -> list[CheckedSample]:
-    width = len(layout.SUFFIXES)
-    samples = []
-    for start in range(0, len(members), width):
-        by_suffix = {member.suffix: member for member in members[start : start + width]}
-        image, sketch = (
-            _checked_member(data, by_suffix[suffix])
-            for suffix in (layout.IMAGE_SUFFIX, layout.SKETCH_SUFFIX)
-        )
-        samples.append(CheckedSample(members[start].index, image, sketch))
-    return samples
-
-
-def _checked_member(data: bytes, member: Member) -> CheckedMember:
-    content = data[member.offset : member.offset + member.size]
-    return CheckedMember(member.offset, member.size, canonical.sha256(content))

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.filtering import ALLOWED, Filter, FilterError
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -92,7 +102,11 @@ class Dataset(_Section):
 
 
 class Distill(_Section):
-    """Training of the fast extractor from the dataset (method.md section 6)."""
+    """Training of the fast extractor from the dataset (method.md section 6).
+
+    `where` is a filter on the index's columns (`pipeline.filtering`); pairs for which it does not
+    hold are left out, "" takes all.
+    """
 
     student: str = "pix2pixhd"
     preset: Literal["paper", "small"] = "paper"
@@ -103,6 +117,17 @@ class Distill(_Section):
     true_pair_every: PositiveInt = 16
     seed: Seed = 0
     perceptual: str = "embedded"
+    where: str = ""
+
+    @field_validator("where")
+    @classmethod
+    def _check_where(cls, text: str) -> str:
+        # Now, not after the hours that generation takes.
+        try:
+            Filter(text)
+        except FilterError as error:
+            raise RecipeError("distill.where", text, ALLOWED) from error
+        return text
 
 
 class Recipe(_Section):

@@ -83,7 +83,7 @@ class ShardCheck:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came out of a dataset; `pairs` were decoded and compared."""
+    """What came out of a dataset; `pairs` are sound and were compared."""
 
     pairs: int
     shards: int
@@ -141,9 +141,10 @@ def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
             raise ShardError("its rows are not those of the tar")
     except ShardError as error:
         return ShardCheck((Finding(Kind.BROKEN, name, str(error)),))
-    rows = table.to_pylist()
-    faults = [fault for row in rows if (fault := _check_pair(commit.tar.name, tar, row))]
-    return ShardCheck(tuple(faults), tuple(_look(commit.tar.name, row) for row in rows))
+    name, rows = commit.tar.name, table.to_pylist()
+    faults = [_check_pair(name, tar, row) for row in rows]
+    looks = [_look(name, row) for row, fault in zip(rows, faults, strict=True) if not fault]
+    return ShardCheck(tuple(filter(None, faults)), tuple(looks))
 
 
 def strays(store: Store, plan: Plan) -> list[str]:
@@ -233,10 +234,10 @@ def _check_pair(name: str, tar: bytes, row: Mapping[str, Any]) -> Finding | None
         image, sketch = decode_image(member("image")), decode_sketch(member("sketch"))
     except ShardError as error:
         return Finding(Kind.BROKEN, name, str(error), row["index"])
-    if image.shape != (row["height"], row["width"], 3) or sketch.shape != image.shape[:2]:
+    if image.shape != (row.get("height"), row.get("width"), 3) or sketch.shape != image.shape[:2]:
         detail = f"pictures of {image.shape} and {sketch.shape}, not what the index says"
         return Finding(Kind.BROKEN, name, detail, row["index"])
-    other = [key for key, value in scores(image, sketch).items() if row[key] != value]
+    other = [key for key, value in scores(image, sketch).items() if row.get(key) != value]
     if other:
         detail = f"{', '.join(other)} are not those of the pictures"
         return Finding(Kind.BROKEN, name, detail, row["index"])

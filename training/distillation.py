@@ -114,7 +114,9 @@ def distill(
 def prepare(course: Course, folder: Path, execution: Execution, ranks: Ranks) -> Schoolroom:
     """Open the dataset and work out what every iteration needs; the cheap checks come first."""
     find_student(course.distill.student)
-    dataset = PublishedDataset.open(course.dataset, execution.cache or folder / CACHE)
+    dataset = PublishedDataset.open(
+        course.dataset, execution.cache or folder / CACHE, course.distill.where
+    )
     order = Order(dataset.sizes, course.distill.batch, course.distill.seed)
     reader = Reader(dataset, order, course.flip, execution.threads, ranks.rank, ranks.count)
     timetable = Timetable(
@@ -266,10 +268,10 @@ def watch(room: Schoolroom, training: Training) -> None:
 
 
 def gallery(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
-    """A few pairs, spread over the first shard so that no other has to be fetched."""
-    size = dataset.sizes[0]
+    """A few pairs, spread over the first shard with any so that no other has to be fetched."""
+    shard, size = next((shard, size) for shard, size in enumerate(dataset.sizes) if size)
     positions = sorted({number * size // GALLERY for number in range(GALLERY)})
-    return [dataset.pair(0, position) for position in positions]
+    return [dataset.pair(shard, position) for position in positions]
 
 
 def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline import canonical
+from pipeline.filtering import FilterError
 from pipeline.manifest import ManifestError
 from pipeline.published import PublishedDataset, RefusedError
 from pipeline.storage.store import StorageError
@@ -205,6 +206,8 @@ def test_pairs_of_two_sizes_are_refused(dataset, tmp_path):
     [
         {"tar": {"name": "../secret.tar", "sha256": "0" * 64, "size": 1}},
         {"tar": {"name": "shards/../../00001.tar", "sha256": "0" * 64, "size": 1}},
+        {"index": {"name": "../../etc/hosts", "sha256": "0" * 64, "size": 1}},
+        {"tar": {"name": f"shards/{'9' * 5000}.tar", "sha256": "0" * 64, "size": 1}},
         {"pairs": 9},
         {"pairs": -1},
         {"first": 3},
@@ -235,6 +238,58 @@ def test_no_broken_tar_escapes_as_another_error(dataset):
             open_dataset(dataset).pair(1, 0)
         except RefusedError as refusal:
             assert SHARD in str(refusal)
+
+
+def test_a_filter_chooses_pairs_by_the_index(dataset, tmp_path):
+    where = "cdst_step >= 6 and cdst_step != 12 and ink_coverage > 0"
+    published = PublishedDataset.open(str(dataset), tmp_path, where)
+    assert published.sizes == (2, 7, 4)
+    (expected,) = StandinTeacher().pairs([make_plan(20, 8).spec(13)])
+    np.testing.assert_array_equal(published.pair(1, 4)[1], expected.sketch)
+    stored = [pair.index for shard in range(3) for pair in published.stored_pairs(shard)]
+    assert stored == [6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18, 19]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("cdst_stap < 3", r"no column 'cdst_stap'; did you mean 'cdst_step'\?"),
+        ("cdst_step > 99", "holds for none of the 20 pairs"),
+        ("cdst_step >", "cannot be read"),
+    ],
+)
+def test_filters_that_do_not_fit_are_refused_at_once(dataset, tmp_path, where, message):
+    with pytest.raises(FilterError, match=message):
+        PublishedDataset.open(str(dataset), tmp_path, where)
+
+
+@pytest.mark.parametrize("damage", ["flip", "rows", "rubbish"])
+def test_an_index_that_a_filter_needs_is_checked_too(dataset, tmp_path, damage):
+    index = dataset / "index/00001.parquet"
+    data = {
+        "flip": lambda: index.read_bytes()[:-1] + b"x",
+        "rows": (dataset / "index/00002.parquet").read_bytes,
+        "rubbish": lambda: b"PAR1" + pickle.dumps(Bomb(tmp_path / "trace")) + b"PAR1",
+    }[damage]()
+    index.write_bytes(data)
+    if damage != "flip":
+        manifest = json.loads((dataset / "manifest.json").read_text())
+        manifest["shards"][1]["index"] |= {"sha256": canonical.sha256(data), "size": len(data)}
+        (dataset / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RefusedError, match=r"index/00001\.parquet: (its SHA|expected 8|broken)"):
+        PublishedDataset.open(str(dataset), tmp_path, "cdst_step > 3")
+    assert not (tmp_path / "trace").exists()
+
+
+def test_an_index_that_speaks_of_other_samples_is_refused(dataset, tmp_path):
+    data = (dataset / "index/00000.parquet").read_bytes()
+    (dataset / "index/00001.parquet").write_bytes(data)
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    manifest["shards"][1]["index"] |= {"sha256": canonical.sha256(data), "size": len(data)}
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    published = PublishedDataset.open(str(dataset), tmp_path, "cdst_step >= 3")
+    with pytest.raises(RefusedError, match=r"00001\.tar: sample 3 of its index is not in it"):
+        published.pair(1, 0)
 
 
 class Far:

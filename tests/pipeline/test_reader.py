@@ -36,6 +36,15 @@ def test_reading_can_start_anywhere(dataset):
             np.testing.assert_array_equal(images, expected)
 
 
+@pytest.mark.parametrize("where", ["", "cdst_step >= 11 and cdst_step != 17"])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 6])
+def test_ranks_have_equal_steps_whatever_is_filtered(dataset, tmp_path, where, ranks):
+    chosen = PublishedDataset.open(dataset.store.url, tmp_path, where)
+    counts = {len(read(chosen, rank=rank, ranks=ranks, threads=1 + rank)) for rank in range(ranks)}
+    assert counts == {2 * (sum(chosen.sizes) // 6)}
+    assert sum(chosen.sizes) == (10 if where else 22) and (chosen.sizes[0] == 0) == bool(where)
+
+
 def test_mirrored_pairs_are_mirrored_together(dataset):
     straight, flipped = read(dataset, flip=False), read(dataset, flip=True)
     mirrored = 0

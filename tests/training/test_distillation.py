@@ -197,9 +197,19 @@ def test_a_damaged_dataset_ends_the_training_without_an_extractor(tmp_path):
     assert not (tmp_path / "run/config.json").exists()
 
 
+def test_a_filter_leaves_pairs_out(tmp_path):
+    course = make_course(tmp_path, where="cdst_step >= 8", epochs=1)  # all but the first shard
+    distill(course, tmp_path / "run", EXECUTION, Events())
+    assert Extractor.load(tmp_path / "run").config["trained"]["pairs"] == 4
+    lines = (tmp_path / "run/history.jsonl").read_text().splitlines()
+    assert len(lines) == 1  # one batch of 4; the true pair comes every 4th time
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"where": "cdst_stap > 3"}, "no column 'cdst_stap'"),
+        ({"where": "cdst_step > 9"}, "at most the dataset's 2 pairs"),
         ({"student": "pix3pix"}, "no student"),
         ({"batch": 13}, "at most the dataset's 12 pairs"),
         ({"true_pair_every": 1}, "expected 2 or more"),
