@@ -7,9 +7,11 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.pair import Pair, SampleSpec
 from pipeline.storage.local import LocalStore
+from pipeline.storage.s3 import S3Store
 from pipeline.storage.store import Created
 from tests.standin_teacher import StandinTeacher
 
@@ -33,19 +35,20 @@ class KillingFactory:
 
     point: str
     marker: Path
+    store: type[LocalStore] | type[S3Store] = LocalStore
 
     def __call__(self) -> StandinTeacher:
         """Arm this process and give its teacher."""
-        create = LocalStore.create
+        create = self.store.create
 
-        def killing_create(store: LocalStore, key: str, data: bytes) -> Created:
+        def killing_create(store: Any, key: str, data: bytes) -> Created:
             folder = key.split("/")[0] + "/"
             self.reach(f"before {folder}")
             result = create(store, key, data)
             self.reach(f"after {folder}")
             return result
 
-        LocalStore.create = killing_create  # type: ignore[method-assign]
+        self.store.create = killing_create  # type: ignore[method-assign]
         return KillingTeacher(self)
 
     def reach(self, point: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline import canonical
 from pipeline.completion import complete
 from pipeline.encoding import encode
 from pipeline.plan import write_or_check
@@ -21,3 +22,9 @@ def write_dataset(folder: Path, samples: int = 22, shard_size: int = 8, side: in
         publish(store, plan, shard, [encode(pair) for pair in teacher.pairs(specs)])
     complete(store, plan)
     return str(folder)
+
+
+def hashes(address: str) -> dict[str, str]:
+    """SHA-256 of all that a dataset's place holds, by name."""
+    store = open_store(address)
+    return {key: canonical.sha256(store.read(key)) for key in store.keys("")}
