@@ -10,6 +10,7 @@ from pipeline import layout
 from pipeline.plan import Plan, plan_from_recipe, write_or_check
 from pipeline.scheduling import Policy
 from pipeline.storage.address import open_store
+from pipeline.storage.probe import reach
 from pipeline.workers import generate
 
 
@@ -28,6 +29,7 @@ def run_generate(session: Session, workers: int = 0, single_writer: bool = False
     recipe, machine = session.recipe, session.machine
     factory = teacher_factory(recipe, machine)
     with session.events.stage("generate"):
+        reach(open_store(recipe.dataset.out))
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         refuse_other_plan(recipe.dataset.out, plan)
         with ray_runtime(machine):

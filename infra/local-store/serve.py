@@ -193,7 +193,9 @@ def _start(kind: str, config: Path) -> int:
 
 
 def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock this thread would hold while the interpreter ends.
+    while os.read(0, 4096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

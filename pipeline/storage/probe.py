@@ -1,4 +1,4 @@
-"""A trial of a store before any work: can it write, read, and refuse a name that is taken?"""
+"""Trials of a store before any work."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from pipeline.storage.store import Created, StorageError, Store
 PROBES = "probe/"
 
 
+def reach(store: Store) -> None:
+    """Ask for a list: wrong credentials, bucket or network show before anything is loaded.
+
+    Raises:
+        StorageError: the store does not answer, or refuses to.
+    """
+    store.keys(PROBES)
+
+
 def probe(store: Store, single_writer: bool = False) -> None:
-    """Write, write again, read, read a part, and clean up.
+    """Write, write again, read, read a part, and clean up: does the store guard names?
 
     Raises:
         StorageError: the store refuses one of these, or does not guard names (unless

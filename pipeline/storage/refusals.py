@@ -31,7 +31,9 @@ _ADVICE = {
     "EntityTooLarge": "the object is too large for the server; choose a smaller shard_size",
     "InsufficientStorage": "the server has no space left",
     "QuotaExceeded": "the quota is used up",
-    "SlowDown": "the server asks to slow down, also after retries; start the command again later",
+    "ServiceUnavailable": "the server cannot serve it, also after retries: it is overloaded, or "
+    "has no space left; ask its operator, then start the same command again",
+    "SlowDown": "the server asks to slow down, also after retries; start the same command later",
 }
 _ADVICE_BY_STATUS = {
     401: f"not authorised; {_CREDENTIALS}",
