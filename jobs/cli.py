@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import cli_dataset, cli_method
+from jobs import cli_bench, cli_dataset, cli_method
 from jobs.border import Border
 from jobs.cli_options import Device, Dtype, RecipeName, Run, ShortSide
 from jobs.events import quiet_libraries
@@ -26,6 +26,7 @@ app = typer.Typer(
 # Commands of one purpose lie in a file each; all are typed the same way: `onesketch NAME`.
 app.add_typer(cli_dataset.app)
 app.add_typer(cli_method.app)
+app.add_typer(cli_bench.app)
 
 
 @app.callback()
@@ -128,7 +129,7 @@ def evaluate(
         Path | None, typer.Option("--drawings", help="True drawings of the photographs' folder.")
     ] = None,
     truth: Annotated[
-        str, typer.Option("--truth", help="xdog, lineart or teacher.  [default: by the style]")
+        str, typer.Option("--truth", help="xdog, edges, lineart or teacher.  [default: by style]")
     ] = "",
     held_out: Annotated[int, typer.Option("--held-out", min=1, help="Generated images.")] = 24,
     scenes: Annotated[int, typer.Option("--scenes", min=0, help="Procedural scenes.")] = 24,
@@ -186,11 +187,11 @@ def demo(
 
 @app.command()
 def style(
-    name: Annotated[str, typer.Argument(metavar="STYLE", help="xdog")],
+    name: Annotated[str, typer.Argument(metavar="STYLE", help="xdog, edges or sobel.")],
     image: Annotated[Path, typer.Argument(help="Image to draw.")],
     out: Annotated[Path, typer.Option("--out", help="PNG file for the drawing.")],
 ) -> None:
-    """Draw an image in a style that has a formula."""
+    """Draw an image in a style that is known: by formula, or a network that comes along."""
     from jobs.style import draw_style
 
     draw_style(name, image, out)

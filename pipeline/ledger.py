@@ -14,6 +14,8 @@ from pipeline.scheduling import Assignment, Policy, Running, Task, WorkerState
 
 # How many of the latest shards the usual duration is taken from.
 _RECENT = 64
+# Looking for slow shards goes through all workers: too long to do it for each news.
+_DUPLICATE_EVERY_S = 1.0
 # A shard may fail as a whole, be tried in parts and come back this often.
 _MAX_ROUNDS = 2
 
@@ -32,6 +34,7 @@ class Ledger:
     counts: Counter[str] = field(default_factory=Counter)
     _free: dict[int, WorkerState] = field(default_factory=dict)
     _num_running: int = 0
+    _duplicated_s: float = float("-inf")
     _open_trials: Counter[int] = field(default_factory=Counter)
     _poisoned: set[int] = field(default_factory=set)
     _reasons: dict[int, str] = field(default_factory=dict)
@@ -60,8 +63,9 @@ class Ledger:
             # A task that must run alone takes a worker out of the choice, if not at once.
             head = islice(self.queue, len(free))
             return scheduling.assign(head, free, self.policy.max_unpublished)
-        if not self._durations_s:
+        if not self._durations_s or now_s - self._duplicated_s < _DUPLICATE_EVERY_S:
             return []
+        self._duplicated_s = now_s
         median_s = statistics.median(self._durations_s)
         workers = list(self.workers.values())
         chosen = scheduling.duplicate(workers, median_s, now_s, self.policy.duplicate_after)

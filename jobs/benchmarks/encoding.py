@@ -1,0 +1,60 @@
+"""Benchmark `encode`: a pair to a shard's three members, against Pillow's PNG defaults."""
+
+import io
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
+from jobs.benchmarks.pictures import photograph_pairs
+from pipeline.encoding import encode
+from pipeline.pair import Pair
+
+SIDE = 512
+NUM_PAIRS = 7
+
+
+def measure_encode(effort: Effort) -> Measured:
+    """Encode photographs and their XDoG drawings on one thread.
+
+    Ours includes what the peer leaves out: scores, facts and the checks of the arrays.
+    """
+    side, count = (64, 2) if effort.tiny else (SIDE, NUM_PAIRS)
+    pairs = photograph_pairs(count, side)
+    ours_s, peer_s = take_turns(
+        lambda: _ours(pairs), lambda: _peer(pairs), effort.rounds, time.thread_time
+    )
+    ours_bytes, peer_bytes = _ours(pairs), _peer(pairs)
+    return Measured(
+        workload=f"{count} photographs of {side} px with XDoG drawings: encode(), scores included; "
+        "processor time of one thread",
+        peer="Pillow's PNG with its defaults, image and drawing, nothing else",
+        scores=(
+            Score("times as fast", ratios(peer_s, ours_s), 4.0, at_least=True),
+            Score("size of the peer's", (ours_bytes / peer_bytes,), 1.0, at_least=False),
+        ),
+        seconds={"ours": ours_s, "peer": peer_s},
+        facts={
+            "pairs": count,
+            "ours_kB_per_pair": ours_bytes / count / 1e3,
+            "peer_kB_per_pair": peer_bytes / count / 1e3,
+        },
+    )
+
+
+def png(array: np.ndarray) -> bytes:
+    """Save as Pillow does when it is told nothing."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _ours(pairs: Sequence[Pair]) -> int:
+    encoded = [encode(pair) for pair in pairs]
+    return sum(len(content) for each in encoded for _, content in each.members)
+
+
+def _peer(pairs: Sequence[Pair]) -> int:
+    return sum(len(png(pair.image)) + len(png(pair.sketch)) for pair in pairs)

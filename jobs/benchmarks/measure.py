@@ -1,0 +1,119 @@
+"""How benchmarks measure: warm up, take turns with the peer, keep every round.
+
+Machines are shared and clocks drift: each round's ratio compares two neighbours in time, and the
+ratio that counts is the median over the rounds.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure: rounds of each side; `tiny` workloads only show that they run.
+
+    `pairs` is the size of the dataset of `scale`; `far` an empty s3 address for `read`, or nothing.
+    """
+
+    rounds: int = 5
+    tiny: bool = False
+    pairs: int = 30_000
+    far: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure of a benchmark: its value in each round, and what the median should reach."""
+
+    name: str
+    values: tuple[float, ...]
+    target: float
+    at_least: bool
+    unit: str = "x"
+
+    @property
+    def median(self) -> float:
+        """The figure that counts."""
+        return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool:
+        """Whether the median reaches the target."""
+        return self.median >= self.target if self.at_least else self.median <= self.target
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything about it as JSON-able data."""
+        return {
+            "name": self.name,
+            "median": self.median,
+            "low": min(self.values),
+            "high": max(self.values),
+            "unit": self.unit,
+            "target": f"{'>=' if self.at_least else '<='} {self.target:g}",
+            "met": self.met,
+            "rounds": list(self.values),
+        }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a benchmark found.
+
+    `seconds` holds the rounds' times of each side, `facts` what else is worth knowing.
+    """
+
+    workload: str
+    peer: str
+    scores: tuple[Score, ...]
+    seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything about it as JSON-able data."""
+        return {
+            "workload": self.workload,
+            "peer": self.peer,
+            "scores": [score.to_dict() for score in self.scores],
+            "seconds": {name: list(values) for name, values in self.seconds.items()},
+            "facts": dict(self.facts),
+        }
+
+
+Clock = Callable[[], float]
+
+
+def seconds_of(work: Callable[[], object], clock: Clock = time.perf_counter) -> float:
+    """Time one call."""
+    start_s = clock()
+    work()
+    return clock() - start_s
+
+
+def take_turns(
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    rounds: int,
+    clock: Clock = time.perf_counter,
+) -> tuple[list[float], list[float]]:
+    """Time two sides `rounds` times each, after one unmeasured call of both; seconds.
+
+    Who goes first changes each round, so that neither gains from what the other leaves in caches.
+    `clock` may be time.thread_time for what one thread computes without ever waiting: then nothing
+    else that runs on the machine counts.
+    """
+    ours(), peer()
+    ours_s: list[float] = []
+    peer_s: list[float] = []
+    sides = [(ours, ours_s), (peer, peer_s)]
+    for number in range(rounds):
+        for work, times in sides if number % 2 == 0 else reversed(sides):
+            times.append(seconds_of(work, clock))
+    return ours_s, peer_s
+
+
+def ratios(of: Sequence[float], to: Sequence[float]) -> tuple[float, ...]:
+    """Ratio of each round."""
+    return tuple(a / b for a, b in zip(of, to, strict=True))

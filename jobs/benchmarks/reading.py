@@ -1,0 +1,122 @@
+"""Benchmark `read`: one epoch of the training reader, against a folder of loose PNG files.
+
+Both sides read the same pairs in the same order and batches, with as many threads, as far ahead.
+"""
+
+import io
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jobs.benchmarks.encoding import png
+from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
+from jobs.benchmarks.pictures import photograph_pairs, plan_for
+from pipeline.completion import complete
+from pipeline.encoding import encode
+from pipeline.order import Order
+from pipeline.pair import Pair
+from pipeline.plan import write_or_check
+from pipeline.publish import publish
+from pipeline.published import PublishedDataset
+from pipeline.reader import AHEAD, Reader
+from pipeline.storage.address import open_store
+from pipeline.storage.store import Store
+
+SIDE = 512
+NUM_PAIRS = 56
+SHARD_SIZE = 28
+BATCH = 8
+THREADS = 2
+
+
+def measure_read(effort: Effort) -> Measured:
+    """Read an epoch from a folder and, where `effort.far` is an empty s3 address, from there too.
+
+    Each round opens the dataset anew: hashing and checking its shards is part of the time, and so
+    is the copy of a far one into an empty cache.
+    """
+    side, count, shard_size = (64, 16, 8) if effort.tiny else (SIDE, NUM_PAIRS, SHARD_SIZE)
+    pairs = photograph_pairs(count, side)
+    scores: list[Score] = []
+    seconds: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
+        places = {"local": str(Path(temp) / "near")} | ({"S3": effort.far} if effort.far else {})
+        for place, address in places.items():
+            order = _write(address, pairs, shard_size)
+            ours_s, peer_s = take_turns(
+                _reader(address, order), _loose_reader(address, order), effort.rounds
+            )
+            name = f"times as fast, {place}"
+            scores.append(Score(name, ratios(peer_s, ours_s), 2.0, at_least=True))
+            seconds |= {f"{place}, ours": ours_s, f"{place}, peer": peer_s}
+    return Measured(
+        workload=f"one epoch of {count} pairs of {side} px in batches of {BATCH}, {THREADS} "
+        "threads: the dataset is opened, hashed, read and decoded",
+        peer="the same pairs as loose PNG files (Pillow's defaults), same order and threads",
+        scores=tuple(scores),
+        seconds=seconds,
+        facts={"pairs": count, "threads": THREADS},
+    )
+
+
+def _write(address: str, pairs: Sequence[Pair], shard_size: int) -> Order:
+    """Write a dataset and, beside it, its loose files."""
+    store = open_store(f"{address}/dataset")
+    plan = write_or_check(store, plan_for(len(pairs), shard_size, BATCH))
+    for shard in range(plan.num_shards):
+        inside = [pairs[index] for index in plan.indices(shard)]
+        publish(store, plan, shard, [encode(pair) for pair in inside])
+    complete(store, plan)
+    loose = open_store(f"{address}/loose")
+    for pair in pairs:
+        loose.create(f"{pair.index:05d}.image.png", png(pair.image))
+        loose.create(f"{pair.index:05d}.sketch.png", png(pair.sketch))
+    sizes = tuple(len(plan.indices(shard)) for shard in range(plan.num_shards))
+    return Order(sizes, BATCH, seed=0)
+
+
+def _reader(address: str, order: Order) -> Callable[[], None]:
+    def read() -> None:
+        with tempfile.TemporaryDirectory(prefix="onesketch-cache-") as cache:
+            dataset = PublishedDataset.open(f"{address}/dataset", Path(cache))
+            reader = Reader(dataset, order, flip=False, threads=THREADS)
+            for _ in reader.batches(0, order.steps):
+                pass
+
+    return read
+
+
+def _loose_reader(address: str, order: Order) -> Callable[[], None]:
+    store = open_store(f"{address}/loose")
+
+    def read() -> None:
+        for _ in _loose_batches(store, order):
+            pass
+
+    return read
+
+
+def _loose_batches(store: Store, order: Order) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What `Reader` does, for loose files."""
+    waiting: deque[list[Future[tuple[np.ndarray, np.ndarray]]]] = deque()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for step in range(order.steps + AHEAD):
+            if step < order.steps:
+                indices = [shard * order.sizes[0] + place for shard, place in order.places(step)]
+                waiting.append([pool.submit(_loose_pair, store, index) for index in indices])
+            if step >= AHEAD:
+                images, sketches = zip(*(each.result() for each in waiting.popleft()), strict=True)
+                yield np.stack(images), np.stack(sketches)
+
+
+def _loose_pair(store: Store, index: int) -> tuple[np.ndarray, np.ndarray]:
+    image, sketch = (
+        np.asarray(Image.open(io.BytesIO(store.read(f"{index:05d}.{name}.png"))))
+        for name in ("image", "sketch")
+    )
+    return image, sketch

@@ -1,0 +1,144 @@
+"""Benchmark `scale`: a whole dataset planned, generated on Ray, verified and read back once.
+
+The teacher is a stand-in of some milliseconds a pair, so that thirty thousand pairs take minutes:
+what is on trial is everything around the teacher.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jobs.benchmarks.measure import Effort, Measured, Score, seconds_of
+from jobs.benchmarks.memory import MemoryLog, growth, watching
+from jobs.benchmarks.pictures import SceneTeacher, plan_for
+from jobs.devices import choose_machine
+from jobs.ray_runtime import ray_runtime
+from pipeline.order import Order
+from pipeline.plan import Plan
+from pipeline.published import PublishedDataset
+from pipeline.reader import Reader
+from pipeline.storage.address import open_store
+from pipeline.summary import Summary
+from pipeline.verification import Verdict, verify
+from pipeline.workers import generate
+
+SIDE = 128
+SHARD_SIZE = 128
+BATCH = 16
+READER_BATCH = 8
+# Each so many-th pair that is read back is compared with the teacher's, pixel by pixel.
+COMPARE_EVERY = 100
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """One epoch of the reader: how many pairs, how many different ones, how many compared."""
+
+    pairs: int
+    different: int
+    compared: int
+    wrong: int
+
+
+def measure_scale(effort: Effort) -> Measured:
+    """Make `effort.pairs` pairs with one worker a core; once, without rounds and without a peer."""
+    side, shard_size = (32, 16) if effort.tiny else (SIDE, SHARD_SIZE)
+    machine = choose_machine("cpu")
+    plan = plan_for(effort.pairs, shard_size, BATCH)
+    seconds: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
+        with ray_runtime(machine), watching(0.1 if effort.tiny else 1.0) as memory:
+            summary = _generate(plan, temp, side, machine.num_cpus)
+        verdicts: list[Verdict] = []
+        verifying_s = seconds_of(lambda: verdicts.append(verify(open_store(temp), _ignore)))
+        reads: list[ReadBack] = []
+        reading_s = seconds_of(lambda: reads.append(read_back(temp, plan, SceneTeacher(side))))
+    seconds = {"generate": [summary.elapsed_s], "verify": [verifying_s], "read": [reading_s]}
+    return Measured(
+        workload=f"{plan.samples} scenes of {side} px in {plan.num_shards} shards by "
+        f"{machine.num_cpus} Ray actors to a local folder; verified; read back once",
+        peer="none: the counts speak for themselves",
+        scores=_scores(plan, summary, verdicts[0], reads[0], memory),
+        seconds=seconds,
+        facts={
+            "pairs_per_s": summary.pairs_per_s,
+            "waiting_share": summary.waiting_share,
+            "retries": summary.retries,
+            "workers_lost": summary.workers_lost,
+            "duplicates": summary.duplicates,
+            "megabytes": summary.bytes_made / 1e6,
+            "compared_with_the_teacher": reads[0].compared,
+            "driver_mb": thinned(memory.driver_mb),
+            "largest_actor_mb": thinned(memory.actor_mb),
+        },
+    )
+
+
+def _generate(plan: Plan, folder: str, side: int, workers: int) -> Summary:
+    def factory() -> SceneTeacher:
+        return SceneTeacher(side)
+
+    return generate(plan, folder, factory, workers, 0.0, _ignore)
+
+
+def _scores(
+    plan: Plan, summary: Summary, verdict: Verdict, read: ReadBack, memory: MemoryLog
+) -> tuple[Score, ...]:
+    def exact(name: str, wrong: float) -> Score:
+        return Score(name, (wrong,), 0, at_least=False, unit="")
+
+    def flat(name: str, samples_mb: list[float]) -> Score:
+        return Score(name, (growth(samples_mb),), 1.05, at_least=False)
+
+    return (
+        exact("pairs planned but not committed", plan.samples - summary.committed),
+        exact("faults that verify found", len(verdict.faults)),
+        exact("pairs not read back", plan.samples - read.pairs),
+        exact("pairs read back twice", read.pairs - read.different),
+        exact("pairs other than the teacher's", read.wrong),
+        flat("driver's memory, last quarter to second", memory.driver_mb),
+        flat("largest actor's memory, last quarter to second", memory.actor_mb),
+    )
+
+
+def read_back(folder: str, plan: Plan, teacher: SceneTeacher) -> ReadBack:
+    """Read a dataset once and compare it with what its teacher makes."""
+    seen: set[bytes] = set()
+    pairs = compared = wrong = 0
+    for index, image, sketch in _all_pairs(folder, plan):
+        pairs += 1
+        seen.add(hashlib.sha256(image.tobytes() + sketch.tobytes()).digest())
+        if index % COMPARE_EVERY == 0:
+            (made,) = teacher.pairs([plan.spec(index)])
+            same = np.array_equal(made.image, image) and np.array_equal(made.sketch, sketch)
+            compared, wrong = compared + 1, wrong + (not same)
+    return ReadBack(pairs, len(seen), compared, wrong)
+
+
+def _all_pairs(folder: str, plan: Plan) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Index, image and sketch of one epoch, through the training reader."""
+    with tempfile.TemporaryDirectory(prefix="onesketch-cache-") as cache:
+        dataset = PublishedDataset.open(folder, Path(cache))
+        # An epoch drops what does not fill a batch: the batch must divide the dataset.
+        batch = READER_BATCH if plan.samples % READER_BATCH == 0 else 1
+        order = Order(dataset.sizes, batch, seed=0)
+        reader = Reader(dataset, order, flip=False, threads=2)
+        for step, (images, sketches) in enumerate(reader.batches(0, order.steps)):
+            for (shard, position), image, sketch in zip(
+                order.places(step), images, sketches, strict=True
+            ):
+                yield int(shard) * plan.shard_size + int(position), image, sketch
+
+
+def thinned(samples: list[float], most: int = 20) -> list[float]:
+    """At most so many of the samples, evenly spaced."""
+    every = -(-len(samples) // most)
+    return [round(value, 1) for value in samples[:: max(every, 1)]]
+
+
+def _ignore(name: str, **fields: object) -> None:
+    """Listen to no event."""
