@@ -19,14 +19,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.aggregation import Sums
 from pipeline.backbone import Backbone, load_backbone
 from pipeline.cdst import ConditionPrior, mixing
+from pipeline.drawing import draw_while_sampling
 from pipeline.gsketch import CONFIG_FILE, WEIGHTS_FILE, GSketch
 from pipeline.pair import Pair, SampleSpec
 from pipeline.pixels import image_to_uint8, sketch_to_uint8
 from pipeline.recipe import Sampler
-from pipeline.sampler import decode, denoise, initial_noise
+from pipeline.sampler import initial_noise
 from pipeline.seeds import generator, stream_seed
 
 PRIOR_FILE, CONDITION_FILE = "prior.safetensors", "condition.safetensors"
@@ -180,35 +180,6 @@ def check_taught(folder: Path) -> None:
     for name in _FILES:
         if not (folder / name).is_file():
             raise ValueError(f"{folder}: {name} is missing: run `onesketch teach` first")
-
-
-@torch.no_grad()
-def draw_while_sampling(
-    backbone: Backbone, sketcher: GSketch, embeddings: Tensor, noise: Tensor, sampler: Sampler
-) -> tuple[Tensor, Tensor]:
-    """Sample images and draw them, using up each tap as soon as it is there.
-
-    Equal to `sampler.sample` and then G_sketch, without holding the taps (0.7 GB an image at Stable
-    Diffusion's size in half precision).
-
-    Args:
-        embeddings: (B, L, D).
-        noise: (B, C, h, w).
-
-    Returns:
-        Images (B, 3, H, W) in [-1, 1] and sketches (B, 1, H, W) in [0, 1].
-    """
-    aggregation, decoder = sketcher.aggregation, sketcher.decoder
-    sums: Sums | None = None
-    latents = noise
-    for step in denoise(backbone, embeddings, noise, sampler, sketcher.config.timesteps):
-        latents = step.latents
-        if step.taps is not None:
-            sums = aggregation.accumulate({step.t: step.taps}, sums)
-    assert sums is not None, "a G_sketch has at least one step"
-    used = sketcher.config.vae_features
-    images, reduced = decode(backbone, latents, decoder.reduce if used else lambda _n, v: v[:0])
-    return images, decoder(aggregation.finish(sums), reduced, images)
 
 
 def _changed(taught: Mapping[str, str], found: Mapping[str, str]) -> list[str]:

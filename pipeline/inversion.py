@@ -122,7 +122,6 @@ def noise_of(
     return noise
 
 
-@torch.no_grad()
 def round_trip(
     backbone: Backbone,
     embeddings: Tensor,
@@ -130,17 +129,28 @@ def round_trip(
     sampler: Sampler,
     iterations: int = FIXED_POINT,
 ) -> RoundTrip:
-    """Invert latents (B, C, h, w), sample again at the same guidance, and compare."""
+    """Invert latents (B, C, h, w), sample again at the same guidance, and compare; as `invert`."""
     noise = noise_of(backbone, embeddings, latents, sampler, iterations)
-    again = noise
-    for step in denoise(backbone, embeddings, noise, sampler, ()):
-        again = step.latents
-    error = (again.float() - latents.float().to(again.device)).square().mean((1, 2, 3)).sqrt()
-    images, _ = decode(backbone, again)
-    reconstruction, _ = decode(backbone, latents.to(again.device))
-    difference = (images.float() - reconstruction.float()) / 2  # the range [-1, 1] becomes 1 wide
-    mse = difference.square().mean((1, 2, 3))
-    return RoundTrip(latent_rmse=error.cpu(), psnr_db=(-10 * mse.log10()).cpu())
+    return sampled_again(backbone, embeddings, latents, noise, sampler)
+
+
+@torch.no_grad()
+def sampled_again(
+    backbone: Backbone, embeddings: Tensor, latents: Tensor, noise: Tensor, sampler: Sampler
+) -> RoundTrip:
+    """Sample from the noise that inversion found and compare with `latents` (B, C, h, w)."""
+    *_, last = denoise(backbone, embeddings, noise, sampler, ())
+    original = latents.to(last.latents.device)
+    error = (last.latents.float() - original.float()).square().mean((1, 2, 3)).sqrt()
+    images, _ = decode(backbone, last.latents)
+    reconstructions, _ = decode(backbone, original)
+    return RoundTrip(latent_rmse=error.cpu(), psnr_db=psnr(images, reconstructions))
+
+
+def psnr(images: Tensor, others: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of images (B, 3, H, W) in [-1, 1], per image: (B,) in dB."""
+    difference = (images.float() - others.float().to(images.device)) / 2  # of a range of width 1
+    return -10 * difference.square().mean((1, 2, 3)).log10().cpu()
 
 
 @torch.no_grad()
@@ -152,10 +162,10 @@ def replay(
     timesteps: Collection[int],
     iterations: int = FIXED_POINT,
 ) -> Iterator[Step]:
-    """Yield the tapped steps of the process that would have ended at `latents`, t = 0 first.
+    """Yield the steps of the process that would have ended at `latents`, t = 0 first.
 
-    Nothing is sampled again, so nothing drifts: the way is inverted without guidance, and the
-    UNet is run at its recorded latents as guided sampling runs it, for the taps of both halves.
+    Nothing is sampled again, so nothing drifts: the way is inverted without guidance, and at the
+    latents found the UNet runs once more as guided sampling runs it, for the taps of both halves.
 
     Args:
         latents: (B, C, h, w), from `encode`.
@@ -163,7 +173,10 @@ def replay(
         timesteps: steps to tap, counted from the END.
 
     Yields:
-        Steps whose `latents` are z_t, what the step starts from.
+        Steps whose `latents` are z_t, what the step starts from; the last one's are the noise.
+
+    Raises:
+        ValueError: as `invert`, or a step outside the process.
     """
     outside = [t for t in timesteps if not 0 <= t < sampler.steps]
     if outside:
@@ -171,17 +184,19 @@ def replay(
             f"steps to tap must lie in 0..{sampler.steps - 1}, counted from the end; got {outside}"
         )
     context = guidance_context(backbone, embeddings, sampler)
-    plain = sampler.model_copy(update={"guidance": 1.0})
-    way = invert(backbone, embeddings, latents, plain, iterations)
+    way = invert(backbone, embeddings, latents, unguided(sampler), iterations)
     for t, timestep, z in way:
-        if t not in timesteps:
-            continue
-        with recording(unet_modules(backbone)) as recorder:
-            predict(backbone, z, timestep, context, sampler)
-            taps = split_halves(recorder.take(), sampler.halves)
+        taps = None
+        if t in timesteps:
+            with recording(unet_modules(backbone)) as recorder:
+                predict(backbone, z, timestep, context, sampler)
+                taps = split_halves(recorder.take(), sampler.halves)
         yield Step(t, int(timestep), z, taps)
-        if t == max(timesteps):
-            return
+
+
+def unguided(sampler: Sampler) -> Sampler:
+    """Return the sampler at guidance 1: the process that `replay` inverts."""
+    return sampler.model_copy(update={"guidance": 1.0})
 
 
 def taps_of_images(
@@ -207,8 +222,12 @@ def taps_of_images(
         ValueError: wrong shapes, or a step outside the process.
     """
     latents = encode(backbone, images)
-    steps = replay(backbone, embeddings, latents, sampler, timesteps, iterations)
-    taps = {step.t: step.taps for step in steps if step.taps is not None}
+    taps = {}
+    for step in replay(backbone, embeddings, latents, sampler, timesteps, iterations):
+        if step.taps is not None:
+            taps[step.t] = step.taps
+        if step.t == max(timesteps):
+            break
     reconstructions, vae = decode(backbone, latents)
     return Sample(images=reconstructions, latents=latents, taps=Taps(unet=taps, vae=vae))
 

@@ -24,7 +24,6 @@ from torchvision.models import inception_v3
 
 FEATURES = 2048
 SIDE_PX = 299
-BATCH = 16
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from pipeline.backbone import load_backbone
-from pipeline.diffsketch import draw_while_sampling
+from pipeline.drawing import draw_while_sampling
 from pipeline.gsketch import GSketch, GSketchConfig
 from pipeline.recipe import Sampler
 from pipeline.sampler import Sample, encode_prompts, initial_noise, sample

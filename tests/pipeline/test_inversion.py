@@ -115,12 +115,12 @@ def test_round_trip_is_measured_and_better_with_fixed_point(backbone: Backbone) 
 
 
 def test_replayed_taps_are_those_of_sampling_where_nothing_is_guided(backbone: Backbone) -> None:
-    made, _ = sampled(backbone, PLAIN, (0, 3))
+    made, noise = sampled(backbone, PLAIN, (0, 3))
     embeddings = encode_prompts(backbone, PROMPTS)
     steps = list(replay(backbone, embeddings, made.latents, PLAIN, (3, 0), iterations=9))
-    assert [step.t for step in steps] == [0, 3]
-    for step in steps:
-        assert step.taps is not None
+    assert [step.t for step in steps if step.taps is not None] == [0, 3]
+    assert torch.allclose(steps[-1].latents, noise, atol=1e-3)
+    for step in (steps[0], steps[3]):
         for tap, expected in zip(step.taps, made.taps.unet[step.t], strict=True):
             assert torch.allclose(tap, expected, atol=1e-3)
 
