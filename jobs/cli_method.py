@@ -20,7 +20,7 @@ def select(
     backbone: BackboneName,
     out: Annotated[Path, typer.Option("--out", help="Folder for figures and page.")],
     images: Annotated[int, typer.Option("--images", min=2, help="Images to sample.")] = 1000,
-    steps: Annotated[int, typer.Option("--steps", min=3, help="DDIM steps.")] = 50,
+    steps: Annotated[int, typer.Option("--steps", min=4, help="DDIM steps.")] = 50,
     guidance: Annotated[float, typer.Option("--guidance", min=1.0)] = 5.0,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="Prompts, one a line.  [default: by backbone]")
@@ -94,6 +94,9 @@ def ablate(
     ] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings per cell.")] = 3,
     images: Annotated[int, typer.Option("--images", min=2, help="Images to score on.")] = 100,
+    styles: Annotated[
+        str, typer.Option("--styles", help="Styles with known truth, by comma.")
+    ] = "xdog,lineart,edges",
     workers: Workers = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -104,6 +107,6 @@ def ablate(
     from jobs.recipes import open_recipe
     from jobs.session import open_events
 
-    ablation = Ablation(iterations, seeds, images, workers)
+    ablation = Ablation(iterations, seeds, images, workers, tuple(styles.split(",")))
     with open_events(out / "events.jsonl") as on_event:
         run_ablate(open_recipe(recipe), out, ablation, choose_machine(device, dtype), on_event)

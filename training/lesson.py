@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from pipeline.backbone import Backbone
 from pipeline.cdst import ConditionPrior
 from pipeline.example import ExamplePair
 from pipeline.recipe import Sampler, Teach
+from pipeline.sampler import Sample
 from training.clip import ClipEncoder
 from training.perceptual import Perceptual
 
@@ -26,6 +28,8 @@ class Lesson:
     """All that fixes the outcome of one-shot training (method, section 4).
 
     timesteps: the tapped steps, counted from the end; the backbone's device is where it all runs.
+    known: the pair's picture with its taps where it was not generated (inversion), a batch of 1;
+    None: it is sampled again from the pair's noise.
     """
 
     pair: ExamplePair
@@ -36,6 +40,7 @@ class Lesson:
     sampler: Sampler
     clip: ClipEncoder
     perceptual: Perceptual
+    known: Sample | None = None
 
     def identity(self) -> dict[str, Any]:
         """Settings and SHA-256 fingerprints, flat and JSON-able: equal for equal outcomes."""
@@ -54,7 +59,13 @@ class Lesson:
             "prior": _of_tensors([self.prior.mean, self.prior.components, self.prior.deviations]),
             "clip weights": _of_module(self.clip),
             "perceptual weights": _of_module(self.perceptual),
+            **({} if self.known is None else {"known picture": _of_tensors(self._known_tensors())}),
         }
+
+    def _known_tensors(self) -> list[Tensor]:
+        assert self.known is not None
+        of_steps = [self.known.taps.unet[t] for t in self.timesteps]
+        return [self.known.images, *chain(*of_steps), *self.known.taps.vae]
 
 
 def differences(known: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -35,7 +35,7 @@ from training.oneshot_state import (
     save_checkpoint,
     write_text,
 )
-from training.rehearsal import Rehearsal
+from training.rehearsal import Rehearsal, Samples
 from training.strip import Row, draw_strip, snapshot_iterations
 
 OnEvent = Callable[..., None]
@@ -55,15 +55,21 @@ class Classroom:
 
     known: Sample
     objective: Objective
-    rehearsal: Rehearsal
+    rehearsal: Samples
     gallery: Sample  # a few fixed samples, on the CPU, to watch the sketches by
 
 
 def fit(
-    lesson: Lesson, folder: Path, on_event: OnEvent, checkpoint_every: int = CHECKPOINT_EVERY
+    lesson: Lesson,
+    folder: Path,
+    on_event: OnEvent,
+    checkpoint_every: int = CHECKPOINT_EVERY,
+    samples: Samples | None = None,
 ) -> GSketch:
     """Train G_sketch, or go on where an interrupted run of the same lesson stopped.
 
+    samples: where the lesson's samples are read that somebody else made; by default they are made
+    here, batch by batch. They must be the same samples: the folder's identity is the lesson's.
     Leaves in the folder: the teacher (gsketch.safetensors, config.json, prior.safetensors,
     condition.safetensors), strip.png, history.jsonl (all loss terms of each iteration) and, last,
     teach.json. A folder that is complete is loaded. Raises OtherLessonError for a folder of
@@ -77,7 +83,7 @@ def fit(
             folder / RECORD, json.loads((folder / RECORD).read_text())["identity"], identity
         )
         return GSketch.load(folder)
-    classroom = prepare(lesson)
+    classroom = prepare(lesson, samples)
     progress = begin(lesson)
     if load_checkpoint(folder, progress, identity):
         on_event("teach.resumed", iteration=progress.iteration)
@@ -93,9 +99,9 @@ def fit(
     return GSketch.load(folder)
 
 
-def prepare(lesson: Lesson) -> Classroom:
+def prepare(lesson: Lesson, samples: Samples | None = None) -> Classroom:
     """Work out once what every iteration needs."""
-    known = remake_known(lesson)
+    known = lesson.known or remake_known(lesson)
     drawing = sketch_from_uint8(lesson.pair.drawing).to(known.images.device)
     objective = Objective.of(known.images, drawing, lesson.teach, lesson.clip, lesson.perceptual)
     rehearsal = Rehearsal(
@@ -112,7 +118,7 @@ def prepare(lesson: Lesson) -> Classroom:
     others = replace(rehearsal, seed=stream_seed(lesson.teach.seed, 0, "strip"))
     duration = lesson.teach.diffusion_duration
     gallery = on_device(others.make([0, duration // 2, duration]), "cpu")
-    return Classroom(known, objective, rehearsal, gallery)
+    return Classroom(known, objective, samples or rehearsal, gallery)
 
 
 def begin(lesson: Lesson) -> Progress:

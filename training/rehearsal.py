@@ -5,6 +5,7 @@ Sampling does not depend on the weights being trained. B: samples, L: tokens, D:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +19,24 @@ from pipeline.seeds import generator
 # Streams of their own: a dataset of the same seed must not repeat the training samples.
 CONDITION_STREAM = "teach-condition"
 NOISE_STREAM = "teach-noise"
+
+
+class Samples(Protocol):
+    """The training samples of a lesson, wherever they come from."""
+
+    def chunk_of(self, index: int) -> range:
+        """The batch that sample `index` comes in."""
+        ...
+
+    def make(self, indices: Sequence[int]) -> Sample:
+        """Give one batch, as `chunk_of` named it: images and taps of len(indices) samples."""
+        ...
+
+
+def batch_of(index: int, size: int) -> range:
+    """The batch of `size` samples, full and at a multiple of its size, that holds `index`."""
+    first = index - index % size
+    return range(first, first + size)
 
 
 @dataclass(frozen=True)
@@ -44,8 +63,7 @@ class Rehearsal:
         differently at another size: however long a run is and wherever it is resumed, sample i
         comes out with the same bits.
         """
-        first = index - index % self.sampler.batch
-        return range(first, first + self.sampler.batch)
+        return batch_of(index, self.sampler.batch)
 
     def make(self, indices: Sequence[int]) -> Sample:
         """Sample a batch by address: images and taps of len(indices) samples."""
