@@ -20,7 +20,7 @@ def complete(store: Store, plan: Plan) -> Account:
         IncompleteError: samples are neither committed nor quarantined.
         ManifestError: there is a manifest of something else.
     """
-    account = take_account(store, plan)
+    account = take_account(store, plan, by_name=True)
     manifest = build_manifest(plan, account)
     if not store.exists(layout.MANIFEST):
         pairs = choose_pairs(store, account.commits)

@@ -169,6 +169,21 @@ def test_the_manifest_is_written_last(store: LocalStore, plan: Plan, tmp_path: P
     assert store.exists(layout.MANIFEST)
 
 
+class LaggingStore(LocalStore):
+    """Has a shard's commit record but does not list it."""
+
+    def keys(self, prefix: str) -> list[str]:
+        return [key for key in super().keys(prefix) if key != layout.commit_key(1)]
+
+
+def test_a_listing_that_lags_behind_hides_no_shard(store: LocalStore, plan: Plan) -> None:
+    fill(store, plan)
+    lagging = LaggingStore(store.root)
+    assert committed_shards(lagging) == [0, 2]
+    assert complete(lagging, plan).committed == 22
+    assert len(read_manifest(store).shards) == 3
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
