@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from jobs.recipes import open_recipe
+from jobs.teachers import TeacherFactory
 from pipeline.plan import plan_from_recipe, write_or_check
 from pipeline.storage.address import open_store
 
@@ -134,6 +135,25 @@ def test_dataset_of_another_plan(drawn: Path) -> None:
     assert "holds a dataset of another plan" in line
     assert "teacher/config.json: stored '0000" in line
     assert sorted(Path("run/dataset").rglob("*")) == before
+
+
+@pytest.mark.s3
+def test_generating_into_a_store_that_refuses(
+    drawn: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onesketch("teach", "recipe.yaml")
+    monkeypatch.setattr(TeacherFactory, "__call__", _never_loaded)
+    change(drawn, "dataset", out="s3://no-such-bucket/ink")
+    assert "the bucket does not exist" in refusal("generate", "recipe.yaml")
+    change(drawn, "dataset", out=f"s3://{bucket}/ink")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    line = refusal("generate", "recipe.yaml")
+    assert "access key or secret key is wrong" in line and "wJalrXUtnFEMI" not in line
+    assert "wJalrXUtnFEMI" not in Path("run/events.jsonl").read_text()
+
+
+def _never_loaded(factory: TeacherFactory) -> None:
+    raise AssertionError("the teacher was loaded")
 
 
 def test_generating_without_a_teacher(project: Path) -> None:
