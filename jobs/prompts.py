@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from jobs.weights import EMBEDDED
+from pipeline.backbone import Backbone
 from pipeline.recipe import Recipe
+from pipeline.sampler import encode_prompts
 from training.embedded.scenes.scene import make_scene
 
 NUM_PROMPTS = 1000
+BATCH = 64
 OWN_LIST = "prompts.txt"
 # Captions do not need pixels, so that the smallest scenes do.
 CAPTION_SCENE_PX = 32
@@ -67,3 +73,9 @@ def prompts_for(name: str, folder: Path, path: Path | None) -> Sequence[str]:
     if (folder / OWN_LIST).is_file():
         return read_prompts(folder / OWN_LIST)
     return scene_captions() if name == EMBEDDED else general_prompts()
+
+
+def embed_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:
+    """Embed prompts, as many as there are: float32 (N, L, D) on the CPU."""
+    batches = [list(prompts[i : i + BATCH]) for i in range(0, len(prompts), BATCH)]
+    return torch.cat([encode_prompts(backbone, batch).float().cpu() for batch in batches])

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from jobs.outputs import write_png
-from jobs.prompts import choose_prompts
+from jobs.prompts import choose_prompts, embed_prompts
 from jobs.session import Session
 from jobs.weights import locate, locate_backbone
 from pipeline.backbone import Backbone, backbone_folder, load_backbone
@@ -14,7 +14,6 @@ from pipeline.example import load_example
 from pipeline.gsketch import GSketch
 from pipeline.pixels import sketch_to_uint8
 from pipeline.recipe import Recipe
-from pipeline.sampler import encode_prompts
 from pipeline.timesteps import equal, representative
 from training.clip import load_clip
 from training.lesson import Lesson
@@ -22,7 +21,6 @@ from training.oneshot import fit, remake_known
 from training.perceptual import load_perceptual
 
 KNOWN = "known.png"
-PROMPT_BATCH = 64
 
 
 def choose_timesteps(recipe: Recipe, backbone: Path) -> tuple[int, ...]:
@@ -38,9 +36,8 @@ def choose_timesteps(recipe: Recipe, backbone: Path) -> tuple[int, ...]:
 def fit_prior(recipe: Recipe, backbone: Backbone, folder: Path) -> ConditionPrior:
     """Fit the distribution of conditions to the prompts' embeddings."""
     prompts = choose_prompts(recipe, folder)
-    batches = [prompts[i : i + PROMPT_BATCH] for i in range(0, len(prompts), PROMPT_BATCH)]
-    embeddings = [encode_prompts(backbone, batch).float().cpu() for batch in batches]
-    return ConditionPrior.fit(torch.cat(embeddings), facts={"prompts": str(len(prompts))})
+    embeddings = embed_prompts(backbone, prompts)
+    return ConditionPrior.fit(embeddings, facts={"prompts": str(len(prompts))})
 
 
 def make_lesson(session: Session) -> Lesson:

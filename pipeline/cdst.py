@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -105,6 +106,15 @@ class ConditionPrior:
         z = torch.stack([torch.randn(count, generator=each) for each in generators])  # (B, K)
         drawn = (z * self.deviations) @ self.components.flatten(1)  # (B, L D)
         return self.mean + drawn.unflatten(1, self.mean.shape)
+
+    def stream(self, generators: Iterable[torch.Generator], batch: int = 64) -> Iterator[Tensor]:
+        """Draw one condition per generator in batches (batch, L, D), the last one shorter.
+
+        One batch is all that is ever held: at Stable Diffusion's size 30,000 conditions are 7 GB.
+        """
+        waiting = iter(generators)
+        while some := list(islice(waiting, batch)):
+            yield self.sample_many(some)
 
     def scores(self, embeddings: Tensor) -> Tensor:
         """Project embeddings (N, L, D) on the components: (N, K)."""

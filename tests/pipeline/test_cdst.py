@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,26 @@ def test_samples_depend_on_their_own_generator_only() -> None:
     alone = prior.sample(seeds.generator(1, 2, "condition"))
     assert torch.allclose(together[2], alone, atol=1e-5)
     assert not torch.allclose(together[1], alone, atol=1e-2)
+
+
+def test_a_stream_holds_one_batch_at_a_time_and_equals_single_draws() -> None:
+    prior = cdst.ConditionPrior.fit(embeddings())
+    begun: list[int] = []
+
+    def generators() -> Iterator[torch.Generator]:
+        for i in range(10):
+            begun.append(i)
+            yield seeds.generator(5, i, "condition")
+
+    sizes, number = [], 0
+    for batch in prior.stream(generators(), batch=4):
+        assert len(begun) == number + len(batch), "drawn no earlier than asked for"
+        for drawn in batch:
+            alone = prior.sample(seeds.generator(5, number, "condition"))
+            assert torch.allclose(drawn, alone, atol=1e-5)
+            number += 1
+        sizes.append(len(batch))
+    assert sizes == [4, 4, 2]
 
 
 def test_save_and_load(tmp_path: Path) -> None:
