@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jobs.ablate_page import write_page
+from jobs.ablate_results import RESULTS, gather, to_json
 from jobs.ablate_samples import (
     Batch,
     evaluation_batches,
@@ -25,11 +27,12 @@ from jobs.ablate_trainings import (
     read_scores,
     train_and_score,
 )
-from jobs.ablate_workshop import Workshop, load_tools
+from jobs.ablate_workshop import Workshop
 from jobs.devices import Machine
 from jobs.events import Events
 from jobs.held_out import LINE_ART
 from jobs.outputs import png_bytes, write_json, write_whole
+from jobs.provenance import describe_machine, versions
 from jobs.ray_runtime import ray_runtime
 from jobs.ray_tasks import run_tasks
 from jobs.teach import choose_timesteps, fit_prior
@@ -37,13 +40,14 @@ from jobs.weights import locate, locate_backbone
 from pipeline.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.example import RECORD_FILE, make_source, read_source, write_source
 from pipeline.recipe import Example, Recipe
-from training.ablation import ROWS, Cell, all_steps, cells
+from training.ablation import ROWS, all_steps, cells
 from training.embedded.scenes.scene import make_scene
 from training.lesson import differences
 from training.stored_samples import write_batch
 from training.styles import STYLES
 
 PLAN = "plan.json"
+PAGE = "ablation.html"
 FORMAT = 1
 KNOWN_STYLES = ("xdog", LINE_ART, "edges")
 # Chosen by eye: the embedded backbone makes a clean picture of its caption, and its line art has
@@ -215,11 +219,20 @@ def run_ablate(
         draw_truths(workshop, ablation, machine, on_event)
         for seed in range(ablation.seeds):
             train_seed(workshop, seed, ablation, machine, on_event)
-    load_tools.cache_clear()
-    on_event("ablate.ready", out=str(out))
+            write_results(workshop, ablation, machine)
+    page = write_results(workshop, ablation, machine)
+    on_event("ablate.ready", page=str(page))
 
 
-def finished_cells(workshop: Workshop, ablation: Ablation) -> list[Cell]:
-    """List the trainings whose scores are there."""
-    every = [c for s in range(ablation.seeds) for c in cells(ablation.styles, list(ROWS), s)]
-    return [cell for cell in every if read_scores(workshop, cell) is not None]
+def write_results(workshop: Workshop, ablation: Ablation, machine: Machine) -> Path:
+    """Write ablation.json and the page from what has finished so far; gives the page's path."""
+    results = gather(workshop, ablation.styles, ablation.seeds)
+    facts = {
+        "plan": json.loads((workshop.out / PLAN).read_text()),
+        "machine": describe_machine(machine),
+        "versions": versions(),
+    }
+    write_json(workshop.out / RESULTS, to_json(results, facts))
+    page = workshop.out / PAGE
+    write_page(page, workshop, results, facts)
+    return page
