@@ -57,12 +57,16 @@ def status(dataset: StoreAddress) -> None:
 
 @app.command()
 def verify(dataset: StoreAddress) -> None:
-    """Check every byte, count and picture of a dataset."""
+    """Check every byte, count and picture of a dataset.
+
+    Exit code 0: sound. 1: what is there is sound, but not all is there. 2: not to be trusted.
+    """
     from jobs.session import open_events
     from jobs.verify import run_verify
 
     with open_events() as on_event:
-        run_verify(dataset, on_event)
+        code = run_verify(dataset, on_event)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -72,12 +76,13 @@ def repair(
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Take away what `verify` faults and generate just that again."""
+    """Take away what `verify` faults, generate just that again, and verify once more."""
     from jobs.repair import run_repair
     from jobs.session import open_session
 
     with open_session(recipe, run, device, dtype) as session:
-        run_repair(session)
+        code = run_repair(session)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -99,13 +104,13 @@ def export(
     dataset: StoreAddress,
     out: Annotated[Path, typer.Option("--out", help="New folder.")],
     form: Annotated[
-        str, typer.Option("--form", help="imagefolder, or huggingface (shards and card).")
+        str, typer.Option("--form", help="imagefolder (loose files), or huggingface (Parquet).")
     ] = "imagefolder",
     where: Annotated[
         str, typer.Option("--where", help="Only pairs for which this holds: 'blankness < 0.5'.")
     ] = "",
 ) -> None:
-    """Write a finished dataset as loose files, for tools that read no tar."""
+    """Write a finished dataset in another form, for tools that read no tar."""
     from jobs.export import run_export
     from jobs.session import open_events
 

@@ -9,6 +9,8 @@ from typing import Any
 RESUMED = frozenset({"teach", "generate", "distill"})
 ENDS = frozenset({"stage.finished", "stage.stopped"})
 SECONDS_PER_MINUTE = 60
+MINUTES_PER_HOUR = 60
+HOURS_PER_DAY = 24
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -37,8 +39,14 @@ def stage_seconds(events: list[dict[str, Any]]) -> Mapping[str, float]:
 
 
 def in_words(seconds: float) -> str:
-    """Write a duration as people do: 4.2 s, 3 min 05 s."""
+    """Write a duration as people do: 4.2 s, 3 min 05 s, 2 h 07 min, 3 d 04 h."""
     if seconds < SECONDS_PER_MINUTE:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), SECONDS_PER_MINUTE)
-    return f"{minutes} min {rest:02d} s"
+    if minutes < MINUTES_PER_HOUR:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(seconds / SECONDS_PER_MINUTE), MINUTES_PER_HOUR)
+    if hours < 2 * HOURS_PER_DAY:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(round(seconds / SECONDS_PER_MINUTE / MINUTES_PER_HOUR), HOURS_PER_DAY)
+    return f"{days} d {hours:02d} h"

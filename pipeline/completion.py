@@ -9,6 +9,7 @@ from pipeline.gallery import choose_pairs, write_gallery
 from pipeline.manifest import build_manifest, write_manifest
 from pipeline.plan import Plan
 from pipeline.storage.store import Store
+from pipeline.worker_notes import remove_notes
 
 
 def complete(store: Store, plan: Plan) -> Account:
@@ -27,4 +28,5 @@ def complete(store: Store, plan: Plan) -> Account:
         store.create(layout.GALLERY, write_gallery(manifest, pairs))
         store.create(layout.CARD, write_card(manifest, pairs))
     write_manifest(store, manifest)
+    remove_notes(store)
     return account

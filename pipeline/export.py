@@ -1,63 +1,83 @@
-"""A dataset as loose files, for tools that read no tar.
+"""A dataset, or the pairs of it that a filter holds for, in forms for tools that read no tar.
 
-FOLDER/images/KEY.webp, FOLDER/sketches/KEY.png    an ImageFolder of two classes
-FOLDER/metadata.jsonl                              what Hugging Face's imagefolder joins to them
+imagefolder: FOLDER/images/KEY.webp, FOLDER/sketches/KEY.png (two classes for torchvision's
+ImageFolder), and FOLDER/metadata.jsonl, what Hugging Face's imagefolder joins to them.
+huggingface: FOLDER/data/train-NNNNN.parquet with image, sketch and facts in each row, and
+FOLDER/README.md; `datasets.load_dataset(FOLDER)` opens it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pyarrow as pa
+
 from pipeline import canonical, layout
-from pipeline.manifest import ManifestShard, read_manifest
-from pipeline.shards import ShardError, list_members
-from pipeline.storage.store import Store
+from pipeline.pages import render
+from pipeline.parquet import write_pairs
+from pipeline.published import PublishedDataset, PublishedPair
 
 OnEvent = Callable[..., None]
 
 METADATA = "metadata.jsonl"
-_PLACES = {layout.IMAGE_SUFFIX: ("images", ".webp"), layout.SKETCH_SUFFIX: ("sketches", ".png")}
+FORMS = ("imagefolder", "huggingface")
 
 
-def export(store: Store, folder: Path, on_event: OnEvent) -> int:
-    """Write a finished dataset's pairs as files; return their number.
+def export(dataset: PublishedDataset, folder: Path, form: str, on_event: OnEvent) -> int:
+    """Write a finished dataset's pairs in one of the `FORMS`; return their number.
 
-    Pictures are copied as they are, not encoded again. The metadata come last: without them an
-    export is not finished.
+    Pictures are copied as they are, not encoded again, but each is decoded once: what is hostile or
+    broken goes no further. metadata.jsonl or README.md comes last: without it an export is not
+    finished.
 
     Raises:
-        ManifestError: the dataset is not finished.
-        ShardError: a shard is not what the manifest says.
-        ValueError: the folder is not empty.
+        RefusedError: a shard is not what the manifest says.
+        ValueError: no such form, or the folder is not empty.
     """
-    manifest = read_manifest(store)
+    if form not in FORMS:
+        raise ValueError(f"no form {form!r} of exports: expected {' or '.join(FORMS)}")
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty; choose a new folder to export to")
-    for name, _ in _PLACES.values():
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write = _write_imagefolder if form == "imagefolder" else _write_huggingface
+    return write(dataset, folder, on_event)
+
+
+def _write_imagefolder(dataset: PublishedDataset, folder: Path, on_event: OnEvent) -> int:
+    for name in ("images", "sketches"):
+        (folder / name).mkdir()
     lines: list[bytes] = []
-    for done, shard in enumerate(manifest.shards, start=1):
-        lines += _export_shard(store, shard, folder)
-        on_event("export", done=done, total=len(manifest.shards))
+    for shard in _shards(dataset, on_event):
+        lines += [_write_loose(pair, folder) for pair in dataset.stored_pairs(shard)]
     (folder / METADATA).write_bytes(b"".join(line + b"\n" for line in lines))
     return len(lines)
 
 
-def _export_shard(store: Store, shard: ManifestShard, folder: Path) -> list[bytes]:
-    tar = store.read(shard.tar.name)
-    if canonical.sha256(tar) != shard.tar.sha256:
-        raise ShardError(f"{shard.tar.name} has changed since it was committed; see verify")
-    lines: list[bytes] = []
-    names: dict[str, str] = {}
-    for member in list_members(tar):
-        content = tar[member.offset : member.offset + member.size]
-        if member.suffix == layout.FACTS_SUFFIX:
-            lines.append(canonical.to_line(names | json.loads(content)))
-            continue
-        place, extension = _PLACES[member.suffix]
-        name = f"{place}/{layout.sample_key(member.index)}{extension}"
+def _write_loose(pair: PublishedPair, folder: Path) -> bytes:
+    """Write a pair's pictures; give its line of the metadata."""
+    key = layout.sample_key(pair.index)
+    names = {"file_name": f"images/{key}.webp", "sketch_file_name": f"sketches/{key}.png"}
+    for name, content in zip(names.values(), (pair.image, pair.sketch), strict=True):
         (folder / name).write_bytes(content)
-        names["file_name" if place == "images" else "sketch_file_name"] = name
-    return lines
+    return canonical.to_line({**pair.facts, **names})
+
+
+def _write_huggingface(dataset: PublishedDataset, folder: Path, on_event: OnEvent) -> int:
+    (folder / "data").mkdir()
+    schema: pa.Schema | None = None
+    for shard in _shards(dataset, on_event):
+        path = folder / "data" / f"train-{shard:05d}.parquet"
+        schema = write_pairs(path, dataset.stored_pairs(shard), schema)
+    assert schema is not None, "a dataset that opens has pairs"
+    page = render("export.md.j2", manifest=dataset.manifest, pairs=sum(dataset.sizes))
+    (folder / layout.CARD).write_bytes(page)
+    return sum(dataset.sizes)
+
+
+def _shards(dataset: PublishedDataset, on_event: OnEvent) -> Iterable[int]:
+    """Shards with any pairs to export."""
+    wanted = [shard for shard, size in enumerate(dataset.sizes) if size]
+    for done, shard in enumerate(wanted, start=1):
+        yield shard
+        on_event("export", done=done, total=len(wanted))

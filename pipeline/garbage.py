@@ -8,6 +8,7 @@ from pipeline import layout
 from pipeline.plan import Plan
 from pipeline.storage.probe import PROBES
 from pipeline.storage.store import Entry, Store
+from pipeline.worker_notes import is_note
 
 # Writes of living runs look like orphans; none takes that long.
 MIN_AGE_S = 24 * 3600.0
@@ -16,7 +17,9 @@ MIN_AGE_S = 24 * 3600.0
 def find_garbage(
     store: Store, plan: Plan, now_s: float, min_age_s: float = MIN_AGE_S
 ) -> list[Entry]:
-    """List a dataset's orphans that are old enough: unfinished writes, probes, shards not planned.
+    """List a dataset's orphans that are old enough.
+
+    They are unfinished writes, probes, notes of workers, shards that are not planned.
 
     Files of other kinds are somebody's, and not listed.
 
@@ -24,6 +27,7 @@ def find_garbage(
         now_s: seconds since 1970.
     """
     entries = [*store.leftovers(), *store.entries(PROBES)]
+    entries += [entry for entry in store.entries(layout.WORKERS) if is_note(entry.key)]
     shards = range(plan.num_shards)
     for folder, name_of in (
         (layout.SHARDS, layout.shard_key),

@@ -12,6 +12,8 @@ SHARDS = "shards/"
 INDEX = "index/"
 COMMITS = "commits/"
 QUARANTINE = "quarantine/"
+# No part of a finished dataset: signs of life of those who are making it.
+WORKERS = "workers/"
 
 IMAGE_SUFFIX = "image.webp"
 SKETCH_SUFFIX = "sketch.png"

@@ -8,6 +8,7 @@ from pipeline import layout
 from pipeline.accounting import take_account
 from pipeline.plan import read_plan
 from pipeline.storage.store import Store
+from pipeline.worker_notes import WorkerStatus, read_notes
 
 # The rate is that of the latest shards: runs may have been interrupted before.
 _RECENT_SHARDS = 32
@@ -15,7 +16,10 @@ _RECENT_SHARDS = 32
 
 @dataclass(frozen=True)
 class Status:
-    """Samples and shards so far; `pairs_per_s` is that of the latest shards, 0 while unknown."""
+    """Samples and shards so far; `pairs_per_s` is that of the latest shards, 0 while unknown.
+
+    `workers` are those that left notes, living or dead; none once the dataset is finished.
+    """
 
     style: str
     planned: int
@@ -27,6 +31,7 @@ class Status:
     size_bytes: int
     pairs_per_s: float
     idle_s: float
+    workers: tuple[WorkerStatus, ...]
 
     @property
     def time_left_s(self) -> float | None:
@@ -64,4 +69,5 @@ def take_status(store: Store, now_s: float) -> Status:
         size_bytes=sum(commit.tar.size for commit in account.commits),
         pairs_per_s=pairs / elapsed_s if elapsed_s > 0 else 0.0,
         idle_s=max(now_s - times_s[-1], 0.0) if times_s else 0.0,
+        workers=tuple(read_notes(store)),
     )

@@ -22,7 +22,8 @@ from pipeline.plan import Plan, read_plan
 from pipeline.quarantine import quarantined_samples
 from pipeline.scores import scores
 from pipeline.shards import ShardError, list_members, sample_indices
-from pipeline.storage.store import MissingKeyError, Store
+from pipeline.storage.store import DamagedError, MissingKeyError, Store
+from pipeline.worker_notes import is_note
 
 OnEvent = Callable[..., None]
 
@@ -157,7 +158,8 @@ def strays(store: Store, plan: Plan) -> list[str]:
 
     def belongs(name: str) -> bool:
         sample = layout.quarantined_sample(name)
-        return name in expected or (sample is not None and sample < plan.samples)
+        planned = sample is not None and sample < plan.samples
+        return name in expected or planned or is_note(name)
 
     return [name for name in store.keys("") if not belongs(name)]
 
@@ -182,7 +184,7 @@ def _read_commits(store: Store, plan: Plan) -> tuple[list[Commit], list[Finding]
             check_commits(plan, [commit])
             if commit.shard != shard:
                 raise ShardError(f"{name} speaks of shard {commit.shard}")
-        except ShardError as error:
+        except (ShardError, DamagedError) as error:
             findings.append(Finding(Kind.BROKEN, name, str(error)))
         else:
             commits.append(commit)
@@ -219,6 +221,8 @@ def _read_unchanged(store: Store, file: StoredFile) -> bytes:
         data = store.read(file.name)
     except MissingKeyError as error:
         raise _FaultError(Finding(Kind.MISSING, file.name, "it is committed")) from error
+    except DamagedError as error:
+        raise _FaultError(Finding(Kind.CHANGED, file.name, str(error))) from error
     if len(data) != file.size or canonical.sha256(data) != file.sha256:
         detail = f"{len(data)} bytes whose hash is not that of the {file.size} committed"
         raise _FaultError(Finding(Kind.CHANGED, file.name, detail))

@@ -24,6 +24,7 @@ from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
 from pipeline.summary import Summary, sum_up
+from pipeline.worker_notes import note_ready, note_shard, worker_name
 
 if TYPE_CHECKING:
     # Only for its type: the module brings torch and diffusers with it.
@@ -231,12 +232,15 @@ class _Worker:
     def load(self) -> None:
         # Not in the constructor, whose errors Ray reports as the actor's death, in words only.
         self._maker = ShardMaker(*self._arguments)
+        note_ready(self._maker.store, worker_name())
 
     def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
         self._maker.sample(shard, excluded, begun)
 
     def publish(self, shard: int) -> Report:
-        return self._maker.publish(shard)
+        report = self._maker.publish(shard)
+        note_shard(self._maker.store, worker_name(), shard)
+        return report
 
     def try_samples(self, indices: tuple[int, ...]) -> None:
         self._maker.try_samples(indices)

@@ -1,28 +1,24 @@
-"""Status, garbage, export: from a dataset's store alone."""
+"""Status and garbage: from a dataset's store alone."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline import layout
-from pipeline.export import export
+from pipeline.completion import complete
 from pipeline.garbage import find_garbage, remove_garbage
-from pipeline.manifest import ManifestError
 from pipeline.plan import read_plan
-from pipeline.shards import ShardError
 from pipeline.status import take_status
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import MissingKeyError
+from pipeline.verification import verify
+from pipeline.worker_notes import WorkerStatus, is_note, note_ready, note_shard, worker_name
 from tests.published_blobs import write_dataset
-from tests.standin_teacher import StandinTeacher, make_plan
 
 DAY_S = 24 * 3600.0
 
@@ -51,6 +47,29 @@ def test_status_of_a_run_on_its_way(store: LocalStore) -> None:
     assert (status.committed, status.planned, status.finished) == (16, 22, False)
     assert (status.shards_done, status.num_shards) == (2, 3)
     assert status.pairs_per_s == 2.0 and status.time_left_s == 3.0 and status.idle_s == 6.0
+
+
+def test_status_tells_what_each_worker_did(store: LocalStore) -> None:
+    store.delete(layout.MANIFEST)
+    note_ready(store, "node-a-1")
+    for shard, worker in ((0, "node-a-1"), (1, "node-b-2"), (2, "node-a-1")):
+        note_shard(store, worker, shard)
+    for name, made_s in (("node-a-1.ready", 100), ("node-a-1.00000", 110), ("node-a-1.00002", 124)):
+        os.utime(store.root / "workers" / name, (made_s, made_s))
+    os.utime(store.root / "workers/node-b-2.00001", (130, 130))
+    second, first = take_status(store, now_s=140).workers
+    assert first == WorkerStatus("node-a-1", 2, 100, 124) and first.seconds_per_shard == 12
+    assert second == WorkerStatus("node-b-2", 1, 130, 130)
+    complete(store, read_plan(store))
+    assert take_status(store, now_s=140).workers == () == tuple(store.keys(layout.WORKERS))
+
+
+def test_a_worker_s_name_is_one_of_a_note(store: LocalStore) -> None:
+    note_shard(store, worker_name(), 7)
+    (name,) = store.keys(layout.WORKERS)
+    assert is_note(name) and str(os.getpid()) in name
+    assert not verify(store, quiet).findings
+    assert [e.key for e in find_garbage(store, read_plan(store), time.time() + 2 * DAY_S)] == [name]
 
 
 def test_status_before_the_first_shard_and_after_the_last(store: LocalStore) -> None:
@@ -83,48 +102,3 @@ def test_garbage_is_what_nobody_needs_and_old(store: LocalStore) -> None:
     }
     remove_garbage(store, found)
     assert store.keys("") == sorted([*before, "notes.txt"]) and store.leftovers() == []
-
-
-def test_export_gives_the_same_pictures(store: LocalStore, tmp_path: Path) -> None:
-    folder = tmp_path / "export"
-    assert export(store, folder, quiet) == 22
-    lines = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
-    (pair,) = StandinTeacher().pairs([make_plan().spec(13)])
-    row = lines[13]
-    assert (row["index"], row["file_name"]) == (13, "images/000000013.webp")
-    np.testing.assert_array_equal(np.asarray(Image.open(folder / row["file_name"])), pair.image)
-    sketch = np.asarray(Image.open(folder / row["sketch_file_name"]))
-    np.testing.assert_array_equal(sketch, pair.sketch)
-    assert len(list(folder.glob("images/*"))) == len(list(folder.glob("sketches/*"))) == 22
-    with pytest.raises(ValueError, match="not empty"):
-        export(store, folder, quiet)
-
-
-def test_export_opens_as_hugging_face_imagefolder(
-    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    from datasets import load_dataset
-
-    export(store, tmp_path / "export", quiet)
-    rows = load_dataset(
-        "imagefolder",
-        data_dir=str(tmp_path / "export"),
-        split="train",
-        cache_dir=str(tmp_path / "cache"),
-    )
-    assert len(rows) == 22
-    row = rows[0]
-    assert row["image"].size == row["sketch"].size == (32, 32)
-
-
-def test_export_refuses_what_is_not_proven(store: LocalStore, tmp_path: Path) -> None:
-    name = store.root / layout.shard_key(1)
-    name.write_bytes(name.read_bytes()[:-10240])
-    with pytest.raises(ShardError, match="shards/00001.tar has changed"):
-        export(store, tmp_path / "export", quiet)
-    assert not (tmp_path / "export" / "metadata.jsonl").exists()
-    store.delete(layout.MANIFEST)
-    with pytest.raises(ManifestError):
-        export(store, tmp_path / "other", quiet)

@@ -1,0 +1,11 @@
+"""Tables of a command's answer: plain columns on stdout, for people and for grep alike."""
+
+from collections.abc import Sequence
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of equal length in columns as wide as they need; no line is cut or folded."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
