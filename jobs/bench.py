@@ -14,6 +14,7 @@ from jobs.benchmarks.encoding import measure_encode
 from jobs.benchmarks.fleets import measure_control, measure_preempt, measure_straggler
 from jobs.benchmarks.measure import Effort, Measured
 from jobs.benchmarks.reading import measure_read
+from jobs.benchmarks.sampling import measure_aggregate, measure_sample
 from jobs.benchmarks.scale import measure_scale
 from jobs.benchmarks.workers import measure_overlap, measure_worker
 from jobs.devices import choose_machine
@@ -33,6 +34,8 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 # Those that take other times or tools: only when they are asked for.
 EXTRA: dict[str, Benchmark] = {
+    "sample": measure_sample,
+    "aggregate": measure_aggregate,
     "scale": measure_scale,
 }
 

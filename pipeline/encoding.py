@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,9 @@ from pipeline.scores import scores
 
 # Lossless at the least effort: a quarter of the time of PNG's defaults, and no larger.
 _WEBP = {"format": "WEBP", "lossless": True, "quality": 0, "method": 0, "exact": True}
-_PNG = {"format": "PNG", "compress_level": 1}
+# Drawings are runs of paper: looking for runs alone finds as much as PNG's defaults, in a third of
+# the time.
+_PNG = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
 # WebP's own limit of either side.
 _MAX_SIDE = 16383
 

@@ -1,0 +1,150 @@
+"""Benchmarks `sample` and `aggregate`: the embedded model's sampling, and G_sketch's first half.
+
+Shapes: B images, halves (uncond, cond), C channels, h x w pixels; f_{l,t} is layer l's feature at
+step t.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
+from jobs.benchmarks.sketchers import PROMPTS, EmbeddedFactory, untaught
+from pipeline.aggregation import Aggregation, Bottleneck
+from pipeline.backbone import Backbone, load_backbone
+from pipeline.recipe import Sampler
+from pipeline.sampler import encode_prompts, initial_noise, sample
+
+
+def measure_sample(effort: Effort) -> Measured:
+    """Sample a batch with taps, against diffusers' own pipeline without."""
+    backbone, sampler, embeddings, noise = _prepared(effort)
+    timesteps = untaught(backbone, sampler).config.timesteps
+    pipeline = _pipeline(backbone)
+    images: dict[str, Tensor] = {}
+
+    def ours() -> None:
+        made = sample(backbone, embeddings, noise, sampler, timesteps).images
+        images["ours"] = (made + 1) / 2
+
+    def peer() -> None:
+        images["peer"] = pipeline(
+            prompt_embeds=embeddings,
+            negative_prompt_embeds=backbone.unconditional.expand_as(embeddings),
+            latents=noise,
+            num_inference_steps=sampler.steps,
+            guidance_scale=sampler.guidance,
+            output_type="pt",
+        ).images
+
+    with _one_thread():
+        ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
+    difference = float((images["ours"] - images["peer"]).abs().max())
+    return Measured(
+        workload=f"embedded model, batch {sampler.batch}, {sampler.steps} steps, taps of "
+        f"{len(timesteps)} steps and of the VAE kept; processor time of one thread",
+        peer="diffusers' StableDiffusionPipeline: same model, noise, embeddings, steps; no taps",
+        scores=(
+            Score("times as fast", ratios(peer_s, ours_s), 1.0, at_least=True),
+            Score("greatest difference of a pixel", (difference,), 1e-4, at_least=False, unit=""),
+        ),
+        seconds={"ours": ours_s, "peer": peer_s},
+    )
+
+
+def measure_aggregate(effort: Effort) -> Measured:
+    """Equation 1 as G_sketch computes it, against equation 1 as it is written."""
+    backbone, sampler, embeddings, noise = _prepared(effort)
+    aggregation = untaught(backbone, sampler).aggregation
+    taps = sample(backbone, embeddings, noise, sampler, aggregation.timesteps).taps.unet
+    found: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def ours() -> None:
+        found["ours"] = aggregation(taps)
+
+    @torch.no_grad()
+    def peer() -> None:
+        found["peer"] = literal(aggregation, taps)
+
+    with _one_thread():
+        ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
+    error = float((found["ours"] - found["peer"]).norm() / found["peer"].norm())
+    return Measured(
+        workload=f"F_fin of {sampler.batch} images of the embedded model from the taps of "
+        f"{len(aggregation.timesteps)} steps; processor time of one thread",
+        peer="the equations as they are written: each feature is enlarged, then convolved",
+        scores=(
+            Score("times as fast", ratios(peer_s, ours_s), 1.5, at_least=True),
+            Score("relative error", (error,), 1e-5, at_least=False, unit=""),
+        ),
+        seconds={"ours": ours_s, "peer": peer_s},
+    )
+
+
+def literal(aggregation: Aggregation, taps: Mapping[int, Sequence[Tensor]]) -> Tensor:
+    """F_fin by equation 1, term by term: (B, halves C, h, w)."""
+    w, w_parts = aggregation.weights()
+    levels = aggregation.first_level
+    sums: list[Any] = [0, 0]
+    for layer, bottleneck in enumerate(aggregation.bottlenecks):
+        level = int(layer >= levels)
+        size = aggregation.final_size if level else aggregation.first_size
+        for row, t in enumerate(aggregation.timesteps):
+            f = taps[t][layer].transpose(0, 1).flatten(0, 1)  # (halves B, C, h, w)
+            sums[level] = sums[level] + w[layer, row] * _written(bottleneck, f, size)
+    upper = aggregation.bottlenecks[levels:]
+    for weight, bottleneck, part in zip(w_parts, upper, sums[0].chunk(len(upper), 1), strict=True):
+        sums[1] = sums[1] + weight * _written(bottleneck, part, aggregation.final_size)
+    rows: Tensor = sums[1].unflatten(0, (aggregation.halves, -1))
+    return rows.transpose(0, 1).flatten(1, 2)
+
+
+def _written(bottleneck: Any, f: Tensor, size: tuple[int, int]) -> Tensor:
+    """B_l(U(f)) in the order in which the paper writes it."""
+    assert isinstance(bottleneck, Bottleneck)
+    x = F.interpolate(f, size=size, mode="bilinear", align_corners=False)
+    y = F.relu(bottleneck.norm_reduce(bottleneck.reduce(x)))
+    y = F.relu(bottleneck.norm_conv(bottleneck.conv(y)))
+    y = bottleneck.norm_expand(bottleneck.expand(y))
+    return F.relu(y + bottleneck.norm_shortcut(bottleneck.shortcut(x)))
+
+
+def _prepared(effort: Effort) -> tuple[Backbone, Sampler, Tensor, Tensor]:
+    factory = EmbeddedFactory.of(effort)
+    backbone, sampler = load_backbone(factory.backbone, "cpu", torch.float32), factory.sampler
+    prompts = [PROMPTS[i % len(PROMPTS)] for i in range(sampler.batch)]
+    noise = [torch.Generator().manual_seed(i) for i in range(sampler.batch)]
+    return backbone, sampler, encode_prompts(backbone, prompts), initial_noise(backbone, noise)
+
+
+def _pipeline(backbone: Backbone) -> Any:
+    pipeline = StableDiffusionPipeline(
+        vae=backbone.vae,
+        text_encoder=backbone.text_encoder,
+        tokenizer=backbone.tokenizer,
+        unet=backbone.unet,
+        scheduler=backbone.scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on one thread, so that its processor time is all there is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
