@@ -96,22 +96,49 @@ def distill(recipe: RecipeName, run: Run = None, device: Device = "auto") -> Non
 
 @app.command()
 def extract(
-    model: Annotated[Path, typer.Argument(help="Folder of an extractor (<run>/extractor).")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="Folder of an extractor (<run>/extractor); see also --teacher."),
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="INPUT...", help="Images, folders, or the word `bundled`."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the drawings.")],
     short_side: ShortSide = None,
+    teacher: Annotated[
+        bool, typer.Option("--teacher", help="MODEL is a teacher (<run>/teacher): by inversion.")
+    ] = False,
+    prompt: Annotated[
+        str, typer.Option("--prompt", help="With --teacher: what the photographs show.")
+    ] = "",
+    inversion: Annotated[
+        str, typer.Option("--inversion", help="With --teacher: fixed-point or ordinary.")
+    ] = "fixed-point",
+    backbone: Annotated[
+        str, typer.Option("--backbone", help="With --teacher: what it was taught on.")
+    ] = "embedded",
     device: Device = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     """Draw photographs: one PNG each, of its size, black on white."""
     from jobs.devices import choose_machine
     from jobs.extract import run_extract
     from jobs.session import open_events
 
+    machine = choose_machine(device, dtype)
     with open_events() as on_event:
-        run_extract(model, inputs, out, choose_machine(device), on_event, short_side)
+        if not teacher:
+            if prompt:
+                raise ValueError("--prompt is for a teacher: give --teacher and its folder too")
+            run_extract(model, inputs, out, machine, on_event, short_side)
+            return
+        from jobs.redraw import Redrawing, load_redrawer, run_redraw
+
+        if short_side is not None:
+            raise ValueError("--short-side is the extractor's: a teacher draws at its own size")
+        redrawer = load_redrawer(model, backbone, Redrawing(prompt, inversion), machine)
+        run_redraw(redrawer, inputs, out, on_event)
 
 
 @app.command()
@@ -136,6 +163,12 @@ def evaluate(
     perceptual: Annotated[
         str, typer.Option("--perceptual", help="embedded, or alex:FILE for the real LPIPS.")
     ] = "embedded",
+    inception: Annotated[
+        str, typer.Option("--inception", help="File of an Inception-v3, for FID and KID.")
+    ] = "",
+    with_teacher: Annotated[
+        bool, typer.Option("--with-teacher", help="Also the recipe's teacher, by inversion.")
+    ] = False,
     short_side: ShortSide = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder.  [default: evaluation beside MODEL]")
@@ -152,6 +185,8 @@ def evaluate(
         held_out=held_out,
         scenes=scenes,
         perceptual=perceptual,
+        inception=inception,
+        teacher=with_teacher,
         short_side_px=short_side,
     )
     evaluate_and_print(model, out or model.parent / "evaluation", measurement, recipe, run, device)

@@ -1,16 +1,19 @@
 """`onesketch evaluate`: how close the extractor's drawings are to known ones, beside baselines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from jobs import weights
+from jobs.artefacts import RunFolder
 from jobs.comparison import EXTRACTOR, columns, write_comparison
 from jobs.devices import Machine, choose_machine
+from jobs.evaluation_page import write_evaluation_page
 from jobs.events import OnEvent
 from jobs.held_out import (
     LINE_ART,
@@ -19,19 +22,22 @@ from jobs.held_out import (
     drawn_set,
     generated_set,
     photograph_set,
+    picture_key,
     scene_set,
 )
 from jobs.outputs import write_json
 from jobs.photographs import BUNDLED, find_photographs
 from jobs.recipes import open_recipe
+from jobs.redraw import Redrawer, Redrawing, groups, load_redrawer
 from jobs.scores import SCORES, beats_baselines, print_table
 from jobs.session import open_events
 from jobs.teachers import held_out_pairs
 from pipeline.recipe import Recipe
-from training.evaluation import BASELINES, evaluate
+from training.evaluation import BASELINES, Judges, evaluate
 from training.evaluation import Extractor as ExtractorFunction
 from training.extractor import Extractor
-from training.perceptual import Perceptual, load_perceptual
+from training.inception import load_inception
+from training.perceptual import load_perceptual
 from training.styles import STYLES
 
 COMPUTED = tuple(name for name in STYLES if name not in BASELINES)
@@ -46,7 +52,9 @@ class Measurement:
     truth: a computed style, `lineart` (scenes only) or `teacher` (generated only); empty: the
     recipe's own style where it can be computed, else what is known without one.
     held_out, scenes: numbers of pictures. drawings: true drawings of the photographs' folder.
-    short_side_px: what the extractor draws at, as `extract` has it.
+    perceptual: network of LPIPS. inception: file of the network of FID and KID; empty: neither.
+    short_side_px: what the extractor draws at, as `extract` has it. teacher: also score the
+    recipe's teacher on pictures that it did not generate, by inversion.
     """
 
     photographs: Sequence[str] = (BUNDLED,)
@@ -55,6 +63,8 @@ class Measurement:
     held_out: int = 24
     scenes: int = 24
     perceptual: str = weights.EMBEDDED
+    inception: str = ""
+    teacher: bool = False
     short_side_px: int | None = None
 
 
@@ -79,6 +89,11 @@ def choose_sets(
         pairs = held_out_pairs(recipe, machine, measurement.held_out)
         sets.append(generated_set(pairs, truth))
     if measurement.drawings is not None:
+        if len(measurement.photographs) != 1:
+            raise ValueError(
+                "true drawings (--drawings) belong to one folder of photographs; got "
+                f"{len(measurement.photographs)}: {', '.join(measurement.photographs)}"
+            )
         sets.append(drawn_set(Path(measurement.photographs[0]), measurement.drawings))
     else:
         sets.append(photograph_set(find_photographs(measurement.photographs), style))
@@ -87,15 +102,56 @@ def choose_sets(
     return sets
 
 
+def load_judges(measurement: Measurement, machine: Machine) -> Judges:
+    """Load the networks that score."""
+    location = weights.locate("perceptual", measurement.perceptual)
+    perceptual = load_perceptual(location, machine.device)
+    if not measurement.inception:
+        return Judges(perceptual)
+    return Judges(perceptual, load_inception(Path(measurement.inception), machine.device))
+
+
+def encoder_names(judges: Judges) -> dict[str, str]:
+    """Name the networks that scored; what is missing is said in words."""
+    inception = judges.inception
+    return {
+        "lpips": judges.perceptual.label,
+        "inception": inception.label if inception else "none given: no FID, no KID",
+    }
+
+
+def choose_redrawer(
+    measurement: Measurement, recipe: Recipe | None, machine: Machine
+) -> Redrawer | None:
+    """Load the recipe's teacher to draw by inversion, where that was asked for."""
+    if not measurement.teacher:
+        return None
+    if recipe is None:
+        raise ValueError("scoring the teacher (--with-teacher) needs the recipe: give --recipe")
+    folder = RunFolder(recipe.run_path).teacher
+    return load_redrawer(folder, recipe.backbone, Redrawing(), machine)
+
+
+def with_teacher(pictures: PictureSet, redrawer: Redrawer) -> PictureSet:
+    """Add the teacher, drawing by inversion, to the systems of a set."""
+    drawn: dict[str, np.ndarray] = {}
+    for group in groups(pictures.pairs, redrawer.batch):
+        read = [pair.read()[0] for pair in group]
+        for picture, result in zip(read, redrawer.draw(read), strict=True):
+            drawn[picture_key(picture)] = result.drawing
+    systems = {**pictures.systems, TEACHER: lambda picture: drawn[picture_key(picture)]}
+    return replace(pictures, systems=systems)
+
+
 def measure_set(
-    pictures: PictureSet, sketch: ExtractorFunction, perceptual: Perceptual, out: Path
+    pictures: PictureSet, sketch: ExtractorFunction, judges: Judges, out: Path
 ) -> dict[str, Any]:
     """Score one set and keep some of its pictures; gives its part of the scores file."""
     shown = write_comparison(out / pictures.name, pictures, sketch)
     systems = {EXTRACTOR: sketch, **pictures.systems}
     result = None
     if pictures.truth:
-        result = evaluate(systems, pictures.pairs, pictures.truth, perceptual)
+        result = evaluate(systems, pictures.pairs, pictures.truth, judges)
     return {
         "name": pictures.name,
         "truth": pictures.truth,
@@ -115,20 +171,27 @@ def run_evaluate(
     machine: Machine,
     on_event: OnEvent,
 ) -> list[dict[str, Any]]:
-    """Evaluate an extractor; leaves out/scores.json and pictures, gives the scores of each set."""
+    """Evaluate an extractor; leaves out/scores.json, out/evaluation.html and pictures.
+
+    Gives the scores of each set.
+    """
     extractor = Extractor.load(model, machine.device)
     sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
-    perceptual = load_perceptual(
-        weights.locate("perceptual", measurement.perceptual), machine.device
-    )
+    judges = load_judges(measurement, machine)
     truth = choose_truth(measurement, recipe)
+    redrawer = choose_redrawer(measurement, recipe, machine)
     measured = []
     for pictures in choose_sets(measurement, truth, recipe, machine):
-        scores = measure_set(pictures, sketch, perceptual, out)
+        if redrawer and TEACHER not in (pictures.truth, *pictures.systems):
+            pictures = with_teacher(pictures, redrawer)
+        scores = measure_set(pictures, sketch, judges, out)
         measured.append(scores)
         on_event("evaluate.set", set=pictures.name, truth=pictures.truth or "none",
                  pictures=len(pictures.pairs), **scores["beats_baselines"])  # fmt: skip
-    write_json(out / SCORES, {"sets": measured, "encoders": {"lpips": perceptual.label}})
+    encoders = encoder_names(judges)
+    write_json(out / SCORES, {"sets": measured, "encoders": encoders})
+    page = write_evaluation_page(out, measured, encoders)
+    on_event("evaluate.page", page=str(page))
     return measured
 
 

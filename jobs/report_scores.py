@@ -24,6 +24,7 @@ SETS = {
 }
 TRUTHS = {
     "xdog": "XDoG",
+    "edges": "learned edges",
     LINE_ART: "the exact line art",
     TEACHER: "the teacher's sketch",
     DRAWN: "the given drawings",

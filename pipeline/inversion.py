@@ -38,6 +38,7 @@ from pipeline.taps import Taps, recording, unet_modules
 
 ORDINARY = 1
 FIXED_POINT = 3
+LEAST_MSE = 1e-12  # 120 dB: equal images get a number that JSON can hold
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def sampled_again(
 def psnr(images: Tensor, others: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of images (B, 3, H, W) in [-1, 1], per image: (B,) in dB."""
     difference = (images.float() - others.float().to(images.device)) / 2  # of a range of width 1
-    return -10 * difference.square().mean((1, 2, 3)).log10().cpu()
+    mse = difference.square().mean((1, 2, 3)).clamp_min(LEAST_MSE)
+    return -10 * mse.log10().cpu()
 
 
 @torch.no_grad()

@@ -27,6 +27,7 @@ from pipeline.plan import plan_from_recipe, write_or_check
 from pipeline.publish import publish
 from pipeline.storage.address import open_store
 from tests.tiny_encoders import write_perceptual
+from training.evaluation import Judges
 from training.perceptual import load_perceptual
 from training.styles import xdog
 
@@ -98,9 +99,9 @@ def publish_dataset(out: str, root: Path, pairs: list[Pair]) -> None:
 
 
 def evaluate_made_up(folder: RunFolder, pairs: list[Pair], root: Path) -> None:
-    perceptual = load_perceptual(write_perceptual(root / "perceptual"))
+    judges = Judges(load_perceptual(write_perceptual(root / "perceptual")))
     sets = [generated_set(pairs, "xdog"), photograph_set(find_photographs(["bundled"])[:2], "xdog")]
-    measured = [measure_set(each, pretend, perceptual, folder.evaluation) for each in sets]
+    measured = [measure_set(each, pretend, judges, folder.evaluation) for each in sets]
     write_json(folder.evaluation / SCORES, {"sets": measured, "encoders": {"lpips": "embedded"}})
 
 

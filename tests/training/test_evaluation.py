@@ -2,18 +2,21 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.tiny_encoders import write_perceptual
-from training.evaluation import bootstrap_interval, evaluate
+from training.distribution import frechet_distance
+from training.evaluation import BASELINES, Judges, bootstrap_interval, evaluate
+from training.inception import FEATURES, Inception
 from training.pairing import EvaluationPair, PairingError, folder_pairs, read_drawing, read_picture
 from training.perceptual import load_perceptual
-from training.styles import xdog
+from training.styles import STYLES, xdog
 
 
 @pytest.fixture(scope="module")
-def perceptual(tmp_path_factory):
-    return load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual")))
+def judges(tmp_path_factory):
+    return Judges(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def xdog_pairs(folder):
     return [pair(path) for path in sorted(folder.iterdir())]
 
 
-def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, perceptual):
-    result = evaluate({"perfect": xdog}, xdog_pairs(pictures), "xdog", perceptual)
+def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, judges):
+    result = evaluate({"perfect": xdog}, xdog_pairs(pictures), "xdog", judges)
     result = json.loads(json.dumps(result))
     assert result["pairs"] == 3 and result["encoders"] == {"lpips": "embedded"}
     assert set(result["systems"]) == {"perfect", "blank", "sobel"}
@@ -48,9 +51,36 @@ def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, pe
             assert score["low"] <= score["mean"] <= score["high"]
 
 
-def test_the_same_seed_gives_the_same_interval(pictures, perceptual):
+def eight_pixels(pictures):
+    """Random projections stand for the network, whose weights are random in these tests too."""
+    values = pictures.float().mean(1).flatten(1)  # (N, H W)
+    generator = torch.Generator().manual_seed(0)
+    projection = torch.randn(values.shape[1], FEATURES, generator=generator)
+    return values @ projection / values.shape[1]
+
+
+def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(pictures, judges):
+    missing = evaluate({}, xdog_pairs(pictures), "xdog", judges, metrics=["ssim"])
+    assert "no Inception network" in missing["distribution"]["missing"]
+    with_network = Judges(judges.perceptual, Inception("random", eight_pixels, "cpu"))
+    pairs = xdog_pairs(pictures)
+    result = evaluate({"perfect": xdog}, pairs, "xdog", with_network, metrics=["ssim"])
+    found = json.loads(json.dumps(result["distribution"]))
+    assert found["network"] == "random" and found["pictures"] == 3
+    assert set(found["systems"]) == {"perfect", *BASELINES}
+    assert found["systems"]["perfect"]["fid"] == pytest.approx(0, abs=1e-6)
+    truths, drawn = (
+        with_network.inception.features([draw(pair.read()[0]) for pair in pairs])
+        for draw in (xdog, STYLES["sobel"])
+    )
+    assert found["systems"]["sobel"]["fid"] == pytest.approx(frechet_distance(drawn, truths))
+    alone = evaluate({}, pairs[:1], "xdog", with_network, metrics=["ssim"])
+    assert "at least 2 pictures" in alone["distribution"]["missing"]
+
+
+def test_the_same_seed_gives_the_same_interval(pictures, judges):
     first, second = (
-        evaluate({}, xdog_pairs(pictures), "xdog", perceptual, metrics=["ssim"]) for _ in range(2)
+        evaluate({}, xdog_pairs(pictures), "xdog", judges, metrics=["ssim"]) for _ in range(2)
     )
     assert first == second
 
@@ -64,7 +94,7 @@ def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_folders_are_paired_by_name(pictures, tmp_path, perceptual):
+def test_folders_are_paired_by_name(pictures, tmp_path, judges):
     drawings = tmp_path / "drawings"
     drawings.mkdir()
     for path in pictures.iterdir():
@@ -73,7 +103,7 @@ def test_folders_are_paired_by_name(pictures, tmp_path, perceptual):
         )
     pairs = folder_pairs(pictures, drawings)
     assert [pair.name for pair in pairs] == ["0", "1", "2"]
-    result = evaluate({"perfect": xdog}, pairs, "drawings", perceptual, metrics=["ssim"])
+    result = evaluate({"perfect": xdog}, pairs, "drawings", judges, metrics=["ssim"])
     assert result["systems"]["perfect"]["ssim"]["mean"] == 1.0
 
 
@@ -119,14 +149,14 @@ def test_folders_that_cannot_be_used_are_named(pictures, tmp_path):
         folder_pairs(pictures, pictures)
 
 
-def test_an_extractor_that_breaks_its_word_is_named(pictures, perceptual):
+def test_an_extractor_that_breaks_its_word_is_named(pictures, judges):
     with pytest.raises(ValueError, match="system 'small', picture '0'"):
         evaluate(
             {"small": lambda picture: xdog(picture)[1:]},
             xdog_pairs(pictures),
             "xdog",
-            perceptual,
+            judges,
             metrics=["ssim"],
         )
     with pytest.raises(ValueError, match="not named like the baselines"):
-        evaluate({"blank": xdog}, xdog_pairs(pictures), "xdog", perceptual)
+        evaluate({"blank": xdog}, xdog_pairs(pictures), "xdog", judges)
