@@ -13,7 +13,9 @@ from pipeline.storage.address import open_store
 from tests.standin_teacher import StandinTeacher, make_plan
 
 
-def write_dataset(folder: Path, samples: int = 22, shard_size: int = 8, side: int = 32) -> str:
+def write_dataset(
+    folder: Path | str, samples: int = 22, shard_size: int = 8, side: int = 32
+) -> str:
     """Write `samples` pairs of `side` pixels; gives the dataset's address."""
     store, teacher = open_store(str(folder)), StandinTeacher(image_size=side)
     plan = write_or_check(store, make_plan(samples, shard_size))

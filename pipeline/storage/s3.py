@@ -29,7 +29,7 @@ from botocore.exceptions import (
 )
 
 from pipeline.storage.refusals import explain_client_error, explain_local_error, status_of
-from pipeline.storage.store import Created, Entry, MissingKeyError, StorageError
+from pipeline.storage.store import Created, DamagedError, Entry, MissingKeyError, StorageError
 
 ATTEMPTS = 6
 FIRST_DELAY_S = 0.2
@@ -196,7 +196,7 @@ class S3Store:
         return Created.EQUAL if self.read(key) == data else Created.OTHER
 
     def _get(self, key: str, **arguments: Any) -> bytes:
-        fault = ""
+        broke_off = False
         for delay_s in _delays():
             with self._explained("read", key):
                 answer = self._client.get_object(
@@ -206,15 +206,20 @@ class S3Store:
                     data = answer["Body"].read()
                 except (HTTPClientError, IncompleteReadError):
                     # A body cut short or broken off; the SDK retries requests but not bodies.
-                    fault = "the answer broke off"
+                    broke_off = True
                 else:
                     if arguments or _is_sound(data, answer.get("Metadata", {})):
                         return data
-                    fault = "the answer was other bytes than were written"
+                    broke_off = False
             time.sleep(delay_s)
-        raise StorageError(
-            f"{self.url}/{key}: {fault} {ATTEMPTS} times; check the network, then start the same "
-            "command again"
+        if broke_off:
+            raise StorageError(
+                f"{self.url}/{key}: the answer broke off {ATTEMPTS} times; check the network, "
+                "then start the same command again"
+            )
+        raise DamagedError(
+            f"{self.url}/{key}: {ATTEMPTS} times other bytes came than were written; check the "
+            "network, and the store with `onesketch verify`"
         )
 
     @contextmanager

@@ -15,6 +15,10 @@ class MissingKeyError(StorageError):
     """A name that is not in the store."""
 
 
+class DamagedError(StorageError):
+    """An object whose bytes are, read after read, not those that were written."""
+
+
 class Created(Enum):
     """What became of a creation: nobody's object is ever replaced."""
 

@@ -106,7 +106,7 @@ def test_a_write_that_never_gets_through(
         (Fault.RESET, "the connection broke"),
         (Fault.LOST, "the connection broke"),
         (Fault.TRUNCATED, "broke off 3 times"),
-        (Fault.FLIPPED, "other bytes than were written 3 times"),
+        (Fault.FLIPPED, "3 times other bytes came than were written"),
     ],
 )
 def test_an_answer_that_is_never_whole(
