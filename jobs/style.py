@@ -1,4 +1,4 @@
-"""`onesketch style`: a drawing in a style whose formula is known."""
+"""`onesketch style`: a drawing in a style that is known."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Drawing styles that are computed: truth for evaluation and baselines to beat (paper 5.2).
+"""Drawing styles that need no teacher: truth for evaluation and baselines to beat (paper 5.2).
 
 A style maps a picture, uint8 (H, W, 3), to a drawing, uint8 (H, W), 255 = paper and 0 = ink.
 """
@@ -89,6 +89,14 @@ def sobel(picture: Picture) -> Drawing:
     return _to_drawing(1.0 - strength / full)
 
 
+def edges(picture: Picture) -> Drawing:
+    """Soft boundaries of things, drawn by the learned network that comes with the package."""
+    # Here, or every command that lists the styles would wait seconds for torch.
+    from training.embedded.edges import draw_edges, shipped_edges
+
+    return draw_edges(shipped_edges(), picture)
+
+
 def blank(picture: Picture) -> Drawing:
     """An empty page of the picture's size."""
     return np.full(picture.shape[:2], 255, dtype=np.uint8)
@@ -98,4 +106,4 @@ def _to_drawing(values: NDArray[np.float64]) -> Drawing:
     return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-STYLES: dict[str, Style] = {"xdog": xdog, "sobel": sobel, "blank": blank}
+STYLES: dict[str, Style] = {"xdog": xdog, "edges": edges, "sobel": sobel, "blank": blank}

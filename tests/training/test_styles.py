@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -63,3 +66,8 @@ def test_every_style_keeps_size_and_type():
 def test_a_picture_in_another_form_is_refused():
     with pytest.raises(ValueError, match="convert it to RGB"):
         xdog(np.zeros((8, 8, 4), dtype=np.uint8))
+
+
+def test_listing_the_styles_does_not_wait_for_torch():
+    code = "import sys, training.styles; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -22,7 +22,9 @@ from transformers import CLIPTokenizer
 from training.embedded.autoencoder import reconstruct
 from training.embedded.contrastive import to_clip, tokenize
 from training.embedded.data import HELD_OUT_SEED, SceneArrays, make_scenes
-from training.styles import xdog
+from training.embedded.edge_scores import boundary_scores
+from training.embedded.edges import EdgeNetwork, draw_edges
+from training.styles import sobel, xdog
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 RETRIEVAL_SIZE = 64
@@ -53,6 +55,8 @@ class Figures:
     scenes_found: float  # of 64 scenes, for a caption
     drawings_found: float  # of 64 drawings, for a scene
     drawings_told: float  # pictures nearer to their own domain's mean: scene or drawing
+    boundary_f: dict[str, float]  # of scenes' exact lines, within a pixel, by drawing style
+    boundary_precision: dict[str, float]  # likewise, average precision
 
 
 def photograph(name: str, side: int = 128) -> np.ndarray:
@@ -99,8 +103,25 @@ def clip_figures(
     }
 
 
+def edge_figures(network: EdgeNetwork, scenes: SceneArrays) -> dict[str, dict[str, float]]:
+    """How well the learned edge style shows scenes' exact lines, beside the plain edge filter."""
+    drawings = {
+        "edges": np.stack([draw_edges(network, image) for image in scenes.images]),
+        "sobel": np.stack([sobel(image) for image in scenes.images]),
+    }
+    scores = {name: boundary_scores(drawn, scenes.line_art) for name, drawn in drawings.items()}
+    return {
+        "boundary_f": {name: score.f_measure for name, score in scores.items()},
+        "boundary_precision": {name: score.average_precision for name, score in scores.items()},
+    }
+
+
 def measure(
-    vae: AutoencoderKL, clip: open_clip.CLIP, tokenizer: CLIPTokenizer, count: int = 256
+    vae: AutoencoderKL,
+    clip: open_clip.CLIP,
+    tokenizer: CLIPTokenizer,
+    edges: EdgeNetwork,
+    count: int = 256,
 ) -> Figures:
     """All figures of the card, on `count` held-out scenes and the bundled photographs."""
     scenes = make_scenes(HELD_OUT_SEED, count)
@@ -109,6 +130,7 @@ def measure(
         psnr_scenes=float(np.mean(psnr(vae, list(scenes.images)))),
         psnr_photographs=dict(zip(PHOTOGRAPHS, photographs, strict=True)),
         **clip_figures(clip, tokenizer, scenes),
+        **edge_figures(edges, scenes),
     )
 
 
@@ -149,13 +171,17 @@ what the diffusion model draws for twelve captions.
 | CLIP: a caption finds its scene among 64 | {scenes_found:.0%} |
 | CLIP: a scene finds its XDoG drawing among 64 | {drawings_found:.0%} |
 | CLIP: scene or drawing told apart | {drawings_told:.0%} |
+| edges: F-measure of scenes' exact lines within a pixel | {boundary_f} |
+| edges: average precision likewise | {boundary_precision} |
 
 Trained with {budget}.
 
 `diffusion/` opens with `diffusers.StableDiffusionPipeline.from_pretrained`, `clip/` with
 `open_clip.create_model("local-dir:...")`, `perceptual/` holds torchvision's AlexNet trunk for
-`lpips`. Small as they are, they know ten kinds of object and nothing else of the world: they are
-there so that every command runs, is tested and can be learned without a download.
+`lpips`, `edges/` the network of the drawing style `edges` (holistically nested, five scales: soft
+boundaries, trained on the scenes' line art against texture, light, blur and grain). Small as they
+are, they know ten kinds of object and nothing else of the world: they are there so that every
+command runs, is tested and can be learned without a download.
 """
 
 
@@ -166,5 +192,7 @@ def write_card(folder: Path, figures: Figures, budget: dict[str, int], count: in
     values["photographs"] = ", ".join(
         f"{name} {value:.1f} dB" for name, value in values.pop("psnr_photographs").items()
     )
+    for name in ("boundary_f", "boundary_precision"):
+        values[name] = ", ".join(f"{style} {value:.2f}" for style, value in values[name].items())
     spent = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in budget.items())
     (folder / "README.md").write_text(CARD.format(**values, budget=spent, count=count))

@@ -1,4 +1,4 @@
-"""Makes all embedded models from a seed: autoencoder, diffusion, perceptual network, CLIP, card."""
+"""Makes all embedded models from a seed: autoencoder, diffusion, perceptual, CLIP, edges, card."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +23,8 @@ from training.embedded.denoiser import (
     new_unet,
 )
 from training.embedded.drawings import xdog_all
+from training.embedded.edge_lessons import SCENE_SIDE, edge_loss
+from training.embedded.edges import EdgeNetwork, save_edges
 from training.embedded.loop import LossFn, OnEvent, Schedule, train
 from training.embedded.recognition import (
     Recogniser,
@@ -43,6 +45,8 @@ class Budget:
     denoiser_steps: int = 1_700
     recognition_steps: int = 400
     contrastive_steps: int = 700
+    edge_scenes: int = 1_200
+    edge_steps: int = 800
 
 
 # Only the denoiser needs them all: crops and drawings vary what the others see.
@@ -118,6 +122,16 @@ class Workshop:
         save_clip(contrast.clip, tokenizer, self.out / "clip")
         return contrast
 
+    def edges(self) -> EdgeNetwork:
+        """The edge style's network, written to its folder; it has larger scenes of its own."""
+        scenes = make_scenes(0, self.budget.edge_scenes, SCENE_SIDE)
+        with seeded(self.seed):
+            network = EdgeNetwork().to(self.device)
+        schedule = Schedule(self.budget.edge_steps, 3e-3, warmup=50, averaging=0.995)
+        self._train("edges", network, edge_loss(network, scenes, self.seed + 3), schedule)
+        save_edges(network, self.out / "edges")
+        return network
+
 
 def train_all(
     out: Path,
@@ -129,7 +143,7 @@ def train_all(
 ) -> None:
     """Trains everything into `out`, with checkpoints in `work` from which a second call goes on.
 
-    out gets diffusion/, clip/, perceptual/, README.md, figures.json and contact-sheet.png.
+    out gets diffusion/, clip/, perceptual/, edges/, README.md, figures.json and contact-sheet.png.
     """
     budget = budget or Budget()
     shop = Workshop(out, work, seed, budget, device, on_event)
@@ -141,7 +155,7 @@ def train_all(
         out / "diffusion", vae, model.unet, model.text_encoder, tokenizer, new_scheduler()
     )
     contrast = shop.encoders(scenes.first(ENCODER_SCENES), tokenizer)
-    figures = measure(vae, contrast.clip, tokenizer)
+    figures = measure(vae, contrast.clip, tokenizer, shop.edges())
     sample_sheet(
         StableDiffusionPipeline.from_pretrained(out / "diffusion"), out / "contact-sheet.png"
     )

@@ -6,6 +6,7 @@ import pytest
 from diffusers import StableDiffusionPipeline
 
 from training.clip import load_clip
+from training.embedded.edges import load_edges
 from training.embedded.train import Budget, train_all
 from training.perceptual import load_perceptual
 
@@ -13,14 +14,17 @@ from training.perceptual import load_perceptual
 @pytest.mark.slow
 def test_everything_is_made_and_opens(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    train_all(out, tmp_path / "checkpoints", lambda *_, **__: None, budget=Budget(128, 2, 2, 2, 2))
+    budget = Budget(128, 2, 2, 2, 2, edge_scenes=16, edge_steps=2)
+    train_all(out, tmp_path / "checkpoints", lambda *_, **__: None, budget=budget)
     assert {"README.md", "figures.json", "contact-sheet.png"} <= {p.name for p in out.iterdir()}
     StableDiffusionPipeline.from_pretrained(out / "diffusion", local_files_only=True)
     load_clip(out / "clip")
     load_perceptual(out / "perceptual")
+    load_edges(out / "edges")
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
         "autoencoder",
         "clip",
         "denoiser",
+        "edges",
         "recogniser",
     ]
