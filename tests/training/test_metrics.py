@@ -1,7 +1,9 @@
+import lpips
 import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from skimage.metrics import structural_similarity
 
 from tests.tiny_encoders import write_perceptual
 from training.metrics import METRICS, Lpips, Ssim
@@ -39,6 +41,36 @@ def test_ssim_equals_the_definition():
     metric = Ssim()
     metric.update("one", a, b // 2 + a // 2)
     assert metric.compute() == pytest.approx(literal_ssim(a, b // 2 + a // 2), abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [(40, 40), (33, 64)])
+def test_ssim_equals_scikit_image_with_its_own_window(size):
+    """The published settings, spelt in scikit-image's other way: floats in [0, 1]."""
+    rng = np.random.default_rng(3)
+    a = rng.integers(0, 256, size=size, dtype=np.uint8)
+    b = np.clip(a + rng.normal(0, 30, size), 0, 255).astype(np.uint8)
+    metric = Ssim()
+    metric.update("one", a, b)
+    expected = structural_similarity(
+        a / 255, b / 255, data_range=1.0, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False,
+    )  # fmt: skip
+    assert metric.compute() == pytest.approx(expected, abs=1e-9)
+    assert metric.compute() == pytest.approx(literal_ssim(a, b), abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lpips_equals_the_package_on_the_same_drawings(perceptual):
+    """The package's own network and range, given the weights that the metric has."""
+    reference = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False).eval()
+    reference.load_state_dict(perceptual.network.state_dict())
+    a, b = drawings(5)
+    metric = Lpips(perceptual)
+    metric.update("one", a, b)
+    grey = [np.repeat(x[..., None], 3, axis=2) for x in (a, b)]  # (H, W, 3), as images are read
+    with torch.no_grad():
+        expected = reference(*(lpips.im2tensor(x) for x in grey)).item()
+    assert metric.compute() == pytest.approx(expected, rel=1e-5)
 
 
 def test_lpips_gives_the_networks_distance_at_its_range(perceptual):
