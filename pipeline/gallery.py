@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline import canonical
 from pipeline.commits import Commit
 from pipeline.decoding import decode_image, decode_sketch
 from pipeline.index import MEMBER_COLUMNS, read_index
 from pipeline.manifest import Manifest
 from pipeline.pages import render
+from pipeline.shards import ShardError
 from pipeline.storage.store import Store
 
 NUM_PAIRS = 24
 # Of the longer side: sharp enough on screens of twice the density.
 _THUMBNAIL_PIXELS = 320
+_ATTEMPTS = 3
 _HIDDEN = {"index", "shard", "key", "image_hash"}
 
 
@@ -66,9 +69,20 @@ def write_gallery(manifest: Manifest, pairs: Sequence[ShownPair]) -> bytes:
 
 
 def _show(store: Store, commit: Commit, row: Mapping[str, Any]) -> ShownPair:
-    image = store.read_range(commit.tar.name, row["image_offset"], row["image_size"])
-    sketch = store.read_range(commit.tar.name, row["sketch_offset"], row["sketch_size"])
+    image, sketch = (_member(store, commit, row, name) for name in ("image", "sketch"))
     return ShownPair(row, _thumbnail(decode_image(image)), _thumbnail(decode_sketch(sketch)))
+
+
+def _member(store: Store, commit: Commit, row: Mapping[str, Any], name: str) -> bytes:
+    # Stores cannot check a part of an object: bits that flip on the way show here only.
+    for _ in range(_ATTEMPTS):
+        data = store.read_range(commit.tar.name, row[f"{name}_offset"], row[f"{name}_size"])
+        if canonical.sha256(data) == row[f"{name}_sha256"]:
+            return data
+    raise ShardError(
+        f"{commit.tar.name}: the {name} of sample {row['index']} is not the one that its index "
+        "tells of; find out more with `onesketch verify`"
+    )
 
 
 def _thumbnail(picture: np.ndarray) -> str:

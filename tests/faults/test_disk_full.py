@@ -1,0 +1,43 @@
+"""A disk that is full on the worker's side: no final name, no commit, and a way to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import layout
+from pipeline.storage.local import LocalStore
+from pipeline.storage.store import StorageError
+from tests.full_disk_factory import FullDiskFactory
+from tests.published_blobs import hashes
+from tests.standin_teacher import StandinTeacher, make_plan
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        layout.SHARDS,
+        pytest.param(layout.INDEX, marks=pytest.mark.faults),
+        pytest.param(layout.COMMITS, marks=pytest.mark.faults),
+    ],
+)
+def test_nothing_half_written(
+    local_ray: None, tmp_path: Path, undisturbed: dict[str, str], folder: str
+) -> None:
+    from pipeline.workers import generate
+
+    address = str(tmp_path / "dataset")
+    store = LocalStore(tmp_path / "dataset")
+
+    def run(factory: object) -> object:
+        return generate(make_plan(), address, factory, 2, 0.0, lambda *_, **__: None)  # type: ignore[arg-type]
+
+    with pytest.raises(StorageError, match=r"no space left .*choose another dataset\.out"):
+        run(FullDiskFactory(folder))
+    assert store.keys(folder) == store.keys(layout.COMMITS) == store.leftovers() == []
+    assert not store.exists(layout.MANIFEST)
+    run(StandinTeacher)
+    assert hashes(address) == undisturbed
