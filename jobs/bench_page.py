@@ -5,9 +5,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-# Figures of one page that differ in no more than this are said once.
-SHARED = ("processor", "cores", "system")
-
 
 def write_page(results: Mapping[str, Any]) -> str:
     """Write the page of `bench --markdown` from the results of `bench --out`."""

@@ -40,7 +40,7 @@ def _square(image: np.ndarray, side: int) -> np.ndarray:
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class SceneTeacher:
     """Procedural scenes with their exact line art, some milliseconds each: (seed, i) -> pair i."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -117,6 +120,44 @@ def test_a_poison_sample_is_quarantined_alone(
     for shard in (0, 2):
         assert made[layout.shard_key(shard)] == undisturbed[layout.shard_key(shard)]
     assert made[layout.commit_key(1)] != undisturbed[layout.commit_key(1)]
+
+
+def collected() -> dict[str, float]:
+    """Ray's metrics of generation as Prometheus would collect them now, summed over their tags."""
+    import ray
+
+    node = ray.nodes()[0]
+    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    found: Counter[str] = Counter()
+    for line in lines:
+        if match := re.match(r"ray_onesketch_(\w+)\{[^}]*\} (\S+)", line):
+            found[match[1]] += float(match[2])
+    return found
+
+
+def test_ray_s_metrics_tell_what_was_made(local_ray: None, tmp_path: Path) -> None:
+    # What earlier tests counted must have arrived.
+    time.sleep(3)
+    before = Counter(collected())
+    factory = functools.partial(StandinTeacher, poison=frozenset({10}))
+    summary, _ = generate_here(tmp_path / "dataset", 2, factory)
+    wanted = {
+        "pairs_total": summary.pairs_made,
+        "bytes_total": summary.bytes_made,
+        "retries_total": summary.retries,
+        "quarantined_total": 1,
+        "shard_sampling_s_count": summary.shards_made,
+    }
+    until_s = time.monotonic() + 60
+    while time.monotonic() < until_s:
+        after = collected()
+        if {name: after.get(name, 0) - before[name] for name in wanted} == wanted:
+            break
+        time.sleep(0.5)
+    assert {name: after.get(name, 0) - before[name] for name in wanted} == wanted
+    assert after["pairs_per_s"] > 0 and after["idle_share"] > 0
 
 
 def test_another_plan_is_refused(local_ray: None, tmp_path: Path) -> None:
