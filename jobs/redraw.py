@@ -90,10 +90,6 @@ class Redrawer:
             for framed, drawing, fidelity in zip(frames, drawings, _fidelities(drawn), strict=True)
         ]
 
-    def __call__(self, photograph: np.ndarray) -> np.ndarray:
-        """Draw one photograph: uint8 (H, W, 3) -> uint8 (H, W)."""
-        return self.draw([photograph])[0].drawing
-
     def _redrawn(self, images: Tensor) -> Redrawn:
         teacher = self.teacher
         return draw_while_inverting(

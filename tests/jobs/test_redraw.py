@@ -9,6 +9,9 @@ import torch
 from PIL import Image
 
 from jobs.devices import choose_machine
+from jobs.evaluate import with_teacher
+from jobs.held_out import TEACHER, photograph_set
+from jobs.photographs import find_photographs
 from jobs.redraw import Redrawer, Redrawing, load_redrawer, run_redraw
 from pipeline.backbone import load_backbone
 from pipeline.cdst import ConditionPrior
@@ -120,3 +123,14 @@ def test_mistakes_are_one_line(
     assert "onesketch teach" in refusal("extract", "photographs", "photographs", "--teacher",
                                         "--out", "out")  # fmt: skip
     assert not Path("out").exists()
+
+
+def test_the_teacher_joins_an_evaluation(
+    teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
+) -> None:
+    redrawer = redrawer_of(teacher_folder, tiny_backbone_folder, Redrawing())
+    pictures = with_teacher(photograph_set(find_photographs(["photographs"]), "xdog"), redrawer)
+    read = [pair.read()[0] for pair in pictures.pairs]
+    for picture, alone in zip(read, [redrawer.draw([picture])[0] for picture in read], strict=True):
+        drawing = pictures.systems[TEACHER](picture).astype(int)
+        assert np.abs(drawing - alone.drawing).max() <= 1
