@@ -101,8 +101,8 @@ def distance_note(emd: dict[str, float]) -> str:
     share = abs(1 - emd[MULTIVARIATE] / rivals[best])
     order = "nearer" if emd[MULTIVARIATE] < rivals[best] else "farther"
     return (
-        f"Samples of D_SD lie {share:.1%} {order} to prompts that they were not fitted to than those "
-        f"of the better rival, the {best} distribution. Other prompts would lie at "
+        f"Samples of D_SD lie {share:.1%} {order} to prompts that they were not fitted to than "
+        f"those of the better rival, the {best} distribution. Other prompts would lie at "
         f"{emd[OTHER_PROMPTS]:,.2f}: no sampler can be expected to do better."
     )
 

@@ -1,12 +1,12 @@
 """The prompts whose embeddings the condition prior is fitted to (paper D.2: about 1,000)."""
 
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from jobs.general_prompts import general_prompts
 from jobs.weights import EMBEDDED
 from pipeline.backbone import Backbone
 from pipeline.recipe import Recipe
@@ -21,22 +21,6 @@ CAPTION_SCENE_PX = 32
 # Scenes that train and judge the embedded models have other seeds.
 FIRST_CAPTION_SEED = 2**41
 
-SUBJECTS = """
-    an old man; a young woman; a child; a dancer; a fisherman; a group of friends; a black cat;
-    a sleeping dog; a white horse; a flock of birds; an elephant; a tiger; a fox; an owl; a fish;
-    a butterfly; a vase of flowers; a bowl of fruit; a cup of coffee; a loaf of bread; a bicycle;
-    a red car; a sailing boat; a steam train; an airplane; a wooden chair; an open book; a guitar;
-    a pair of shoes; a clock; a lamp; a stone bridge; a castle; a small house; a church; a tower;
-    a tree; a mountain; a waterfall; a city street
-""".replace("\n", " ").split(";")
-SETTINGS = """
-    in a field; by the sea; in the snow; in the rain; at night; at sunset; in the morning fog;
-    in a forest; in a garden; on a table; on a wooden floor; in front of a brick wall;
-    against a plain background; in a crowded market; in an empty room; by a window; on a hill;
-    in the desert; under a bridge; seen from above; seen from far away; in close view;
-    in soft light; in hard sunlight; in a museum
-""".replace("\n", " ").split(";")
-
 
 def read_prompts(path: Path) -> list[str]:
     """Read one prompt a line, empty lines left out; ValueError without a file or a prompt."""
@@ -47,12 +31,6 @@ def read_prompts(path: Path) -> list[str]:
     if not prompts:
         raise ValueError(f"prompts {path}: the file is empty; expected one prompt a line")
     return prompts
-
-
-def general_prompts() -> list[str]:
-    """Put every subject into every setting: the list for models of the wide world."""
-    pairs = product(SUBJECTS, SETTINGS)
-    return [f"a photo of {subject.strip()} {setting.strip()}" for subject, setting in pairs]
 
 
 def scene_captions() -> list[str]:
@@ -72,7 +50,7 @@ def prompts_for(name: str, folder: Path, path: Path | None) -> Sequence[str]:
         return read_prompts(path)
     if (folder / OWN_LIST).is_file():
         return read_prompts(folder / OWN_LIST)
-    return scene_captions() if name == EMBEDDED else general_prompts()
+    return scene_captions() if name == EMBEDDED else general_prompts(NUM_PROMPTS)
 
 
 def embed_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:

@@ -26,7 +26,7 @@ class ClipAgreement:
     sketch; `confidence` is 100 times the mean of the two, Sim of equation 6 between the known pair
     and this one. That is equation 7 with Sim(ALL, ALL) = 1, which pairs in full agreement have: the
     dataset's own Sim(ALL, ALL) is not known while its samples are made. For the paper's scale
-    divide by the column's mean, which the dataset's card states; the order is the same.
+    divide by the column's mean over the dataset: the order stays the same.
     A direction without length, such as that from a picture to itself, agrees with nothing: 0.
     """
 

@@ -14,12 +14,12 @@ from pipeline.normality import (
     OTHER_PROMPTS,
     PER_AXIS,
     UNIFORM,
+    answerable,
     distances,
     earth_movers_distance,
     mardia,
     mardia_statistics,
     shapiro_p_values,
-    answerable,
 )
 
 
