@@ -97,6 +97,10 @@ def ablate(
     styles: Annotated[
         str, typer.Option("--styles", help="Styles with known truth, by comma.")
     ] = "xdog,lineart,edges",
+    distilled: Annotated[
+        str,
+        typer.Option("--distilled", help="Styles to compare students in, by comma; may be empty."),
+    ] = "xdog",
     workers: Workers = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -107,6 +111,7 @@ def ablate(
     from jobs.recipes import open_recipe
     from jobs.session import open_events
 
-    ablation = Ablation(iterations, seeds, images, workers, tuple(styles.split(",")))
+    chosen = [tuple(filter(None, names.split(","))) for names in (styles, distilled)]
+    ablation = Ablation(iterations, seeds, images, workers, *chosen)
     with open_events(out / "events.jsonl") as on_event:
         run_ablate(open_recipe(recipe), out, ablation, choose_machine(device, dtype), on_event)

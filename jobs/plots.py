@@ -1,4 +1,4 @@
-"""Plots inside a page: SVG with the page's own fonts and colours, so that it needs no other file."""
+"""Plots inside a page: SVG with the page's own fonts and colours; it needs no other file."""
 
 import io
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Random projection of features too long to keep: a count sketch, folded block by block.
 
-Shapes: B images, N values of one feature vector, D dimensions of its projection, M blocks of D.
+Shapes: B images, L tensors of N values an image, D dimensions of a projection, M blocks of D.
 """
 
 from __future__ import annotations
@@ -60,8 +60,12 @@ class Projection:
         self._offsets = [x.to(device) for x in self._offsets]
         return self
 
-    def __call__(self, features: Sequence[Tensor]) -> Tensor:
-        """Project tensors (B, ...), together one vector per image: float32 (B, D).
+    def __call__(self, features: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """Project tensors (B, ...), each multiplied by its weight (L,), as one vector: (B, D)."""
+        return (self.parts(features) * weights[:, None]).sum(1)
+
+    def parts(self, features: Sequence[Tensor]) -> Tensor:
+        """Project every tensor (B, ...) by itself: float32 (B, L, D), of which the sum is P x.
 
         Raises:
             ValueError: tensors of other sizes than the map was made for.
@@ -69,13 +73,12 @@ class Projection:
         lengths = tuple(feature[0].numel() for feature in features)
         if lengths != self.lengths:
             raise ValueError(f"expected features of {self.lengths} values; got {lengths}")
-        folded = torch.zeros(len(features[0]), self.dims, device=features[0].device)
-        for feature, signs, offsets in zip(features, self._signs, self._offsets, strict=True):
-            self._fold(feature.flatten(1), signs, offsets, folded)
-        return folded
+        layers = zip(features, self._signs, self._offsets, strict=True)
+        return torch.stack([self._fold(x.flatten(1), signs, offs) for x, signs, offs in layers], 1)
 
-    def _fold(self, x: Tensor, signs: Tensor, offsets: Tensor, folded: Tensor) -> None:
-        """Add a tensor (B, N) with signs (M, D) and offsets (M,) to the projection (B, D)."""
+    def _fold(self, x: Tensor, signs: Tensor, offsets: Tensor) -> Tensor:
+        """Project a tensor (B, N) by signs (M, D) and offsets (M,): (B, D)."""
+        folded = torch.zeros(len(x), self.dims, device=x.device)
         places = torch.arange(self.dims, device=x.device)
         step = max(1, _CHUNK_VALUES // self.dims)
         for first in range(0, len(signs), step):
@@ -87,3 +90,4 @@ class Projection:
             source = (places - offsets[chunk, None]) % self.dims  # (M, D)
             rotated = (blocks * signs[chunk]).gather(2, source.expand_as(blocks))  # (B, M, D)
             folded += rotated.sum(1)
+        return folded
