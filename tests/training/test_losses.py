@@ -46,6 +46,36 @@ def test_presets_equal_numbers_worked_out_in_numpy(loss, unit, within_weight):
     assert loss.loss(as_tensors(arrays)).item() == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("preset", "across", "within", "total"),
+    [
+        # Unit embeddings: source (1, 0), sketch (0, 1), sample (1, 0), sample sketch (-1, 0).
+        # Across: (-2, 0) against (-1, 1), cos = 2 / (2 sqrt 2). Within: (0, 0), no direction.
+        (DirectionalClip.paper(), 1 - 0.5**0.5, 1.0, 2 - 0.5**0.5),
+        (DirectionalClip.mind_the_gap(), 1 - 0.5**0.5, 1.0, 1.5 - 0.5**0.5),
+        # As given: source (1, 0), sketch (0, 2), sample (4, 0), sample sketch (-3, 0).
+        # Across: (-7, 0) against (-1, 2), cos = 1 / sqrt 5. Within: (3, 0) against (-3, -2),
+        # cos = -3 / sqrt 13.
+        (DirectionalClip.public_code(), 1 - 5**-0.5, 1 + 3 * 13**-0.5, 2 - 5**-0.5 + 3 * 13**-0.5),
+    ],
+    ids=["paper", "mind_the_gap", "public_code"],
+)
+def test_presets_equal_numbers_worked_out_by_hand(preset, across, within, total):
+    e = as_tensors([np.array([v]) for v in ([1.0, 0], [0, 2.0], [4.0, 0], [-3.0, 0])])
+    terms = preset.terms(e)
+    assert terms["across"].item() == pytest.approx(across, abs=1e-12)
+    assert terms["within"].item() == pytest.approx(within, abs=1e-12)
+    assert preset.loss(e).item() == pytest.approx(total, abs=1e-12)
+
+
+def test_a_batch_costs_the_mean_of_its_pairs():
+    one, two = embeddings(1), embeddings(2)
+    both = [np.concatenate(pair) for pair in zip(one, two, strict=True)]
+    loss = DirectionalClip.paper().loss
+    mean = (loss(as_tensors(one)) + loss(as_tensors(two))) / 2
+    assert loss(as_tensors(both)).item() == pytest.approx(mean.item(), rel=1e-12)
+
+
 def test_equal_shifts_cost_nothing():
     source, sample = np.eye(6)[:1], np.eye(6)[1:2]
     shift = np.full((1, 6), 0.3)
