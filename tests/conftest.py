@@ -34,6 +34,8 @@ def local_ray() -> Iterator[None]:
 
     # A machine that is busy with something else takes longer than Ray's own patience.
     os.environ["RAY_raylet_start_wait_time_s"] = "120"
+    # There, Ray's own choice of the lowest priority for workers would let them starve.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     # For the test that collects metrics: the default is 10 s.
     os.environ["RAY_metrics_report_interval_ms"] = "1000"
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
