@@ -22,7 +22,7 @@ from transformers import CLIPTokenizer
 from training.embedded.autoencoder import reconstruct
 from training.embedded.contrastive import to_clip, tokenize
 from training.embedded.data import HELD_OUT_SEED, SceneArrays, make_scenes
-from training.embedded.edge_scores import boundary_scores
+from training.embedded.edge_scores import BoundaryScores, boundary_scores
 from training.embedded.edges import EdgeNetwork, draw_edges
 from training.styles import sobel, xdog
 
@@ -103,17 +103,13 @@ def clip_figures(
     }
 
 
-def edge_figures(network: EdgeNetwork, scenes: SceneArrays) -> dict[str, dict[str, float]]:
-    """How well the learned edge style shows scenes' exact lines, beside the plain edge filter."""
+def edge_figures(network: EdgeNetwork, scenes: SceneArrays) -> dict[str, BoundaryScores]:
+    """How well the learned edge style and the plain edge filter show scenes' exact lines."""
     drawings = {
         "edges": np.stack([draw_edges(network, image) for image in scenes.images]),
         "sobel": np.stack([sobel(image) for image in scenes.images]),
     }
-    scores = {name: boundary_scores(drawn, scenes.line_art) for name, drawn in drawings.items()}
-    return {
-        "boundary_f": {name: score.f_measure for name, score in scores.items()},
-        "boundary_precision": {name: score.average_precision for name, score in scores.items()},
-    }
+    return {name: boundary_scores(drawn, scenes.line_art) for name, drawn in drawings.items()}
 
 
 def measure(
@@ -126,11 +122,13 @@ def measure(
     """All figures of the card, on `count` held-out scenes and the bundled photographs."""
     scenes = make_scenes(HELD_OUT_SEED, count)
     photographs = psnr(vae, [photograph(name) for name in PHOTOGRAPHS])
+    scores = edge_figures(edges, scenes)
     return Figures(
         psnr_scenes=float(np.mean(psnr(vae, list(scenes.images)))),
         psnr_photographs=dict(zip(PHOTOGRAPHS, photographs, strict=True)),
+        boundary_f={name: score.f_measure for name, score in scores.items()},
+        boundary_precision={name: score.average_precision for name, score in scores.items()},
         **clip_figures(clip, tokenizer, scenes),
-        **edge_figures(edges, scenes),
     )
 
 

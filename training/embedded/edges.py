@@ -6,6 +6,7 @@ texture. Shapes: B batch, C channels, H, W pixels, K scales, strides 1, 2, 4, 8,
 """
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def convolution(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
     """A convolution that keeps the size and continues the border: zeros would look like an edge."""
     layer = nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate")
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -45,20 +47,21 @@ def doubled(x: Tensor) -> Tensor:
 
 
 class EdgeNetwork(nn.Module):
-    """Five stages of two convolutions, each with an edge map at its side, and their fusion."""
+    """Stages of two convolutions, each half as fine, with an edge map at each side, and fusion."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Sequence[int] = WIDTHS, nested: int = NESTED) -> None:
         super().__init__()
-        inputs = (3, *WIDTHS[:-1])
+        self.widths, self.nested = tuple(widths), nested
+        inputs = (3, *self.widths[:-1])
         self.stages = nn.ModuleList(
             nn.Sequential(convolution(i, o), nn.ReLU(), convolution(o, o), nn.ReLU())
-            for i, o in zip(inputs, WIDTHS, strict=True)
+            for i, o in zip(inputs, self.widths, strict=True)
         )
-        self.laterals = nn.ModuleList(convolution(width, NESTED, 1) for width in WIDTHS)
-        self.merges = nn.ModuleList(convolution(NESTED, NESTED) for _ in WIDTHS)
-        self.sides = nn.ModuleList(convolution(NESTED, 1, 1) for _ in WIDTHS)
-        self.fusion = convolution(len(WIDTHS), 1, 1)
-        nn.init.constant_(self.fusion.weight, 1 / len(WIDTHS))
+        self.laterals = nn.ModuleList(convolution(width, nested, 1) for width in self.widths)
+        self.merges = nn.ModuleList(convolution(nested, nested) for _ in self.widths)
+        self.sides = nn.ModuleList(convolution(nested, 1, 1) for _ in self.widths)
+        self.fusion = convolution(len(self.widths), 1, 1)
+        nn.init.constant_(self.fusion.weight, 1 / len(self.widths))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) in [-1, 1] -> logits fused (B, 1, H, W) and at the sides (B, K, H, W).
@@ -71,7 +74,7 @@ class EdgeNetwork(nn.Module):
             features.append(x)
         maps: list[Tensor] = []
         above: Tensor | None = None
-        for k in reversed(range(len(WIDTHS))):
+        for k in reversed(range(len(self.widths))):
             here = self.laterals[k](features[k])
             here = here if above is None else here + doubled(above)
             above = functional.relu(self.merges[k](here))
@@ -127,7 +130,7 @@ def save_edges(network: EdgeNetwork, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     save_file(weights, folder / WEIGHTS)
-    config = {"network": "nested edges", "widths": WIDTHS, "nested": NESTED}
+    config = {"network": "nested edges", "widths": network.widths, "nested": network.nested}
     (folder / CONFIG).write_text(json.dumps(config) + "\n")
 
 
@@ -139,14 +142,15 @@ def load_edges(folder: Path) -> EdgeNetwork:
             f"edge style: {folder} lacks {' and '.join(missing)}; "
             "`onesketch train-embedded` writes them"
         )
-    network = EdgeNetwork()
     try:
+        config = json.loads((folder / CONFIG).read_text())
+        network = EdgeNetwork(config["widths"], config["nested"])
         weights = load_file(folder / WEIGHTS)
         network.load_state_dict({name: value.float() for name, value in weights.items()})
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise EdgesError(
-            f"edge style: {folder / WEIGHTS} does not hold this version's network; make it again "
-            f"with `onesketch train-embedded`: {error}"
+            f"edge style: {folder} does not hold this version's network; make it again with "
+            f"`onesketch train-embedded`: {error}"
         ) from error
     return network.eval().requires_grad_(False)
 

@@ -33,6 +33,11 @@ def scenes() -> list[Scene]:
     return [make_scene(HELD_OUT_SEED + 900_000 + i) for i in range(24)]
 
 
+@pytest.fixture(scope="module")
+def drawn(scenes: list[Scene]) -> dict[str, list[np.ndarray]]:
+    return {style: [STYLES[style](s.image) for s in scenes] for style in ("edges", "sobel")}
+
+
 @pytest.fixture
 def fresh() -> EdgeNetwork:
     torch.manual_seed(0)
@@ -57,8 +62,8 @@ def test_every_scale_and_colour_matters(fresh: EdgeNetwork) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (16, 16), (33, 47), (128, 100), (300, 211)])
 def test_any_size_is_drawn_at_its_own(size: tuple[int, int]) -> None:
-    drawn = STYLES["edges"](picture(*size))
-    assert drawn.shape == size and drawn.dtype == np.uint8
+    page = STYLES["edges"](picture(*size))
+    assert page.shape == size and page.dtype == np.uint8
 
 
 def test_the_same_picture_gives_the_same_drawing() -> None:
@@ -78,35 +83,37 @@ def test_nothing_there_is_white_paper() -> None:
 def test_grey_pictures_have_lines_too(scenes: list[Scene]) -> None:
     grey = np.repeat(scenes[0].image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     lines = scenes[0].line_art < 128
-    drawn = STYLES["edges"](grey)
-    assert drawn[lines].mean() < drawn[~lines].mean() - 80
+    page = STYLES["edges"](grey)
+    assert page[lines].mean() < page[~lines].mean() - 80
 
 
-def test_borders_are_no_lines(scenes: list[Scene]) -> None:
-    drawn = np.stack([STYLES["edges"](scene.image) for scene in scenes]) / 255
-    inside = drawn[:, 8:-8, 8:-8].mean()
-    frame = np.concatenate([drawn[:, :2].ravel(), drawn[:, -2:].ravel()])
+def test_borders_are_no_lines(drawn: dict[str, list[np.ndarray]]) -> None:
+    paper = np.stack(drawn["edges"]) / 255
+    inside = paper[:, 8:-8, 8:-8].mean()
+    frame = np.concatenate([paper[:, :2].ravel(), paper[:, -2:].ravel()])
     assert frame.mean() > inside - 0.02
 
 
-def test_the_shipped_weights_beat_sobel_on_exact_lines(scenes: list[Scene]) -> None:
+def test_the_shipped_weights_beat_sobel_on_exact_lines(
+    scenes: list[Scene], drawn: dict[str, list[np.ndarray]]
+) -> None:
     # Both styles draw lines about three pixels wide: so wide is the truth.
     wide = [cv2.erode(scene.line_art, np.ones((3, 3), np.uint8)) < 128 for scene in scenes]
 
     def precision(style: str) -> float:
-        ink = [255 - STYLES[style](scene.image).astype(int) for scene in scenes]
-        return float(average_precision_score(np.ravel(wide), np.ravel(ink)))
+        ink = 255 - np.ravel(drawn[style]).astype(int)
+        return float(average_precision_score(np.ravel(wide), ink))
 
     assert precision("edges") > precision("sobel") + 0.05
 
 
-def test_drawings_are_clean(scenes: list[Scene]) -> None:
+def test_drawings_are_clean(scenes: list[Scene], drawn: dict[str, list[np.ndarray]]) -> None:
     """Where no line is near, paper stays white; the plain edge filter leaves grain there."""
+    far = [cv2.erode(scene.line_art, np.ones((9, 9), np.uint8)) > 250 for scene in scenes]
 
     def white(style: str) -> float:
-        far = [cv2.erode(scene.line_art, np.ones((9, 9), np.uint8)) > 250 for scene in scenes]
-        drawn = [STYLES[style](scene.image) for scene in scenes]
-        return float(np.concatenate([d[f] > 250 for d, f in zip(drawn, far, strict=True)]).mean())
+        pages = zip(drawn[style], far, strict=True)
+        return float(np.concatenate([page[blank] > 250 for page, blank in pages]).mean())
 
     assert white("edges") > 0.95 > 0.5 > white("sobel")
 
@@ -139,6 +146,9 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         load_edges(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"no weights at all")
     with pytest.raises(EdgesError, match="does not hold"):
+        load_edges(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(EdgesError, match="widths"):
         load_edges(tmp_path)
 
 
