@@ -9,6 +9,20 @@ Ordinary inversion lets the prediction of z_{t-1} stand in for that of z_t: it i
 of (*); fixed-point inversion takes a few more. A_t and B_t are asked of the scheduler itself, so
 that spacing, offset, prediction type and the last step's alpha are the sampler's own.
 
+Decisions, measured on the embedded model at 25 steps (6 scenes unless said; round trip = latent
+RMSE, and PSNR of the image sampled again against the VAE's reconstruction):
+- Fixed point with 3 iterations. Round trip at guidance 1 with captions: ordinary 0.047, 40 dB; 2, 3
+  and 5 iterations 0.013, 0.006 and 0.003, 55, 62 and 73 dB. At guidance 5, where a step contracts
+  less, ordinary 0.170, 30 dB; 2 iterations 0.055, 41 dB.
+- Taps by `replay` of a way inverted without guidance. What a teacher of XDoG makes of 5 captioned
+  scenes, LPIPS (embedded network) and SSIM to their true XDoG: replay 0.161, 0.522; the guided way
+  replayed 0.159, 0.522, for twice the evaluations; inverted and sampled again with guidance 0.220,
+  0.492, as one scene in five does not come back (latent RMSE 0.66); inverted without guidance and
+  sampled with it 0.304, 0.442, since that ends at another image (0.35 to 0.67); noise added to the
+  latents instead of any inversion 0.162, 0.519, nearly as good.
+- On 7 photographs the condition hardly matters: replay with the empty prompt 0.298, 0.457, the mean
+  condition 0.297, 0.458, the known pair's 0.298, 0.458; adding noise instead 0.302, 0.453.
+
 Shapes: B images, L tokens, D text channels, C x h x w latents, H x W pixels. Steps t are counted
 from the END, as everywhere: inversion goes from t = 0 upwards.
 """

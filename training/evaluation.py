@@ -48,14 +48,7 @@ def evaluate(
     with the truths as sets. Raises ValueError on a drawing of the wrong type or size, naming the
     system and the picture.
     """
-    unknown = [name for name in metrics if name not in METRICS]
-    taken = [name for name in systems if name in BASELINES]
-    if unknown or taken or not pairs:
-        raise ValueError(
-            f"expected metrics of {sorted(METRICS)}, systems not named like the "
-            f"baselines {BASELINES} and at least one pair; got metrics "
-            f"{list(metrics)}, systems {list(systems)}, {len(pairs)} pairs"
-        )
+    _check(systems, pairs, metrics)
     contenders = {**systems, **{name: STYLES[name] for name in BASELINES}}
     scored = {name: [METRICS[metric](judges.perceptual) for metric in metrics]
               for name in contenders}  # fmt: skip
@@ -134,6 +127,19 @@ def bootstrap_interval(
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(scores[draws].mean(axis=1), [tail, 100 - tail])
     return float(low), float(high)
+
+
+def _check(
+    systems: Mapping[str, Extractor], pairs: Sequence[EvaluationPair], metrics: Sequence[str]
+) -> None:
+    unknown = [name for name in metrics if name not in METRICS]
+    taken = [name for name in systems if name in BASELINES]
+    if unknown or taken or not pairs:
+        raise ValueError(
+            f"expected metrics of {sorted(METRICS)}, systems not named like the "
+            f"baselines {BASELINES} and at least one pair; got metrics "
+            f"{list(metrics)}, systems {list(systems)}, {len(pairs)} pairs"
+        )
 
 
 def _drawn(system: Extractor, picture: NDArray[np.uint8], shown: str) -> NDArray[np.uint8]:

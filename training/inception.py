@@ -71,8 +71,10 @@ def load_inception(path: Path, device: str = "cpu") -> Inception:
             "machine with network access, or give the TorchScript file inception-2015-12-05.pt"
         )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    if path.suffix != ".safetensors" and _is_torchscript(path):
-        return Inception(f"torchscript: {path.name} {digest}", _scripted(path, device), device)
+    scripted = None if path.suffix == ".safetensors" else _read_torchscript(path)
+    if scripted is not None:
+        pool = _scripted_pool(scripted.to(device).eval(), path)
+        return Inception(f"torchscript: {path.name} {digest}", pool, device)
     network = _torchvision_network(_read_state(path), path).to(device)
     return Inception(f"torchvision: {path.name} {digest}", Pool(network), device)
 
@@ -116,19 +118,17 @@ def _torchvision_network(state: dict[str, Tensor], path: Path) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def _is_torchscript(path: Path) -> bool:
+def _read_torchscript(path: Path) -> nn.Module | None:
+    """Load a TorchScript file; None for a file that is something else."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.jit.load(str(path), map_location="cpu")
+            warnings.simplefilter("ignore")  # torch announces that it will drop the format
+            return torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError):
-        return False
-    return True
+        return None
 
 
-def _scripted(path: Path, device: str) -> Callable[[Tensor], Tensor]:
-    network = torch.jit.load(str(path), map_location=device).eval()
-
+def _scripted_pool(network: nn.Module, path: Path) -> Callable[[Tensor], Tensor]:
     def pool(pictures: Tensor) -> Tensor:
         try:
             pooled = network(pictures, return_features=True)
