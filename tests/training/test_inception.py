@@ -24,7 +24,11 @@ def network():
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
-        return inception_v3(weights=None, init_weights=False).eval()
+        network = inception_v3(weights=None, init_weights=False, aux_logits=True).eval()
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):  # features would vanish on 94 layers' way
+                torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        return network
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,9 @@ def test_features_are_what_torchvisions_classifier_sees(network, files):
     described = [inception.features(drawings()) for inception in found]
     assert described[0].shape == (2, FEATURES)
     assert np.array_equal(*described)
-    assert np.allclose(described[0][1], seen[0][0].numpy(), rtol=1e-3, atol=1e-4)
+    expected = seen[0][0].numpy()
+    assert expected.std() > 0.01
+    assert np.allclose(described[0][1], expected, rtol=1e-3, atol=1e-3 * expected.std())
     assert found[0].label.startswith("torchvision: inception.safetensors ")
 
 
