@@ -6,7 +6,7 @@ texture. Shapes: B batch, C channels, H, W pixels, K scales, strides 1, 2, 4, 8,
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +24,8 @@ WIDTHS = (16, 24, 32, 48, 64)
 NESTED = 16  # channels in which the scales speak to each other
 STRIDE = 16
 MARGIN = 16  # mirrored pixels around a picture, so that no line is born at its border
+REACH = 192  # more pixels than a line depends on in any direction, a multiple of the stride
+BAND_PIXELS = 1 << 20
 BALANCE = 7.4  # odds of a boundary, as trained, that are even in the drawing
 FAINTEST, FULL = 0.05, 0.9  # likelihoods drawn as white and as black
 
@@ -108,10 +110,22 @@ def edge_strength(network: EdgeNetwork, picture: NDArray[np.uint8]) -> NDArray[n
     height, width = picture.shape[:2]
     bottom, right = (MARGIN + -length % STRIDE for length in (height, width))
     mirrored = np.pad(picture, ((MARGIN, bottom), (MARGIN, right), (0, 0)), mode="symmetric")
+    strength = np.concatenate(list(in_bands(network, mirrored)))
+    return strength[MARGIN : MARGIN + height, MARGIN : MARGIN + width]
+
+
+def in_bands(network: EdgeNetwork, picture: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
+    """Logits of one band of rows after another, so that memory does not grow with the picture.
+
+    Each band sees as much beyond its edges as a line can depend on: the bands fit exactly.
+    """
     device = next(network.parameters()).device
-    x = to_network(torch.from_numpy(mirrored)[None].to(device))
-    fused, _ = network(x)
-    return fused[0, 0, MARGIN : MARGIN + height, MARGIN : MARGIN + width].cpu().numpy()
+    height, width = picture.shape[:2]
+    rows = max(STRIDE, BAND_PIXELS // width // STRIDE * STRIDE)
+    for top in range(0, height, rows):
+        first, last = max(0, top - REACH), min(height, top + rows + REACH)
+        fused, _ = network(to_network(torch.from_numpy(picture[first:last])[None].to(device)))
+        yield fused[0, 0, top - first : top - first + rows].cpu().numpy()
 
 
 def draw_edges(network: EdgeNetwork, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

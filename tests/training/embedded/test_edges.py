@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score
 
+from training.embedded import edges
 from training.embedded.data import HELD_OUT_SEED
 from training.embedded.edges import (
     SHIPPED,
@@ -64,6 +65,17 @@ def test_every_scale_and_colour_matters(fresh: EdgeNetwork) -> None:
 def test_any_size_is_drawn_at_its_own(size: tuple[int, int]) -> None:
     page = STYLES["edges"](picture(*size))
     assert page.shape == size and page.dtype == np.uint8
+
+
+def test_a_large_picture_is_drawn_in_bands_that_fit(
+    fresh: EdgeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tall = np.random.default_rng(0).integers(0, 256, (600, 20, 3), dtype=np.uint8)
+    whole = edge_strength(fresh, tall)
+    monkeypatch.setattr(edges, "BAND_PIXELS", 100 * 64)
+    assert np.allclose(edge_strength(fresh, tall), whole, atol=1e-4)
+    monkeypatch.setattr(edges, "REACH", 16)
+    assert not np.allclose(edge_strength(fresh, tall), whole, atol=1e-4)
 
 
 def test_the_same_picture_gives_the_same_drawing() -> None:
