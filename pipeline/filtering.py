@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 MAX_CHARS = 1000
+# Ends of columns that can be asked for but help nobody who has mistyped another.
+_PLUMBING = ("_offset", "_size", "_sha256")
 ALLOWED = "columns compared (< <= > >= == !=) with numbers or quoted texts, and, or, not, brackets"
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -73,8 +75,9 @@ class Filter:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean '{close[0]}'? " if close else ""
+                shown = [each for each in known if not each.endswith(_PLUMBING)]
                 raise FilterError(
-                    f"filter {self.text!r}: no column '{name}'; {hint}there are {', '.join(known)}"
+                    f"filter {self.text!r}: no column '{name}'; {hint}there are {', '.join(shown)}"
                 )
 
     def _tree(self) -> ast.expr:
