@@ -32,11 +32,12 @@ def spread_specs(recipe: Recipe, count: int) -> list[list[SampleSpec]]:
     count = min(count, dataset.samples)
     places = np.linspace(0, dataset.samples - 1, min(count, PLACES)).astype(int)
     chosen: list[list[int]] = []
+    free, left = 0, count
     for place, share in zip(places, np.array_split(np.arange(count), len(places)), strict=True):
-        start = min(int(place) // batch * batch, dataset.samples - len(share))
-        # In a small dataset places may overlap.
-        start = max(start, chosen[-1][-1] + 1 if chosen else 0)
-        chosen.append(list(range(start, min(start + len(share), dataset.samples))))
+        # In a small dataset places move together: each after the last, with room for the next.
+        start = max(min(int(place) // batch * batch, dataset.samples - left), free)
+        free, left = start + len(share), left - len(share)
+        chosen.append(list(range(start, free)))
     return [
         [SampleSpec(index=index, seed=dataset.seed, duration=dataset.samples) for index in indices]
         for indices in chosen
