@@ -215,19 +215,25 @@ def plan_batches(settings: Settings, location: str, machine: Machine) -> list[Ba
 
 
 def claim(folder: Path, settings: Settings) -> None:
-    """Note the settings in a new folder; ValueError if it holds features of other settings."""
+    """Note the settings in a folder; ValueError if it holds features of other settings.
+
+    Of another number of images what is there counts, as far as the prompts are the same.
+    """
     wanted = json.loads(json.dumps(asdict(settings)))
     path = folder / SETTINGS
-    if not path.is_file():
-        write_json(path, wanted)
-        return
-    there = json.loads(path.read_text())
-    other = sorted(key for key in wanted if there.get(key) != wanted[key])
-    if other:
-        raise ValueError(
-            f"{folder} holds features made with other settings ({', '.join(other)}): "
-            "choose another --out, or delete that folder"
-        )
+    if path.is_file():
+        there = json.loads(path.read_text())
+        common = min(len(there["prompts"]), len(wanted["prompts"]))
+        # The layers are measured on the first batch, which must therefore be the same.
+        if common >= BATCH and there["prompts"][:common] == wanted["prompts"][:common]:
+            there["prompts"] = wanted["prompts"]
+        other = sorted(key for key in wanted if there.get(key) != wanted[key])
+        if other:
+            raise ValueError(
+                f"{folder} holds features made with other settings ({', '.join(other)}): "
+                "choose another --out, or delete that folder"
+            )
+    write_json(path, wanted)
 
 
 def make_features(
@@ -243,7 +249,7 @@ def make_features(
     missing = [
         replace(batch, deviations=deviations)
         for batch in batches
-        if not is_whole(place(folder, batch))
+        if not is_whole(place(folder, batch), len(batch.prompts))
     ]
     done = len(batches) - len(missing)
     for batch, found in run_tasks(project_batch, missing, machine, workers):
@@ -271,15 +277,17 @@ def place(folder: Path, batch: Batch) -> Path:
     return folder / f"{batch.first:06d}.npz"
 
 
-def is_whole(path: Path) -> bool:
-    """Say whether a batch's file is there and can be read to its end."""
+def is_whole(path: Path, images: int | None = None) -> bool:
+    """Say whether a file is there, can be read to its end, and is of so many images."""
     if not path.is_file():
         return False
     try:
         with zipfile.ZipFile(path) as file:
-            return file.testzip() is None
+            if file.testzip() is not None:
+                return False
     except zipfile.BadZipFile:
         return False
+    return images is None or len(read_arrays(path)["conditions"]) == images
 
 
 def read_features(layers: Path, paths: Sequence[Path]) -> Features:

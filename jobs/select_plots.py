@@ -84,8 +84,8 @@ def _by_step(axes: Any, flat: np.ndarray) -> LineCollection:
     segments = np.concatenate([np.stack([a, b], 1) for a, b in pairwise(flat.swapaxes(0, 1))])
     colours = np.repeat(np.arange(flat.shape[1] - 1), len(flat))
     lines = LineCollection(
-        list(segments), array=colours, cmap=RAMP, norm=Normalize(0, flat.shape[1] - 1),
-        linewidths=0.7, alpha=0.55, rasterized=True,
+        list(segments), array=colours, cmap=RAMP.reversed(), norm=Normalize(0, flat.shape[1] - 1),
+        linewidths=0.7, alpha=0.7, rasterized=True,
     )  # fmt: skip
     axes.add_collection(lines)
     return lines
