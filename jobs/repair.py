@@ -37,7 +37,7 @@ def run_repair(session: Session) -> int:
         print("nothing to repair")
         return EXIT_SOUND
     for name in remove_faulty(store, verdict.findings):
-        session.events("repair.removed", name=name)
+        session.events("repair.removed", file=name)
     run_generate(session)
     verdict = verify(store, session.events)
     print_verdict(verdict, store.url)

@@ -51,7 +51,7 @@ def status_rows(status: Status) -> list[tuple[str, str]]:
 
 def worker_rows(status: Status, now_s: float) -> list[tuple[str, ...]]:
     """One row a worker: name, shards, time a shard, last sign of life, and a doubt."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for worker in status.workers:
         silent_s, pace_s = max(now_s - worker.last_s, 0.0), worker.seconds_per_shard
         doubt = "silent: gone?" if pace_s and silent_s > SILENT_AFTER * pace_s else ""
