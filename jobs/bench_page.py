@@ -34,4 +34,4 @@ def figure(value: float, unit: str) -> str:
     """Write a figure with as many digits as mean something."""
     if unit == "":
         return f"{value:.3g}"
-    return f"{value:.0f}{unit}" if value >= 100 else f"{value:.3g}{unit}"
+    return f"{value:.0f}{unit}" if value >= 100 else f"{value:.3f}{unit}"
