@@ -31,8 +31,11 @@ from botocore.exceptions import (
 from pipeline.storage.refusals import explain_client_error, explain_local_error, status_of
 from pipeline.storage.store import Created, DamagedError, Entry, MissingKeyError, StorageError
 
-ATTEMPTS = 6
+# The SDK's pauses begin at 50 ms and double: so many attempts take half a minute, in which a
+# server that is started anew is back.
+ATTEMPTS = 11
 FIRST_DELAY_S = 0.2
+LONGEST_DELAY_S = 5.0
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 MAX_CONNECTIONS = 32
@@ -252,4 +255,4 @@ def _is_sound(data: bytes, metadata: Mapping[str, str]) -> bool:
 def _delays() -> Iterator[float]:
     """Waiting times before the next attempt, s: doubling, scattered so that writers part."""
     for attempt in range(ATTEMPTS):
-        yield FIRST_DELAY_S * 2**attempt * random.uniform(0.5, 1.0)
+        yield min(FIRST_DELAY_S * 2**attempt, LONGEST_DELAY_S) * random.uniform(0.5, 1.0)

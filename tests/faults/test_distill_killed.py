@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,8 +21,9 @@ from training.course import Course, Execution
 from training.distillation import distill
 from training.distillation_state import CHECKPOINT
 
-PATIENCE_S = 240
-SCRIPT = """
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 900
+ALONE = """
 import pickle, sys
 from pathlib import Path
 import torch
@@ -30,9 +32,34 @@ torch.set_num_threads(1)
 course, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
 distill(course, Path(sys.argv[2]), execution, lambda name, **fields: None)
 """
+ON_RAY = """
+import pickle, sys
+from pathlib import Path
+import ray
+from training.cluster import distill_on_ray
+def show(name, **fields):
+    if name == "distill.rank":
+        print("rank", fields["pid"], flush=True)
+ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+course, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
+distill_on_ray(course, Path(sys.argv[2]), execution, show)
+"""
 
 
-def test_kill_minus_9_and_again(tmp_path):
+def wait_for_the_end_of(pid):
+    """Ray ends the ranks of a driver that is gone, but not at once."""
+    deadline = time.monotonic() + PATIENCE_S
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [ALONE, pytest.param(ON_RAY, marks=[pytest.mark.ray, pytest.mark.faults])],
+    ids=["alone", "ray"],
+)
+def test_kill_minus_9_and_again(tmp_path, script):
     (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=12, batch=4, true_pair_every=4, workers=1)
     course = Course(
@@ -44,14 +71,21 @@ def test_kill_minus_9_and_again(tmp_path):
     )
     execution = Execution(checkpoint_every=5, threads=1)
     (tmp_path / "course.pickle").write_bytes(pickle.dumps((course, execution)))
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "course.pickle"), str(tmp_path / "a")]
-    process = subprocess.Popen(command)
+    command = [sys.executable, "-c", script, str(tmp_path / "course.pickle"), str(tmp_path / "a")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    if script is ON_RAY:
+        rank = next(int(line.split()[1]) for line in process.stdout if line.startswith("rank "))
     deadline = time.monotonic() + PATIENCE_S
     while not (tmp_path / "a" / CHECKPOINT).is_file():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    if script is ON_RAY:
+        wait_for_the_end_of(rank)
     if (tmp_path / "a" / "config.json").is_file():
         pytest.skip("it was done before the signal came")
 
