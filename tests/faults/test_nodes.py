@@ -1,0 +1,89 @@
+"""A node of the cluster is lost in the middle of a run, and another one joins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.published_blobs import hashes
+
+pytestmark = [pytest.mark.ray, pytest.mark.faults]
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 900
+# A cluster of its own, in a process of its own: Ray knows one at a time.
+SCRIPT = """
+import functools, sys
+import ray
+from ray.cluster_utils import Cluster
+from pipeline.scheduling import Policy
+from pipeline.workers import generate
+from tests.standin_teacher import StandinTeacher, make_plan
+
+def patiently(start):
+    for attempt in range(4):  # on a busy machine Ray's fixed patience of 30 s is too little
+        try:
+            return start()
+        except Exception as error:
+            last = error
+    raise last
+
+head = {"num_cpus": 0, "include_dashboard": False}
+cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+doomed = patiently(lambda: cluster.add_node(num_cpus=2))
+ray.init(address=cluster.address, log_to_driver=False)
+shards = []
+
+def on_event(name, **fields):
+    print(name, fields, flush=True)
+    if name == "generate":
+        shards.append(fields["shard"])
+    if len(shards) == 2 and name == "generate":
+        cluster.remove_node(doomed, allow_graceful=False)
+        patiently(lambda: cluster.add_node(num_cpus=2))
+
+plan = make_plan(40, 4)
+factory = functools.partial(StandinTeacher, delay_s=0.25)
+summary = generate(plan, sys.argv[1], factory, 2, 0.0, on_event, Policy(duplicate_after=100.0))
+print("SUMMARY", summary.committed, summary.workers_lost, flush=True)
+ray.shutdown()
+cluster.shutdown()
+"""
+CALM = """
+import sys
+from pathlib import Path
+from tests.published_blobs import write_dataset
+write_dataset(Path(sys.argv[1]), 40, 4)
+"""
+
+
+def run(script: str, *arguments: str) -> str:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "RAY_worker_niceness": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        timeout=PATIENCE_S,
+        start_new_session=True,
+    )
+    assert done.returncode == 0
+    return done.stdout
+
+
+@pytest.mark.timeout(2 * PATIENCE_S)
+def test_the_dataset_is_that_of_a_calm_cluster(tmp_path: Path) -> None:
+    output = run(SCRIPT, str(tmp_path / "dataset"))
+    committed, workers_lost = map(int, output.rsplit("SUMMARY", 1)[1].split())
+    assert committed == 40 and workers_lost == 2
+    assert output.count("generate.worker_lost") == 2
+    run(CALM, str(tmp_path / "calm"))
+    assert hashes(str(tmp_path / "dataset")) == hashes(str(tmp_path / "calm"))
