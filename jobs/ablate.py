@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jobs.ablate_distilled import distill_twin, twin_cells
+from jobs.ablate_distilled_page import students_json
 from jobs.ablate_page import write_page
 from jobs.ablate_results import RESULTS, gather, to_json
 from jobs.ablate_samples import (
@@ -36,12 +38,14 @@ from jobs.provenance import describe_machine, versions
 from jobs.ray_runtime import ray_runtime
 from jobs.ray_tasks import run_tasks
 from jobs.teach import choose_timesteps, fit_prior
+from jobs.teachers import absolute
 from jobs.weights import locate, locate_backbone
 from pipeline.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.example import RECORD_FILE, make_source, read_source, write_source
 from pipeline.recipe import Example, Recipe
 from training.ablation import ROWS, all_steps, cells
 from training.embedded.scenes.scene import make_scene
+from training.evaluation import BASELINES
 from training.lesson import differences
 from training.stored_samples import write_batch
 from training.styles import STYLES
@@ -57,18 +61,23 @@ EXAMPLE_SCENE_SEED = 2**42 + 8
 
 @dataclass(frozen=True)
 class Ablation:
-    """What to train: iterations (0: the recipe's), seeds a cell, pictures to score on, styles."""
+    """What to train.
+
+    iterations: of each training, 0 for the recipe's; seeds: trainings of each cell; images: to
+    score on; distilled: styles in which students with and without CDST are compared.
+    """
 
     iterations: int = 0
     seeds: int = 3
     images: int = 100
     workers: int = 0
     styles: tuple[str, ...] = KNOWN_STYLES
+    distilled: tuple[str, ...] = ()
 
 
 def check_styles(styles: Sequence[str]) -> None:
     """Raise ValueError for a style whose truth is not known."""
-    known = (LINE_ART, *STYLES)
+    known = [LINE_ART, *(style for style in STYLES if style not in BASELINES)]
     unknown = [style for style in styles if style not in known]
     if unknown or not styles:
         raise ValueError(f"styles {list(styles)}: expected some of {', '.join(known)}")
@@ -85,14 +94,12 @@ def fix_recipe(recipe: Recipe, iterations: int) -> Recipe:
     return recipe.model_copy(update={"teach": teach, "example": example})
 
 
-def absolute(location: str) -> str:
-    """Make a folder's location good in any working directory; other names stay."""
-    return str(Path(location).absolute()) if Path(location).exists() else location
-
-
 def open_workshop(recipe: Recipe, out: Path, ablation: Ablation, machine: Machine) -> Workshop:
     """Settle everything that fixes the ablation."""
     check_styles(ablation.styles)
+    alone = [style for style in ablation.distilled if style not in ablation.styles]
+    if alone:
+        raise ValueError(f"students in {alone}: expected some of the styles {ablation.styles}")
     recipe = fix_recipe(recipe, ablation.iterations)
     location = locate_backbone(recipe.backbone)
     timesteps = choose_timesteps(recipe, backbone_folder(location))
@@ -144,7 +151,7 @@ def prepare(workshop: Workshop, styles: Sequence[str], backbone: Backbone) -> No
     if not (folder / RECORD_FILE).is_file():
         write_source(make_source(backbone, recipe.example, recipe.sampler), folder)
     if LINE_ART in styles and not (folder / SCENE).is_file():
-        write_batch(folder / SCENE, scenes(workshop, [EXAMPLE_SCENE_SEED]))
+        write_batch(folder / SCENE, scenes(workshop, backbone, [EXAMPLE_SCENE_SEED]))
     image = read_source(folder).image
     for style in styles:
         keep_drawing(folder / f"{style}.png", example_drawing(style, image))
@@ -220,6 +227,8 @@ def run_ablate(
         for seed in range(ablation.seeds):
             train_seed(workshop, seed, ablation, machine, on_event)
             write_results(workshop, ablation, machine)
+        for cell in (c for style in ablation.distilled for c in twin_cells(style, ablation.seeds)):
+            distill_twin(workshop, cell, machine, ablation.workers, on_event)
     page = write_results(workshop, ablation, machine)
     on_event("ablate.ready", page=str(page))
 
@@ -232,7 +241,8 @@ def write_results(workshop: Workshop, ablation: Ablation, machine: Machine) -> P
         "machine": describe_machine(machine),
         "versions": versions(),
     }
-    write_json(workshop.out / RESULTS, to_json(results, facts))
+    students = {s: students_json(workshop, s, ablation.seeds) for s in ablation.distilled}
+    write_json(workshop.out / RESULTS, to_json(results, facts) | {"students": students})
     page = workshop.out / PAGE
     write_page(page, workshop, results, facts)
     return page

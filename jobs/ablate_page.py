@@ -1,6 +1,6 @@
 """The page of an ablation: Table 1 as it comes out here, its orderings, and the pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,8 @@ import numpy as np
 import yaml
 from markupsafe import Markup
 
+from jobs.ablate_distilled_page import make_students
+from jobs.ablate_lines import Line, OrderingLine, Score, make_score, ordering_line, style_title
 from jobs.ablate_plots import paper_advantage, plot_advantages
 from jobs.ablate_results import Results
 from jobs.ablate_trainings import DRAWINGS, SKETCHES, read_drawings, read_pictures
@@ -24,8 +26,6 @@ from training.ablation_table import (
     AVERAGE,
     BETTER,
     PAPER,
-    Ordering,
-    Spread,
     full_against_best,
     ranked,
     worst_is_no_vae,
@@ -33,47 +33,7 @@ from training.ablation_table import (
 from training.evaluation import BASELINES
 
 TEMPLATE = "ablation.html.j2"
-SHOWN_PICTURES = 4
-TITLES = {"xdog": "XDoG", LINE_ART: "Line art", "edges": "Learned edges", AVERAGE: "Average"}
 BASELINE_TITLES = {"blank": "Blank page", "sobel": "Sobel edges"}
-VERDICTS = {
-    "holds": "holds",
-    "leans so": "same side, within the spread",
-    "leans against": "other side, within the spread",
-    "reversed": "reversed",
-    "one seed": "one seed: no spread",
-}
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number of the table, with the best and worst rows of its column marked."""
-
-    mean: str
-    deviation: str
-    mark: str = ""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of the table: LPIPS and SSIM for each style, for their average, in the paper."""
-
-    title: str
-    scores: list[Score]
-    paper: list[str]
-
-
-@dataclass(frozen=True)
-class OrderingLine:
-    """One comparison in words."""
-
-    title: str
-    paper: str
-    gain: str
-    deviation: str
-    interval: str
-    verdict: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -87,23 +47,10 @@ class Grid:
     plot: Markup
 
 
-def style_title(style: str) -> str:
-    """Name a style on the page."""
-    return TITLES.get(style, style)
-
-
 def columns_of(results: Results) -> list[tuple[str, str]]:
     """Columns of the table: (style, metric)."""
     styles = [*results.styles, AVERAGE]
     return [(style, metric) for style in styles for metric in BETTER]
-
-
-def make_score(spread: Spread | None, mark: str) -> Score:
-    """Write one number; a row without one gets a dash."""
-    if spread is None:
-        return Score("–", "")
-    deviation = "" if spread.deviation is None else f"±{spread.deviation:.4f}"
-    return Score(f"{spread.mean:.4f}", deviation, mark)
 
 
 def table_lines(results: Results) -> list[Line]:
@@ -126,20 +73,6 @@ def table_lines(results: Results) -> list[Line]:
         means = [Score(f"{results.baselines[s][name][m]:.4f}", "") for s, m in columns]
         lines.append(Line(BASELINE_TITLES[name], means, ["", ""]))
     return lines
-
-
-def ordering_line(title: str, ordering: Ordering, paper: float | None) -> OrderingLine:
-    """Write one comparison."""
-    gain, interval = ordering.advantage, ordering.advantage.interval()
-    return OrderingLine(
-        title=title,
-        paper="" if paper is None else f"{paper:+.4f}",
-        gain=f"{gain.mean:+.4f}",
-        deviation="" if gain.deviation is None else f"{gain.deviation:.4f}",
-        interval="" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}",
-        verdict=VERDICTS[ordering.verdict],
-        kind=ordering.verdict.replace(" ", "-"),
-    )
 
 
 def ordering_lines(results: Results) -> list[OrderingLine]:
@@ -197,11 +130,6 @@ def key_facts(workshop: Workshop, results: Results) -> list[Fact]:
     ]  # fmt: skip
 
 
-def shown_pictures(count: int) -> list[int]:
-    """Choose which pictures to show: evenly spaced, not the best ones."""
-    return [int(i) for i in np.linspace(0, count - 1, min(count, SHOWN_PICTURES)).round()]
-
-
 def make_grid(workshop: Workshop, results: Results, style: str) -> Grid:
     """Show some pictures of one style as every row draws them, all from the first seed."""
     seed = results.seeds[0]
@@ -213,7 +141,7 @@ def make_grid(workshop: Workshop, results: Results, style: str) -> Grid:
         columns[ROWS[row].title] = read_drawings(path)
     lines = [
         [make_figure(drawn[i], f"{name}, picture {i + 1}", name) for name, drawn in columns.items()]
-        for i in shown_pictures(len(pictures))
+        for i in workshop.shown
     ]
     origin = "procedural scenes" if style == LINE_ART else "generated from held-out captions"
     note = f"Pictures {origin}, evenly spaced over all {len(pictures)}; teachers of seed {seed}."
@@ -252,6 +180,8 @@ def provenance(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -
 
 def compose(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Gather everything that the template shows."""
+    seeds = max(results.seeds) + 1
+    students = [make_students(workshop, style, seeds) for style in results.styles]
     return {
         "title": "What each part of the method is worth",
         "lead": lead(results),
@@ -261,6 +191,7 @@ def compose(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> d
         "lines": table_lines(results),
         "orderings": ordering_lines(results),
         "average_plot": plot_advantages(results.claims, AVERAGE, with_paper=True),
+        "students": [made for made in students if made is not None],
         "grids": [make_grid(workshop, results, style) for style in results.styles],
         "steps": step_lines(workshop),
         "provenance": provenance(workshop, results, facts),
@@ -270,17 +201,13 @@ def compose(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> d
     }
 
 
-def write_page(
-    path: Path, workshop: Workshop, results: Results, facts: Mapping[str, Any]
-) -> Sequence[str]:
-    """Write the page; gives the titles of the styles on it."""
+def write_page(path: Path, workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> None:
+    """Write the page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jobs", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    composed = compose(workshop, results, facts)
-    page = environment.get_template(TEMPLATE).render(composed)
+    page = environment.get_template(TEMPLATE).render(compose(workshop, results, facts))
     write_whole(path, page.encode())
-    return list(composed["styles"])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from jobs.ablate_workshop import SCENES, Workshop, load_tools, picture_sets
 from jobs.held_out import FIRST_SCENE_SEED
+from pipeline.backbone import Backbone
 from pipeline.inversion import taps_of_images
 from pipeline.pixels import image_from_uint8
 from pipeline.sampler import Sample, encode_prompts, initial_noise, sample
@@ -76,7 +77,8 @@ class EvaluationBatch:
     def make(self) -> Sample:
         """Make the batch with its taps."""
         if self.pictures == SCENES:
-            return scenes(self.workshop, [FIRST_SCENE_SEED + i for i in self.indices])
+            seeds = [FIRST_SCENE_SEED + i for i in self.indices]
+            return scenes(self.workshop, load_tools(self.workshop).backbone, seeds)
         tools = load_tools(self.workshop)
         prompts = [make_scene(FIRST_SCENE_SEED + i).caption for i in self.indices]
         noise = [generator(0, i, EVALUATION_STREAM) for i in self.indices]
@@ -92,9 +94,8 @@ class EvaluationBatch:
 Batch = TrainingBatch | EvaluationBatch
 
 
-def scenes(workshop: Workshop, seeds: Sequence[int]) -> Sample:
+def scenes(workshop: Workshop, backbone: Backbone, seeds: Sequence[int]) -> Sample:
     """Take procedural scenes, under their captions, as if they had been sampled."""
-    backbone = load_tools(workshop).backbone
     made = [make_scene(seed, backbone.image_size) for seed in seeds]
     images = torch.cat([image_from_uint8(scene.image) for scene in made]).to(backbone.device)
     embeddings: Tensor = encode_prompts(backbone, [scene.caption for scene in made])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from jobs.held_out import LINE_ART
@@ -18,6 +19,7 @@ from training.perceptual import Perceptual, load_perceptual
 # Sets of pictures: what the backbone generates, and scenes brought into it by inversion. The same
 # captions make both.
 GENERATED, SCENES = "generated", "scenes"
+MOST_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class Workshop:
     def training(self, cell: Cell) -> Path:
         """One training: a teacher, its sketches of the pictures, and their scores."""
         return self.out / "trainings" / cell.place
+
+    @property
+    def shown(self) -> list[int]:
+        """Which pictures are shown: evenly spaced, not the best ones."""
+        count = min(self.images, MOST_SHOWN)
+        return [int(i) for i in np.linspace(0, self.images - 1, count).round()]
 
     def batches(self) -> list[range]:
         """The pictures to score on, by number, as they lie in batch files."""
