@@ -59,15 +59,20 @@ def make_score(spread: Spread | None, mark: str) -> Score:
     return Score(f"{spread.mean:.4f}", deviation, mark)
 
 
+def signed(value: float) -> str:
+    """Write a difference with its sign, the minus as wide as the plus."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
 def ordering_line(title: str, ordering: Ordering, paper: float | None) -> OrderingLine:
     """Write one comparison."""
     gain, interval = ordering.advantage, ordering.advantage.interval()
     return OrderingLine(
         title=title,
-        paper="" if paper is None else f"{paper:+.4f}",
-        gain=f"{gain.mean:+.4f}",
+        paper="" if paper is None else signed(paper),
+        gain=signed(gain.mean),
         deviation="" if gain.deviation is None else f"{gain.deviation:.4f}",
-        interval="" if interval is None else f"{interval[0]:+.4f} to {interval[1]:+.4f}",
+        interval="" if interval is None else f"{signed(interval[0])} to {signed(interval[1])}",
         verdict=VERDICTS[ordering.verdict],
         kind=ordering.verdict.replace(" ", "-"),
     )

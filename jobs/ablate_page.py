@@ -12,7 +12,15 @@ import yaml
 from markupsafe import Markup
 
 from jobs.ablate_distilled_page import make_students
-from jobs.ablate_lines import Line, OrderingLine, Score, make_score, ordering_line, style_title
+from jobs.ablate_lines import (
+    Line,
+    OrderingLine,
+    Score,
+    make_score,
+    ordering_line,
+    signed,
+    style_title,
+)
 from jobs.ablate_plots import paper_advantage, plot_advantages
 from jobs.ablate_results import Results
 from jobs.ablate_trainings import DRAWINGS, SKETCHES, read_drawings, read_pictures
@@ -96,13 +104,26 @@ def lead(results: Results) -> str:
     average = [o for o in results.claims if o.style == AVERAGE]
     held = sum(o.verdict == "holds" for o in average)
     against = sum(o.verdict == "reversed" for o in average)
-    text = (
+    if not average:
+        return "Trainings are still under way: no average is complete yet."
+    if all(o.verdict == "one seed" for o in average):
+        agreeing = sum(o.advantage.mean > 0 for o in average)
+        return (
+            "The seven rows of the paper’s Table 1, scored where the truth is known. One seed: "
+            f"{agreeing} of {len(average)} orderings point the paper’s way, and none can be tested."
+        )
+    return (
         "The seven rows of the paper’s Table 1, trained on common seeds and scored where the truth "
         f"is known. Of the {len(average)} orderings that the paper’s averages show, {held} "
         f"hold beyond the spread of seeds, {against} are reversed beyond it, and "
         f"{len(average) - held - against} lie within it."
     )
-    return text if average else "Trainings are still under way: no average is complete yet."
+
+
+def count_seeds(results: Results) -> str:
+    """Say how many seeds there are."""
+    count = len(results.seeds)
+    return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
 def best_fact(results: Results, metric: str) -> Fact:
@@ -115,7 +136,7 @@ def best_fact(results: Results, metric: str) -> Fact:
     rival = full_against_best(results.table, metric)
     note = f"rank {order.index(FULL) + 1} of {len(order)}"
     if rival is not None:
-        note += f"; against “{ROWS[rival.worse].title}” {rival.advantage.mean:+.4f}"
+        note += f"; against “{ROWS[rival.worse].title}” {signed(rival.advantage.mean)}"
     return Fact(title, f"{own.mean:.4f}", note)
 
 
@@ -124,7 +145,7 @@ def key_facts(workshop: Workshop, results: Results) -> list[Fact]:
     teach = workshop.recipe.teach
     return [
         Fact("Trainings", f"{len(results.scores)}",
-             f"{teach.iterations:,} iterations each, {len(results.seeds)} seeds"),
+             f"{teach.iterations:,} iterations each, {count_seeds(results)}"),
         Fact("Scored on", f"{workshop.images} pictures", "that no training has seen"),
         *(best_fact(results, metric) for metric in BETTER),
     ]  # fmt: skip
@@ -143,8 +164,8 @@ def make_grid(workshop: Workshop, results: Results, style: str) -> Grid:
         [make_figure(drawn[i], f"{name}, picture {i + 1}", name) for name, drawn in columns.items()]
         for i in workshop.shown
     ]
-    origin = "procedural scenes" if style == LINE_ART else "generated from held-out captions"
-    note = f"Pictures {origin}, evenly spaced over all {len(pictures)}; teachers of seed {seed}."
+    origin = "Procedural scenes" if style == LINE_ART else "Generated from held-out captions"
+    note = f"{origin}, evenly spaced over all {len(pictures)}; teachers of seed {seed}."
     plot = plot_advantages(results.claims, style)
     return Grid(style_title(style), note, list(columns), lines, plot)
 

@@ -12,6 +12,7 @@ from training.ablation_table import BETTER, PAPER, Ordering
 WIDTH, HEIGHT = 10.2, 2.5  # inches; height of one style's pair of panels
 COLOURS = {"holds": MARK, "reversed": MISS}
 PAPER_MARK = "D"
+FAR = 3.0  # times the second largest gain
 
 
 def plot_advantages(claims: Sequence[Ordering], style: str, with_paper: bool = False) -> Markup:
@@ -40,11 +41,26 @@ def draw_panel(panel: Any, shown: Sequence[Ordering], metric: str, with_paper: b
         if with_paper:
             panel.plot([paper_advantage(ordering)], [y], PAPER_MARK, markerfacecolor="none",
                        markeredgecolor=INK, markersize=6)  # fmt: skip
+    mark_far_ones(panel, list(reversed(shown)))
     titles = [ROWS[ordering.worse].title for ordering in reversed(shown)]
     panel.set_yticks(range(len(titles)), titles)
     panel.set_ylim(-0.6, len(titles) - 0.4)
     panel.grid(axis="y", visible=False)
     panel.set_title(f"{metric.upper()}: gain of the full method")
+
+
+def mark_far_ones(panel: Any, shown: Sequence[Ordering]) -> None:
+    """Cut the axis where one row lies far beyond all others, and write its gain at the edge."""
+    means = sorted(abs(ordering.advantage.mean) for ordering in shown)
+    low, high = panel.get_xlim()
+    if len(means) < 2 or means[-1] < FAR * means[-2]:
+        return
+    high = FAR * means[-2]
+    panel.set_xlim(max(low, -high), high)
+    for y, ordering in enumerate(shown):
+        gain = ordering.advantage.mean
+        if gain > high:
+            panel.text(high, y, f"{gain:+.3f} \u2192 ", ha="right", va="center", color=INK)
 
 
 def paper_advantage(ordering: Ordering) -> float:
