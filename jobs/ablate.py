@@ -229,6 +229,7 @@ def run_ablate(
             write_results(workshop, ablation, machine)
         for cell in (c for style in ablation.distilled for c in twin_cells(style, ablation.seeds)):
             distill_twin(workshop, cell, machine, ablation.workers, on_event)
+            write_results(workshop, ablation, machine)
     page = write_results(workshop, ablation, machine)
     on_event("ablate.ready", page=str(page))
 
