@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from jobs.ablate_distilled import distill_twin, twin_cells
-from jobs.ablate_distilled_page import students_json
-from jobs.ablate_page import write_page
-from jobs.ablate_results import RESULTS, gather, to_json
-from jobs.ablate_samples import (
+from jobs.ablation.distilled import distill_twin, twin_cells
+from jobs.ablation.distilled_page import students_json
+from jobs.ablation.page import write_page
+from jobs.ablation.results import RESULTS, gather, to_json
+from jobs.ablation.samples import (
     Batch,
     evaluation_batches,
     make_batch,
@@ -20,7 +20,7 @@ from jobs.ablate_samples import (
     scenes,
     training_batches,
 )
-from jobs.ablate_trainings import (
+from jobs.ablation.trainings import (
     SCENE,
     SCORES,
     Task,
@@ -29,7 +29,7 @@ from jobs.ablate_trainings import (
     read_scores,
     train_and_score,
 )
-from jobs.ablate_workshop import Workshop
+from jobs.ablation.workshop import Workshop
 from jobs.devices import Machine
 from jobs.events import Events
 from jobs.held_out import LINE_ART

@@ -12,10 +12,10 @@ from jobs.outputs import write_json
 from jobs.prompts import prompts_for
 from jobs.provenance import describe_machine, versions
 from jobs.ray_runtime import ray_runtime
-from jobs.select_analysis import Check, Count, Outcome, analyse
-from jobs.select_classes import Classes, classes_by_condition, classes_by_word
-from jobs.select_features import Features, Settings, make_features
-from jobs.select_page import compose, write_page
+from jobs.selection.analysis import Check, Count, Outcome, analyse
+from jobs.selection.classes import Classes, classes_by_condition, classes_by_word
+from jobs.selection.features import Features, Settings, make_features
+from jobs.selection.page import compose, write_page
 from jobs.weights import EMBEDDED, locate_backbone
 from pipeline.backbone import backbone_folder, fingerprint
 from pipeline.selection_count import candidates

@@ -11,14 +11,14 @@ import yaml
 from typer.testing import CliRunner
 
 from jobs.ablate import Ablation, check_styles, open_workshop, prepare, write_results
-from jobs.ablate_distilled import open_twin
-from jobs.ablate_samples import (
+from jobs.ablation.distilled import open_twin
+from jobs.ablation.samples import (
     evaluation_batches,
     make_batch,
     remove_training_samples,
     training_batches,
 )
-from jobs.ablate_trainings import (
+from jobs.ablation.trainings import (
     DRAWINGS,
     Task,
     TruthTask,
@@ -28,7 +28,7 @@ from jobs.ablate_trainings import (
     read_scores,
     train_and_score,
 )
-from jobs.ablate_workshop import GENERATED, SCENES, load_tools
+from jobs.ablation.workshop import GENERATED, SCENES, load_tools
 from jobs.cli import app
 from jobs.devices import Machine
 from jobs.held_out import FIRST_SCENE_SEED

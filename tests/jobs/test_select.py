@@ -13,13 +13,13 @@ import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
-from jobs import select_features
 from jobs.devices import Machine
 from jobs.events import Events
 from jobs.select import Selection, draw_prompts, run_select
-from jobs.select_analysis import Check, balanced
-from jobs.select_classes import Classes, classes_by_condition, classes_by_word
-from jobs.select_features import Batch, measure_layers, project_batch
+from jobs.selection import features as select_features
+from jobs.selection.analysis import Check, balanced
+from jobs.selection.classes import Classes, classes_by_condition, classes_by_word
+from jobs.selection.features import Batch, measure_layers, project_batch
 from pipeline.backbone import load_backbone
 from pipeline.recipe import Sampler
 from pipeline.sampler import encode_prompts, initial_noise, sample

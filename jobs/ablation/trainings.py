@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jobs.ablate_workshop import Workshop, load_tools, picture_set
+from jobs.ablation.workshop import Workshop, load_tools, picture_set
 from jobs.held_out import FIRST_SCENE_SEED, LINE_ART
 from jobs.outputs import write_json, write_whole
 from pipeline.example import ExamplePair, read_drawing, read_source

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.ablate_distilled import (
+from jobs.ablation.distilled import (
     PHOTOGRAPHS,
     PICTURES,
     TWINS,
@@ -13,9 +13,9 @@ from jobs.ablate_distilled import (
     twin_folder,
     twin_table,
 )
-from jobs.ablate_lines import Line, OrderingLine, make_score, ordering_line, style_title
-from jobs.ablate_results import ordering_json
-from jobs.ablate_workshop import Workshop
+from jobs.ablation.lines import Line, OrderingLine, make_score, ordering_line, style_title
+from jobs.ablation.results import ordering_json
+from jobs.ablation.workshop import Workshop
 from jobs.figures import Figure, make_figure
 from jobs.photographs import read_photograph
 from training.ablation import FULL, NO_CDST, Cell

@@ -13,8 +13,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 
 from jobs.plots import INK, MARK, MISS, RAMP, SOFT, new_figure, plotting, svg
-from jobs.select_analysis import Check, Count
-from jobs.select_classes import Classes
+from jobs.selection.analysis import Check, Count
+from jobs.selection.classes import Classes
 
 # Seventeen that stay apart on paper; more classes share them.
 CLASS_COLOURS = (

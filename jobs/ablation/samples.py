@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jobs.ablate_workshop import SCENES, Workshop, load_tools, picture_sets
+from jobs.ablation.workshop import SCENES, Workshop, load_tools, picture_sets
 from jobs.held_out import FIRST_SCENE_SEED
 from pipeline.backbone import Backbone
 from pipeline.inversion import taps_of_images

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.ablate_trainings import SCORED, SCORES, read_scores
-from jobs.ablate_workshop import Workshop
+from jobs.ablation.trainings import SCORED, SCORES, read_scores
+from jobs.ablation.workshop import Workshop
 from training.ablation import ROWS, Cell, cells
 from training.ablation_table import (
     AVERAGE,

@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 from markupsafe import Markup
 
-from jobs.ablate_distilled_page import make_students
-from jobs.ablate_lines import (
+from jobs.ablation.distilled_page import make_students
+from jobs.ablation.lines import (
     Line,
     OrderingLine,
     Score,
@@ -21,10 +21,10 @@ from jobs.ablate_lines import (
     signed,
     style_title,
 )
-from jobs.ablate_plots import paper_advantage, plot_advantages
-from jobs.ablate_results import Results
-from jobs.ablate_trainings import DRAWINGS, SKETCHES, read_drawings, read_pictures
-from jobs.ablate_workshop import Workshop, picture_set
+from jobs.ablation.plots import paper_advantage, plot_advantages
+from jobs.ablation.results import Results
+from jobs.ablation.trainings import DRAWINGS, SKETCHES, read_drawings, read_pictures
+from jobs.ablation.workshop import Workshop, picture_set
 from jobs.figures import Figure, make_figure
 from jobs.held_out import LINE_ART
 from jobs.outputs import write_whole

@@ -11,10 +11,10 @@ import numpy as np
 from jobs.figures import Figure, make_figure
 from jobs.outputs import write_whole
 from jobs.report import Fact
-from jobs.select_analysis import Check, Outcome, balanced
-from jobs.select_classes import Classes
-from jobs.select_features import Features
-from jobs.select_plots import (
+from jobs.selection.analysis import Check, Outcome, balanced
+from jobs.selection.classes import Classes
+from jobs.selection.features import Features
+from jobs.selection.plots import (
     METHOD_NAMES,
     class_colour,
     plot_check,

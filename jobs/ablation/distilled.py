@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.ablate_trainings import DRAWINGS, SCENE, SCORES, read_drawings, read_pictures, score
-from jobs.ablate_workshop import Workshop, picture_set
+from jobs.ablation.trainings import DRAWINGS, SCENE, SCORES, read_drawings, read_pictures, score
+from jobs.ablation.workshop import Workshop, picture_set
 from jobs.artefacts import RunFolder
 from jobs.devices import Machine
 from jobs.distill import run_distill

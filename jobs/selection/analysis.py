@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from jobs.devices import Machine
 from jobs.ray_tasks import run_tasks
-from jobs.select_classes import Classes
+from jobs.selection.classes import Classes
 from pipeline.selection import (
     coverage,
     image_distances,
