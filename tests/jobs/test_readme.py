@@ -33,7 +33,19 @@ def test_every_stage_is_printed_in_order() -> None:
     assert stages == ["source", "teach", "generate", "distill", "extract", "evaluate"]
 
 
-@pytest.mark.parametrize("arguments", of_program("onesketch"), ids=" ".join)
+def in_tables() -> list[list[str]]:
+    """Arguments of the commands that open a table's row."""
+    rows = re.findall(r"^\| `onesketch (.*?)` \|", (ROOT / "README.md").read_text(), re.M)
+    return [shlex.split(row) for row in rows]
+
+
+def test_every_command_is_in_the_readme() -> None:
+    group = typer.main.get_command(app)
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in group.commands if f"onesketch {name}" not in text] == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("arguments", of_program("onesketch") + in_tables(), ids=" ".join)
 def test_printed_commands_are_understood(arguments: list[str]) -> None:
     group = typer.main.get_command(app)
     context = group.make_context("onesketch", list(arguments))
