@@ -31,15 +31,11 @@ def shrink(picture: Image.Image, max_side: int) -> Image.Image:
 
 
 def encode(picture: Image.Image) -> str:
-    """Encode as a data URI: drawings as PNG, which keeps lines clean, photographs as WebP."""
+    """Encode as a WebP data URI: drawings without loss, which keeps lines clean."""
     buffer = io.BytesIO()
-    if picture.mode == "L":
-        picture.save(buffer, format="PNG", optimize=True)
-        kind = "png"
-    else:
-        picture.save(buffer, format="WEBP", quality=PHOTO_QUALITY, method=6)
-        kind = "webp"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    drawing = picture.mode == "L"
+    picture.save(buffer, format="WEBP", lossless=drawing, quality=PHOTO_QUALITY, method=6)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def make_figure(pixels: np.ndarray, alt: str, caption: str = "", max_side: int = 448) -> Figure:
