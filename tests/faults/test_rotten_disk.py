@@ -25,9 +25,11 @@ ROTTEN = layout.shard_key(1)
 
 
 def rot(server: SwiftServer, content: bytes) -> None:
-    """Flip a bit of the file in which the server keeps an object."""
+    """Flip a bit of the file in which the server keeps the object written last with a content."""
+    # Other tests' buckets hold the same bytes: the newest file is ours.
     files = (server.folder / "devices" / "disk" / "objects").rglob("*.data")
-    kept = next(file for file in files if file.read_bytes() == content)
+    equal = (file for file in files if file.read_bytes() == content)
+    kept = max(equal, key=lambda file: file.stat().st_mtime_ns)
     with kept.open("r+b") as file:
         file.seek(len(content) // 2)
         file.write(bytes([content[len(content) // 2] ^ 1]))
