@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Protocol
 
 import torch
 import torchvision
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.perceptual import PerceptualError, load_perceptual
+from training.state_file import read_state
 
 SLICE_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # from the finest slice to the coarsest
 VGG19 = "vgg19"
@@ -99,7 +97,9 @@ def _load_vgg19(path: Path) -> Vgg19:
     for layer in trunk:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # a slice must outlive the layers after it
-    found = {name.removeprefix("features."): t for name, t in _read_state(path).items()}
+    found = {
+        name.removeprefix("features."): t for name, t in read_state(path, PerceptualError).items()
+    }
     try:
         state = {name: found[name].float() for name in trunk.state_dict()}
         trunk.load_state_dict(state, assign=True)
@@ -108,19 +108,3 @@ def _load_vgg19(path: Path) -> Vgg19:
             f"{path} is no state dict of torchvision's VGG-19: {error}"
         ) from error
     return Vgg19(trunk, "real: vgg19")
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        UnpicklingError,
-        SafetensorError,
-    ) as error:
-        raise PerceptualError(f"{path} cannot be read as weights: {error}") from error

@@ -11,16 +11,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import inception_v3
+
+from training.state_file import read_state
 
 FEATURES = 2048
 SIDE_PX = 299
@@ -75,7 +74,7 @@ def load_inception(path: Path, device: str = "cpu") -> Inception:
     if scripted is not None:
         pool = _scripted_pool(scripted.to(device).eval(), path)
         return Inception(f"torchscript: {path.name} {digest}", pool, device)
-    network = _torchvision_network(_read_state(path), path).to(device)
+    network = _torchvision_network(read_state(path, InceptionError), path).to(device)
     return Inception(f"torchvision: {path.name} {digest}", Pool(network), device)
 
 
@@ -144,22 +143,3 @@ def _scripted_pool(network: nn.Module, path: Path) -> Callable[[Tensor], Tensor]
         return pooled
 
     return pool
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        UnpicklingError,
-        SafetensorError,
-    ) as error:
-        raise InceptionError(f"{path} cannot be read as weights: {error}") from error
-    if not isinstance(state, dict):
-        raise InceptionError(f"{path}: expected a state dict, got {type(state).__name__}")
-    return state
