@@ -52,10 +52,10 @@ class Bottleneck(nn.Module):
         U comes after the 1x1 convolutions: both are linear and one acts on channels, the other on
         pixels, so they commute, and the convolutions see fewer pixels.
         """
-        x = F.relu(self.norm_reduce(upsample(self.reduce(f), size)))
-        x = F.relu(self.norm_conv(self.conv(x)))
+        x = self.norm_reduce(upsample(self.reduce(f), size)).relu_()
+        x = self.norm_conv(self.conv(x)).relu_()
         x = self.norm_expand(self.expand(x))
-        return F.relu(x + self.norm_shortcut(upsample(self.shortcut(f), size)))
+        return x.add_(self.norm_shortcut(upsample(self.shortcut(f), size))).relu_()
 
 
 def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import canonical
@@ -26,7 +27,7 @@ def write_dataset(
     return str(folder)
 
 
-def hashes(address: str) -> dict[str, str]:
-    """SHA-256 of all that a dataset's place holds, by name."""
+def hashes(address: str, names: Iterable[str] | None = None) -> dict[str, str]:
+    """SHA-256 of all that a dataset's place lists, or of what has these names, by name."""
     store = open_store(address)
-    return {key: canonical.sha256(store.read(key)) for key in store.keys("")}
+    return {key: canonical.sha256(store.read(key)) for key in names or store.keys("")}
