@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline import layout
-from pipeline.commits import Commit, check_commits, committed_shards, read_commits
+from pipeline.commits import Commit, check_commits, committed_shards, find_committed, read_commits
 from pipeline.plan import Plan
 from pipeline.storage.store import Store
 
@@ -63,11 +62,10 @@ def take_account(store: Store, plan: Plan, by_name: bool = False) -> Account:
     Raises:
         ShardError: a commit record is broken, or belongs to another plan.
     """
-    shards = {shard for shard in committed_shards(store) if shard < plan.num_shards}
     if by_name:
-        # A store that was killed between writing an object and listing it (Swift) lists it never.
-        unlisted = (shard for shard in range(plan.num_shards) if shard not in shards)
-        shards |= {shard for shard in unlisted if store.exists(layout.commit_key(shard))}
-    commits = read_commits(store, sorted(shards))
+        shards = find_committed(store, plan.num_shards)
+    else:
+        shards = [shard for shard in committed_shards(store) if shard < plan.num_shards]
+    commits = read_commits(store, shards)
     check_commits(plan, commits)
     return Account(plan.samples, plan.num_shards, tuple(commits))

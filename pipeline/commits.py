@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -74,6 +75,21 @@ def committed_shards(store: Store) -> list[int]:
     """Numbers of the shards that are committed: all that resuming needs to know."""
     found = map(layout.committed_shard, store.keys(layout.COMMITS))
     return sorted(shard for shard in found if shard is not None)
+
+
+def find_committed(store: Store, num_shards: int) -> list[int]:
+    """Numbers of the first `num_shards` shards that are committed, listed by the store or not.
+
+    A store that was killed between writing an object and listing it (Swift) lists it never: what is
+    not listed is asked for by name.
+    """
+    listed = {shard for shard in committed_shards(store) if shard < num_shards}
+    others = [shard for shard in range(num_shards) if shard not in listed]
+    with ThreadPoolExecutor(_READERS) as pool:
+        there = pool.map(lambda shard: store.exists(layout.commit_key(shard)), others)
+        return sorted(
+            listed.union(shard for shard, found in zip(others, there, strict=True) if found)
+        )
 
 
 def read_commits(store: Store, shards: Sequence[int]) -> list[Commit]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pipeline import layout, scheduling
 from pipeline.commits import committed_shards
@@ -24,6 +24,8 @@ OnEvent = Callable[..., None]
 # How long the driver waits for news before it looks at the clock again.
 _LOOK_S = 1.0
 _MAX_FAILED_STARTS = 3
+# So many shards that fail, and none made: the reason is none of theirs.
+_MAX_FAILED_FIRST = 3
 
 
 class GenerationError(ValueError):
@@ -93,6 +95,7 @@ class Driver:
                 )
                 self.ledger.assigned(assignment, self.clock())
             self._hear(self.fleet.wait(_LOOK_S))
+            self._check_failures()
             self._watch()
         return True
 
@@ -198,6 +201,12 @@ class Driver:
                 f"{reason}; is there memory enough for each?"
             )
 
+    def _check_failures(self) -> None:
+        """Stop where no shard was ever made: the others would fail in turn, each many times."""
+        failed, none_made = self.ledger.failed, len(self.ledger.failed) == len(self.ledger.finished)
+        if len(failed) >= _MAX_FAILED_FIRST and none_made:
+            raise GenerationError(f"stopped before all were tried: {list_failures(failed)}")
+
     def _quarantine(self, records: Iterable[Quarantine]) -> None:
         for record in records:
             write_quarantine(self.store, record)
@@ -230,6 +239,15 @@ class Driver:
                 f"no worker could be started for {policy.start_timeout_s:.0f} s: has the cluster "
                 "the processors and GPUs that one worker asks for?"
             )
+
+
+def list_failures(failed: Mapping[int, str]) -> str:
+    """Say how many shards failed, and why the first of them did."""
+    first = min(failed)
+    return (
+        f"{len(failed)} shards could not be published; those that were stay, and the same command, "
+        f"started again, tries only the others. Shard {first}: {failed[first]}"
+    )
 
 
 def describe_error(error: BaseException) -> str:

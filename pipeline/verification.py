@@ -14,10 +14,11 @@ from typing import Any
 
 from pipeline import canonical, layout
 from pipeline.accounting import Account
-from pipeline.commits import Commit, StoredFile, check_commits, committed_shards, parse_commit
+from pipeline.commits import Commit, StoredFile, check_commits, find_committed, parse_commit
 from pipeline.decoding import decode_image, decode_sketch
 from pipeline.index import build_index, read_index
 from pipeline.manifest import ManifestError, build_manifest, read_manifest
+from pipeline.near_duplicates import first_alike
 from pipeline.plan import Plan, read_plan
 from pipeline.quarantine import quarantined_samples
 from pipeline.scores import scores
@@ -175,10 +176,8 @@ class _FaultError(Exception):
 def _read_commits(store: Store, plan: Plan) -> tuple[list[Commit], list[Finding]]:
     commits: list[Commit] = []
     findings: list[Finding] = []
-    for shard in committed_shards(store):
+    for shard in find_committed(store, plan.num_shards):
         name = layout.commit_key(shard)
-        if shard >= plan.num_shards:
-            continue  # a stray, and found as such
         try:
             commit = parse_commit(store.read(name), name)
             check_commits(plan, [commit])
@@ -211,7 +210,8 @@ def _check_quarantine(store: Store, commits: Iterable[Commit]) -> Iterator[Findi
     recorded = quarantined_samples(store)
     for commit in commits:
         for index in commit.quarantined:
-            if index not in recorded:
+            # Looked for by name as well: a listing may lag behind.
+            if index not in recorded and not store.exists(layout.quarantine_key(index)):
                 detail = f"it lacks sample {index}, which has no quarantine record"
                 yield Finding(Kind.MISSING, commit.tar.name, detail, index)
 
@@ -252,17 +252,18 @@ def _look(name: str, row: Mapping[str, Any]) -> Look:
     return Look(name, row["index"], row["image_sha256"], row["image_hash"], row["blankness"])
 
 
-def _compare(looks: Iterable[Look]) -> Iterator[Finding]:
+def _compare(looks: Sequence[Look]) -> Iterator[Finding]:
     """Remark on blank sketches and on images that are there twice, or nearly."""
     by_sha256: dict[str, int] = {}
-    by_hash: dict[str, int] = {}
-    for look in looks:
+    alike = first_alike([look.image_hash for look in looks])
+    for look, first in zip(looks, alike, strict=True):
         if look.blankness >= BLANK_FROM:
             detail = f"blankness {look.blankness:.2f}"
             yield Finding(Kind.BLANK, look.name, detail, look.sample)
         same = by_sha256.setdefault(look.image_sha256, look.sample)
-        near = by_hash.setdefault(look.image_hash, look.sample)
+        near = looks[first].sample
         if same != look.sample:
             yield Finding(Kind.DUPLICATE, look.name, f"image of sample {same}", look.sample)
         elif near != look.sample:
-            yield Finding(Kind.NEAR_DUPLICATE, look.name, f"looks like {near}", look.sample)
+            detail = f"image nearly that of sample {near}"
+            yield Finding(Kind.NEAR_DUPLICATE, look.name, detail, look.sample)

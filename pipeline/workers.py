@@ -15,7 +15,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 from pipeline.completion import complete
 from pipeline.draining import drain_on_sigterm
-from pipeline.driver import Driver, GenerationError, OnEvent, open_ledger
+from pipeline.driver import Driver, GenerationError, OnEvent, list_failures, open_ledger
 from pipeline.fleet import Beat, Done, Failed, Lost, News, Ready, Report, Sampled, Unfit
 from pipeline.plan import Plan, write_or_check
 from pipeline.scheduling import Policy, Task
@@ -77,7 +77,7 @@ def generate(
     if not finished:
         signal.raise_signal(signal.SIGTERM)
     if ledger.failed:
-        raise GenerationError(_list_failures(ledger.failed))
+        raise GenerationError(list_failures(ledger.failed))
     account = complete(store, plan)
     return sum_up(account, driver.reports, ledger.counts, time.monotonic() - start_s)
 
@@ -259,11 +259,3 @@ def _failure(call: _Call, error: RayTaskError) -> News:
 def _cause_of_death(error: RayError) -> str:
     # Ray's own texts run over many lines with addresses and process numbers of the cluster.
     return f"the worker's process died ({type(error).__name__})"
-
-
-def _list_failures(failed: dict[int, str]) -> str:
-    first = min(failed)
-    return (
-        f"{len(failed)} shards could not be published; the rest is, and starting the same command "
-        f"again tries these only. Shard {first}: {failed[first]}"
-    )

@@ -153,6 +153,24 @@ def test_many_given_up_samples_stop_the_run(store: LocalStore) -> None:
         drive(store, fleet)
 
 
+def test_a_run_stops_when_its_first_shards_all_fail(store: LocalStore) -> None:
+    plan = make_plan(800, 8)
+    fleet = VirtualFleet(plan, on_publish=lambda _: RuntimeError("no codec"))
+    with pytest.raises(GenerationError, match="stopped before all were tried: 3 shards.*no codec"):
+        drive(store, fleet)
+    tried = {task.shard for _, task in fleet.submitted}
+    assert len(tried) < 10
+
+
+def test_failing_shards_do_not_keep_others_from_being_made(store: LocalStore) -> None:
+    def fail(shard: int) -> Exception | None:
+        return RuntimeError("no codec") if shard in (1, 2, 3, 4) else None
+
+    fleet = VirtualFleet(make_plan(80, 8), on_publish=fail)
+    ledger = drive(store, fleet)
+    assert sorted(ledger.failed) == [1, 2, 3, 4] and shards_of(fleet) == [0, 5, 6, 7, 8, 9]
+
+
 def test_workers_that_die_while_loading_stop_the_run(store: LocalStore) -> None:
     fleet = VirtualFleet(make_plan(), Conduct(deaths=dict.fromkeys(range(9), 1.0)))
     with pytest.raises(GenerationError, match="3 workers in a row died.*node lost"):

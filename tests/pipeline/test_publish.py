@@ -19,6 +19,7 @@ from pipeline.quarantine import Quarantine, write_quarantine
 from pipeline.shards import ShardError
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import Created
+from pipeline.verification import verify
 from tests.standin_teacher import StandinTeacher, make_plan
 
 
@@ -182,6 +183,7 @@ def test_a_listing_that_lags_behind_hides_no_shard(store: LocalStore, plan: Plan
     assert committed_shards(lagging) == [0, 2]
     assert complete(lagging, plan).committed == 22
     assert len(read_manifest(store).shards) == 3
+    assert verify(lagging, lambda *_, **__: None).faults == ()
 
 
 @pytest.mark.parametrize(
