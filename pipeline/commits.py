@@ -87,9 +87,7 @@ def find_committed(store: Store, num_shards: int) -> list[int]:
     others = [shard for shard in range(num_shards) if shard not in listed]
     with ThreadPoolExecutor(_READERS) as pool:
         there = pool.map(lambda shard: store.exists(layout.commit_key(shard)), others)
-        return sorted(
-            listed.union(shard for shard, found in zip(others, there, strict=True) if found)
-        )
+        return sorted(listed | set(compress(others, there)))
 
 
 def read_commits(store: Store, shards: Sequence[int]) -> list[Commit]:
