@@ -10,7 +10,7 @@ import typer
 
 from jobs import cli_bench, cli_dataset, cli_method
 from jobs.border import Border
-from jobs.cli_options import Device, Dtype, RecipeName, Run, ShortSide
+from jobs.cli_options import Device, Dtype, RecipeName, Run, ShortSide, SingleWriter
 from jobs.events import quiet_libraries
 
 app = typer.Typer(
@@ -72,9 +72,7 @@ def generate(
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Ray actors; 0 chooses by the machine.")
     ] = 0,
-    single_writer: Annotated[
-        bool, typer.Option("--single-writer", help="Vouch that no other run writes there.")
-    ] = False,
+    single_writer: SingleWriter = False,
 ) -> None:
     """Write the dataset of image-sketch pairs; finished shards are never made again."""
     from jobs.generate import run_generate

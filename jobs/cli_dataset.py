@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli_options import Device, Dtype, RecipeName, Run, StoreAddress
+from jobs.cli_options import Device, Dtype, RecipeName, Run, SingleWriter, StoreAddress
 
 app = typer.Typer()
 
@@ -75,13 +75,14 @@ def repair(
     run: Run = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    single_writer: SingleWriter = False,
 ) -> None:
     """Take away what `verify` faults, generate just that again, and verify once more."""
     from jobs.repair import run_repair
     from jobs.session import open_session
 
     with open_session(recipe, run, device, dtype) as session:
-        code = run_repair(session)
+        code = run_repair(session, single_writer)
     raise typer.Exit(code)
 
 

@@ -21,6 +21,9 @@ ShortSide = Annotated[
     typer.Option("--short-side", min=16, help="Draw at this many pixels, then enlarge."),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Ray workers; 0: by the machine.")]
+SingleWriter = Annotated[
+    bool, typer.Option("--single-writer", help="Vouch that no other run writes there.")
+]
 StoreAddress = Annotated[
     str, typer.Argument(metavar="DATASET", help="Folder or s3://bucket/prefix of the dataset.")
 ]

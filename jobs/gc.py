@@ -2,7 +2,7 @@
 
 import time
 
-from jobs.tables import print_table
+from jobs.tables import counted, print_table
 from jobs.timing import in_words
 from pipeline.garbage import find_garbage, remove_garbage
 from pipeline.pages import readable_size
@@ -22,7 +22,9 @@ def run_gc(dataset: str, delete: bool, min_age_h: float) -> None:
         return
     rows = [(e.key, readable_size(e.size), f"{in_words(now_s - e.created_s)} old") for e in entries]
     print_table([("file", "size", "age"), *rows])
-    total = f"{len(entries):,} files, {readable_size(sum(entry.size for entry in entries))}"
+    total = (
+        f"{counted(len(entries), 'file')}, {readable_size(sum(entry.size for entry in entries))}"
+    )
     if delete:
         remove_garbage(store, entries)
         print(f"\nremoved {total}")

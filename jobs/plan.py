@@ -16,6 +16,7 @@ from pipeline.pages import readable_size
 from pipeline.plan import Plan, plan_from_recipe, read_plan
 from pipeline.scheduling import Policy
 from pipeline.storage.address import open_store
+from pipeline.storage.probe import reach
 from pipeline.storage.store import StorageError
 from pipeline.teacher import Teacher
 
@@ -54,6 +55,7 @@ def look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
     """Say what lies in the dataset's place, and give the shards that are done."""
     store = open_store(out)
     try:
+        reach(store)  # to ask for one object does not tell whether the bucket is there
         if not store.exists(layout.PLAN):
             return "nothing", []
         differences = read_plan(store).differences(plan)

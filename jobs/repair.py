@@ -8,6 +8,7 @@ from jobs.verify import EXIT_SOUND, exit_code, print_verdict
 from pipeline.plan import PlanMismatchError, plan_from_recipe, read_plan
 from pipeline.repair import remove_faulty
 from pipeline.storage.address import open_store
+from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
 from pipeline.verification import verify
 
@@ -27,10 +28,12 @@ def check_can_regenerate(session: Session, store: Store) -> None:
         )
 
 
-def run_repair(session: Session) -> int:
+def run_repair(session: Session, single_writer: bool = False) -> int:
     """Verify, make again what has faults, verify again; gives the exit code of `verify`."""
-    store = open_store(session.recipe.dataset.out)
+    store = open_store(session.recipe.dataset.out, single_writer)
     check_can_regenerate(session, store)
+    # What `generate` would refuse must come to light before anything is taken away.
+    probe(store, single_writer)
     verdict = verify(store, session.events)
     print_verdict(verdict, store.url)
     if exit_code(verdict) == EXIT_SOUND:
@@ -38,7 +41,7 @@ def run_repair(session: Session) -> int:
         return EXIT_SOUND
     for name in remove_faulty(store, verdict.findings):
         session.events("repair.removed", file=name)
-    run_generate(session)
+    run_generate(session, single_writer=single_writer)
     verdict = verify(store, session.events)
     print_verdict(verdict, store.url)
     return exit_code(verdict)

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number and what it counts: 1 file, 2 files."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of equal length in columns as wide as they need; no line is cut or folded."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

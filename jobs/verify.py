@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from jobs.events import OnEvent
-from jobs.tables import print_table
+from jobs.tables import counted, print_table
 from pipeline import layout
 from pipeline.storage.address import open_store
 from pipeline.verification import Finding, Kind, Verdict, verify
@@ -46,13 +46,14 @@ def finding_row(finding: Finding) -> tuple[str, ...]:
 def summary(verdict: Verdict, url: str) -> str:
     """Say in one line what came out."""
     remarks = len(verdict.findings) - len(verdict.faults)
-    noted = f"; {remarks:,} remarks for people to judge" if remarks else ""
+    noted = f"; {counted(remarks, 'remark')} for people to judge" if remarks else ""
     proven = f"{verdict.pairs:,} pairs in {verdict.shards:,} shards checked"
     if not verdict.faults:
         return f"{url} is sound: {proven}{noted}"
     words = {EXIT_INCOMPLETE: "is incomplete", EXIT_UNTRUSTED: "is not to be trusted"}
+    faults = counted(len(verdict.faults), "fault")
     return (
-        f"{url} {words[exit_code(verdict)]}: {len(verdict.faults):,} faults; {proven}{noted}. "
+        f"{url} {words[exit_code(verdict)]}: {faults}; {proven}{noted}. "
         "`onesketch repair RECIPE` makes again what has faults"
     )
 
@@ -63,7 +64,7 @@ def print_verdict(verdict: Verdict, url: str) -> None:
     if rows:
         print_table([("", "file", "sample", "kind", "detail"), *rows])
         hidden = len(verdict.findings) - len(rows)
-        print(f"... and {hidden:,} more remarks\n" if hidden else "")
+        print(f"... and {counted(hidden, 'more remark')}\n" if hidden else "")
     print(summary(verdict, url))
 
 

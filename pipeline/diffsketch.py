@@ -74,7 +74,8 @@ class DiffSketchTeacher:
 
     Kernels may round differently at another batch size. So every batch has `sampler.batch` slots,
     sample i sits in slot i mod batch, and empty slots are filled: a sample that is asked for alone
-    comes out as it does among its neighbours.
+    comes out as it does among its neighbours. The number of threads can matter on processors, too:
+    Ray gives each worker's torch as many as it has cores, one unless told otherwise.
     """
 
     def __init__(
