@@ -12,6 +12,7 @@ from rich.table import Table
 from jobs.bench_page import write_page
 from jobs.benchmarks.encoding import measure_encode
 from jobs.benchmarks.fleets import measure_control, measure_preempt, measure_straggler
+from jobs.benchmarks.full_size import measure_full_size
 from jobs.benchmarks.measure import Effort, Measured
 from jobs.benchmarks.reading import measure_read
 from jobs.benchmarks.sampling import measure_aggregate, measure_sample
@@ -37,6 +38,7 @@ EXTRA: dict[str, Benchmark] = {
     "sample": measure_sample,
     "aggregate": measure_aggregate,
     "scale": measure_scale,
+    "full-size": measure_full_size,
 }
 
 

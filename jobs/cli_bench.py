@@ -15,7 +15,7 @@ def bench(
         typer.Argument(
             metavar="NAME...",
             help="worker overlap encode read control straggler preempt (the default), aggregate, "
-            "sample, scale.",
+            "sample, scale, full-size.",
         ),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of each side.")] = 5,
@@ -23,7 +23,11 @@ def bench(
         int, typer.Option("--pairs", min=1, help="Size of the dataset that `scale` makes.")
     ] = 30_000,
     far: Annotated[
-        str, typer.Option("--far", help="Empty s3://bucket/prefix, for `read` to read from too.")
+        str, typer.Option("--far", help="Empty s3://bucket/prefix, for `read` and `full-size`.")
+    ] = "",
+    backbone: Annotated[
+        str,
+        typer.Option("--backbone", help="Folder for `full-size`; random weights if none."),
     ] = "",
     out: Annotated[
         Path | None, typer.Option("--out", help="JSON file, in which these results are replaced.")
@@ -41,4 +45,4 @@ def bench(
     from jobs.session import open_events
 
     with open_events() as events:
-        run_bench(names or [], Effort(rounds, tiny, pairs, far), events, out, page)
+        run_bench(names or [], Effort(rounds, tiny, pairs, far, backbone), events, out, page)

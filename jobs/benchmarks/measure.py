@@ -15,13 +15,15 @@ from typing import Any
 class Effort:
     """How much to measure: rounds of each side; `tiny` workloads only show that they run.
 
-    `pairs` is the size of the dataset of `scale`; `far` an empty s3 address for `read`, or nothing.
+    `pairs` is the size of the dataset of `scale`; `far` an empty s3 address for `read` and
+    `full-size`, or nothing; `backbone` a diffusers folder for `full-size`, or nothing.
     """
 
     rounds: int = 5
     tiny: bool = False
     pairs: int = 30_000
     far: str = ""
+    backbone: str = ""
 
 
 @dataclass(frozen=True)

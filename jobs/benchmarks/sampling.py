@@ -15,7 +15,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
-from jobs.benchmarks.sketchers import PROMPTS, EmbeddedFactory, untaught
+from jobs.benchmarks.sketchers import PROMPTS, UntaughtFactory, untaught
 from pipeline.aggregation import Aggregation, Bottleneck
 from pipeline.backbone import Backbone, load_backbone
 from pipeline.recipe import Sampler
@@ -117,7 +117,7 @@ def _written(bottleneck: Any, f: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _prepared(effort: Effort) -> tuple[Backbone, Sampler, Tensor, Tensor]:
-    factory = EmbeddedFactory.of(effort)
+    factory = UntaughtFactory.embedded(effort)
     backbone, sampler = load_backbone(factory.backbone, "cpu", torch.float32), factory.sampler
     prompts = [PROMPTS[i % len(PROMPTS)] for i in range(sampler.batch)]
     noise = [torch.Generator().manual_seed(i) for i in range(sampler.batch)]

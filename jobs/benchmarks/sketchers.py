@@ -1,4 +1,4 @@
-"""The embedded model with an untaught G_sketch: for times, which its weights do not change."""
+"""Backbones with an untaught G_sketch: for times, which its weights do not change."""
 
 from dataclasses import dataclass
 
@@ -21,15 +21,17 @@ PROMPTS = ("a red cat", "a blue house", "a green tree", "two yellow balls")
 
 
 @dataclass(frozen=True)
-class EmbeddedFactory:
-    """Loads the embedded model on the CPU and draws a G_sketch from a fixed seed."""
+class UntaughtFactory:
+    """Loads a backbone and draws a G_sketch from a fixed seed."""
 
     backbone: str
     sampler: Sampler
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
 
     @classmethod
-    def of(cls, effort: Effort) -> "EmbeddedFactory":
-        """The factory for an effort."""
+    def embedded(cls, effort: Effort) -> "UntaughtFactory":
+        """The embedded model on the CPU."""
         batch, steps = (2, 2) if effort.tiny else (BATCH, STEPS)
         return cls(locate_backbone("embedded"), Sampler(steps=steps, batch=batch))
 
@@ -40,8 +42,8 @@ class EmbeddedFactory:
 
     def __call__(self) -> DiffSketchTeacher:
         """Load the model."""
-        backbone = load_backbone(self.backbone, "cpu", torch.float32)
-        embeddings = encode_prompts(backbone, PROMPTS).float()
+        backbone = load_backbone(self.backbone, self.device, self.dtype)
+        embeddings = encode_prompts(backbone, PROMPTS).float().cpu()
         return DiffSketchTeacher(
             backbone,
             untaught(backbone, self.sampler),

@@ -13,7 +13,7 @@ import ray
 
 from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
 from jobs.benchmarks.pictures import SleepingTeacher, plan_for
-from jobs.benchmarks.sketchers import EmbeddedFactory
+from jobs.benchmarks.sketchers import UntaughtFactory
 from jobs.devices import choose_machine
 from jobs.ray_runtime import ray_runtime
 from pipeline.driver import Driver, open_ledger
@@ -93,7 +93,7 @@ class BareLoop:
 
 def measure_worker(effort: Effort) -> Measured:
     """Generate with one Ray actor and compare with the bare loop in another, in turns."""
-    factory = EmbeddedFactory.of(effort)
+    factory = UntaughtFactory.embedded(effort)
     batch, steps = factory.sampler.batch, factory.sampler.steps
     shards = 1 if effort.tiny else SHARDS_A_ROUND
     plan = plan_for((effort.rounds + 1) * shards * batch, batch, batch, factory.fingerprint)

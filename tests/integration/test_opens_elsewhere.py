@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import re
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from tests.published_blobs import write_dataset
 from tests.standin_teacher import StandinTeacher, make_plan
@@ -57,6 +60,22 @@ def test_hugging_face_datasets(
     np.testing.assert_array_equal(np.asarray(rows[21]["sketch.png"]), sketch)
 
 
+def test_what_the_card_says_runs(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(dataset)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
+    blocks = re.findall(r"^```python\n(.*?)^```", Path("README.md").read_text(), re.M | re.S)
+    by_webdataset, by_hugging_face = ({}, {})  # type: tuple[dict[str, Any], dict[str, Any]]
+    exec(blocks[0], by_webdataset)
+    exec(blocks[1], by_hugging_face)
+    image, sketch = expected(21)
+    last = by_webdataset["pair"]
+    np.testing.assert_array_equal(np.asarray(last["image.webp"]), image)
+    np.testing.assert_array_equal(np.asarray(last["sketch.png"].convert("L")), sketch)
+    assert len(by_hugging_face["pairs"]) == 22
+
+
 def test_plain_tar_and_one_ranged_read(dataset: Path) -> None:
     row = pq.read_table(dataset / "index" / "00001.parquet").to_pylist()[3]
     with (dataset / "shards" / "00001.tar").open("rb") as file:
@@ -72,4 +91,10 @@ def test_ray_data(dataset: Path, local_ray: None) -> None:
     import ray
 
     rows = ray.data.read_webdataset(str(dataset / "shards")).take_all()
-    assert sorted(row["__key__"] for row in rows) == [f"{index:09d}" for index in range(22)]
+    rows.sort(key=lambda row: row["__key__"])
+    assert [row["__key__"] for row in rows] == [f"{index:09d}" for index in range(22)]
+    for index, row in enumerate(rows):
+        image, sketch = expected(index)
+        # Ray decodes PNG by itself and leaves WebP as it is stored.
+        np.testing.assert_array_equal(Image.open(io.BytesIO(row["image.webp"])), image)
+        np.testing.assert_array_equal(row["sketch.png"], sketch)

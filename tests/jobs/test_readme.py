@@ -6,11 +6,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
 
 from jobs.cli import app
+from tests.published_blobs import write_dataset
 
 ROOT = Path(__file__).parents[2]
 SECONDS_FOR_ALL = 1800
@@ -26,6 +28,16 @@ def of_program(program: str) -> list[list[str]]:
     """Arguments of the printed commands of one program."""
     split = [shlex.split(line) for line in printed_commands()]
     return [words[1:] for words in split if words[0] == program]
+
+
+def test_printed_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(tmp_path / "runs/xdog/dataset")
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["order"].steps == 2
+    assert names["images"].shape == (8, 32, 32, 3) and names["sketches"].shape == (8, 32, 32)
 
 
 def test_every_stage_is_printed_in_order() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import full_size_backbone
+from jobs.benchmarks import full_size_model
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("full_size_run.py")
@@ -19,7 +19,7 @@ LARGEST_GIB = 20
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_full_size_within_20_gib(tmp_path: Path) -> None:
-    folder = full_size_backbone.build(tmp_path / "model")
+    folder = full_size_model.build(tmp_path / "model")
     done = subprocess.run(
         [
             sys.executable,

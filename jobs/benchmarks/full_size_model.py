@@ -1,21 +1,23 @@
-"""Stable Diffusion 1.4's configuration with random weights, made on the spot, for slow tests."""
-
-from __future__ import annotations
+"""Stable Diffusion 1.4's configuration with random weights, made on the spot: as large, as slow."""
 
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from tests import tiny_backbone
+from jobs.weights import locate_backbone
 
 
 def build(folder: Path, seed: int = 0) -> Path:
     """Write a diffusers folder of Stable Diffusion 1.4's shapes in bfloat16 (2.1 GB); return it."""
-    tokenizer = tiny_backbone.tokenizer(max_length=77)
+    embedded = Path(locate_backbone("embedded"))
+    tokenizer = CLIPTokenizer.from_pretrained(embedded / "tokenizer", model_max_length=77)
     tokenizer.save_pretrained(folder / "tokenizer")
-    tiny_backbone.scheduler("epsilon").save_pretrained(folder / "scheduler")
+    scheduler = DDIMScheduler.from_pretrained(
+        embedded, subfolder="scheduler", prediction_type="epsilon"
+    )
+    scheduler.save_pretrained(folder / "scheduler")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         # One at a time, so that no two of them are in memory in float32.
@@ -48,7 +50,7 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def _text_encoder(tokenizer: object) -> CLIPTextModel:
+def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     config = CLIPTextConfig(
         vocab_size=49408,
         hidden_size=768,
@@ -57,8 +59,8 @@ def _text_encoder(tokenizer: object) -> CLIPTextModel:
         num_attention_heads=12,
         max_position_embeddings=77,
         projection_dim=768,
-        bos_token_id=tokenizer.bos_token_id,  # type: ignore[attr-defined]
-        eos_token_id=tokenizer.eos_token_id,  # type: ignore[attr-defined]
-        pad_token_id=tokenizer.pad_token_id,  # type: ignore[attr-defined]
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
     return CLIPTextModel(config)
