@@ -4,7 +4,9 @@ Both sides read the same pairs in the same order and batches, with as many threa
 """
 
 import io
+import statistics
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +18,7 @@ from PIL import Image
 from jobs.benchmarks.encoding import png
 from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
 from jobs.benchmarks.pictures import photograph_pairs, plan_for
+from pipeline.checked_shard import decode_pair
 from pipeline.completion import complete
 from pipeline.encoding import encode
 from pipeline.order import Order
@@ -60,8 +63,24 @@ def measure_read(effort: Effort) -> Measured:
         peer="the same pairs as loose PNG files (Pillow's defaults), same order and threads",
         scores=tuple(scores),
         seconds=seconds,
-        facts={"pairs": count, "threads": THREADS},
+        facts={"pairs": count, "threads": THREADS} | _decoding(pairs, effort),
     )
+
+
+def _decoding(pairs: Sequence[Pair], effort: Effort) -> dict[str, float]:
+    """Processor time that the formats themselves take to decode: what a reader cannot go below."""
+    ours = [encode(pair) for pair in pairs]
+    peer = [(png(pair.image), png(pair.sketch)) for pair in pairs]
+    ours_s, peer_s = take_turns(
+        lambda: [decode_pair(each.image, each.sketch) for each in ours],
+        lambda: [(_decoded(image), _decoded(sketch)) for image, sketch in peer],
+        effort.rounds,
+        time.thread_time,
+    )
+    return {
+        "decoding_alone_ms_a_pair_ours": statistics.median(ours_s) / len(pairs) * 1e3,
+        "decoding_alone_ms_a_pair_peer": statistics.median(peer_s) / len(pairs) * 1e3,
+    }
 
 
 def _write(address: str, pairs: Sequence[Pair], shard_size: int) -> Order:
@@ -116,7 +135,10 @@ def _loose_batches(store: Store, order: Order) -> Iterator[tuple[np.ndarray, np.
 
 def _loose_pair(store: Store, index: int) -> tuple[np.ndarray, np.ndarray]:
     image, sketch = (
-        np.asarray(Image.open(io.BytesIO(store.read(f"{index:05d}.{name}.png"))))
-        for name in ("image", "sketch")
+        _decoded(store.read(f"{index:05d}.{name}.png")) for name in ("image", "sketch")
     )
     return image, sketch
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from jobs import bench
-from jobs.bench import BENCHMARKS, run_bench
+from jobs.bench import BENCHMARKS, EXTRA, run_bench
 from jobs.benchmarks.fleets import Job, divisible_s, list_schedule_s, static_split_s
 from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
 from jobs.benchmarks.memory import growth
@@ -69,6 +69,13 @@ def test_the_dataset_of_the_scale_benchmark_is_whole(local_ray: None) -> None:
     found = {score.name: score.median for score in bench.measure_scale(TINY_SCALE).scores}
     whole = {name: value for name, value in found.items() if "memory" not in name}
     assert set(whole.values()) == {0} and len(whole) == 5
+
+
+@pytest.mark.ray
+def test_the_full_size_benchmark_tells_the_share_of_waiting(local_ray: None) -> None:
+    measured = EXTRA["full-size"](TINY)
+    (share,) = measured.scores
+    assert 0 < share.median < 1 and measured.facts["sampling_s_a_pair"] > 0
 
 
 TINY_SCALE = Effort(rounds=1, tiny=True, pairs=96)
