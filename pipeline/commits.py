@@ -91,11 +91,18 @@ def find_committed(store: Store, num_shards: int) -> list[int]:
 
 
 def read_commits(store: Store, shards: Sequence[int]) -> list[Commit]:
-    """Read the commit records of shards, in their order."""
+    """Read the commit records of shards, in their order.
+
+    Raises:
+        ShardError: one is broken, or another shard's.
+    """
 
     def read(shard: int) -> Commit:
         name = layout.commit_key(shard)
-        return parse_commit(store.read(name), name)
+        commit = parse_commit(store.read(name), name)
+        if commit.shard != shard:
+            raise ShardError(f"{name} speaks of shard {commit.shard}")
+        return commit
 
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(read, shards))
@@ -115,8 +122,11 @@ def check_commits(plan: Plan, commits: Sequence[Commit]) -> None:
             raise ShardError(f"{name} speaks of files that are not {' and '.join(files)}")
         if commit.plan_sha256 != plan_sha256:
             raise ShardError(f"{name} was made under another plan than {layout.PLAN}")
-        if commit.pairs + len(commit.quarantined) != len(plan.indices(commit.shard)):
+        lacking, planned = commit.quarantined, plan.indices(commit.shard)
+        if list(lacking) != sorted(set(lacking)) or not set(lacking) <= set(planned):
+            raise ShardError(f"{name}: its quarantined samples are not all its own, once each")
+        if commit.pairs + len(commit.quarantined) != len(planned):
             raise ShardError(
                 f"{name}: {commit.pairs} pairs and {len(commit.quarantined)} quarantined are not "
-                f"the {len(plan.indices(commit.shard))} samples planned"
+                f"the {len(planned)} samples planned"
             )

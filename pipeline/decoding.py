@@ -42,5 +42,7 @@ def _decode(data: bytes, form: str, mode: str) -> np.ndarray:
             if picture.mode != mode:
                 raise ShardError(f"a {form} picture of mode {picture.mode}; expected {mode}")
             return np.asarray(picture)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except ShardError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ShardError(f"no sound {form} picture: {error}") from error

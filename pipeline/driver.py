@@ -211,10 +211,11 @@ class Driver:
         for record in records:
             write_quarantine(self.store, record)
             self.on_event("generate.quarantined", sample=record.index, reason=record.reason)
-            if self.ledger.counts["quarantined"] > self._limit:
+            if self.ledger.num_given_up > self._limit:
                 raise GenerationError(
                     f"more than {self._limit} samples were given up, so that something else must "
-                    f"be wrong; the last reason: {record.reason}"
+                    f"be wrong; the last reason: {record.reason}. When that is mended, remove the "
+                    f"records in {self.store.url}/{layout.QUARANTINE} to have them tried again"
                 )
 
     def _watch(self) -> None:
@@ -229,7 +230,7 @@ class Driver:
             self._lose(worker, f"no progress for {policy.stall_s:.0f} s")
         if now_s - self._asked_s >= policy.beat_s:
             self._asked_s = now_s
-            for each in workers:
+            for each in list(self.ledger.workers.values()):  # without those just replaced
                 if each.running:
                     self.fleet.ask(each.number)
         if any(each.ready for each in workers):

@@ -121,7 +121,8 @@ def estimate(plan: Plan, trial: Trial, workers: int, done: Sequence[int] = ()) -
 
     Shards are dealt out one by one, so that the longest worker makes ceil(shards / workers).
     """
-    left = [shard for shard in range(plan.num_shards) if shard not in set(done)]
+    finished = set(done)
+    left = [shard for shard in range(plan.num_shards) if shard not in finished]
     sizes = sorted((len(plan.indices(shard)) for shard in left), reverse=True)
     pairs, pace_s = sum(sizes), trial.pace_s.mean
     workers = min(workers, len(left))

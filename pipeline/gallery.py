@@ -58,7 +58,7 @@ def choose_pairs(
         rows = [at - (int(ends[number]) - commit.pairs) for at in wanted]
         rows = [at for at in rows if 0 <= at < commit.pairs]
         if rows:
-            table = read_index(store.read(commit.index.name)).take(rows)
+            table = read_index(store.read(commit.index.name), commit.pairs).take(rows)
             shown += [_show(store, commit, row) for row in table.to_pylist()]
     return shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from pipeline import layout
@@ -10,6 +11,7 @@ from pipeline.storage.probe import PROBES
 from pipeline.storage.store import Entry, Store
 from pipeline.worker_notes import is_note
 
+_SHARDS_FILE = re.compile(r"(?:shards|index|commits)/([0-9]{5})\.(?:tar|parquet|json)")
 # Writes of living runs look like orphans; none takes that long.
 MIN_AGE_S = 24 * 3600.0
 
@@ -28,14 +30,11 @@ def find_garbage(
     """
     entries = [*store.leftovers(), *store.entries(PROBES)]
     entries += [entry for entry in store.entries(layout.WORKERS) if is_note(entry.key)]
-    shards = range(plan.num_shards)
-    for folder, name_of in (
-        (layout.SHARDS, layout.shard_key),
-        (layout.INDEX, layout.index_key),
-        (layout.COMMITS, layout.commit_key),
-    ):
-        planned = {name_of(shard) for shard in shards}
-        entries += [entry for entry in store.entries(folder) if entry.key not in planned]
+    for folder in (layout.SHARDS, layout.INDEX, layout.COMMITS):
+        for entry in store.entries(folder):
+            found = _SHARDS_FILE.fullmatch(entry.key)
+            if found and int(found[1]) >= plan.num_shards:
+                entries.append(entry)
     return [entry for entry in entries if now_s - entry.created_s >= min_age_s]
 
 

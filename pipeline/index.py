@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 from pipeline import canonical, layout
 from pipeline.shards import Member, ShardError
 
-# A shard of a million samples stays below; more is an attack on memory.
-_MAX_BYTES = 2**30
+# Bytes of a row, unpacked: ours have some 600; much more is an attack on memory.
+_MAX_ROW_BYTES = 8192
+# So few rows are unpacked before their size is looked at.
+_ROWS_AT_ONCE = 64
 
 # Prefix of the columns that tell where a member lies, by the member's suffix.
 MEMBER_COLUMNS = {
@@ -40,20 +42,45 @@ def build_index(shard: int, tar: bytes, members: Sequence[Member]) -> bytes:
         raise ShardError(f"its samples' JSON fits no columns: {error}") from error
 
 
-def read_index(data: bytes) -> pa.Table:
-    """Read an index.
+def read_index(data: bytes, num_rows: int) -> pa.Table:
+    """Read an index that others may have written.
+
+    Args:
+        num_rows: how many rows it must have.
 
     Raises:
-        ShardError: the bytes are no Parquet file, or swell to more than an index ever has.
+        ShardError: the bytes are no Parquet file, have another number of rows or two columns of a
+            name, or swell to more than an index ever has.
     """
     try:
         file = pq.ParquetFile(io.BytesIO(data))
-        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
-        if sum(group.total_byte_size for group in groups) > _MAX_BYTES:
-            raise ShardError(f"an index of more than {_MAX_BYTES} bytes when unpacked")
-        return file.read()
+        names = file.schema_arrow.names
+        if file.metadata.num_rows != num_rows:
+            raise ShardError(
+                f"expected {num_rows} rows, one for each of its pairs, found "
+                f"{file.metadata.num_rows}"
+            )
+        if len(set(names)) != len(names):
+            raise ShardError("two of its columns have one name")
+        return pa.Table.from_batches(_small_batches(file), file.schema_arrow)
     except (pa.ArrowException, OSError) as error:
         raise ShardError(f"broken index: {error}") from error
+
+
+def _small_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Read a file's rows as long as they are of a row's size: encodings can hide any other."""
+    rows = file.metadata.num_rows
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    encoded_bytes, read_bytes = sum(group.total_byte_size for group in groups), 0
+    # Names of columns are repeated per column, not per row: a small index is mostly those.
+    limit = _MAX_ROW_BYTES * (rows + _ROWS_AT_ONCE)
+    for batch in file.iter_batches(_ROWS_AT_ONCE) if encoded_bytes <= limit else ():
+        read_bytes += batch.nbytes
+        if read_bytes > limit:
+            break
+        yield batch
+    if max(encoded_bytes, read_bytes) > limit:
+        raise ShardError(f"more than {_MAX_ROW_BYTES} bytes a row when unpacked")
 
 
 def read_facts(content: bytes, index: int) -> Mapping[str, Any]:

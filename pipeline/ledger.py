@@ -46,6 +46,11 @@ class Ledger:
         return len(self.queue) + self._num_running
 
     @property
+    def num_given_up(self) -> int:
+        """Samples that are given up, by earlier runs too."""
+        return sum(map(len, self.given_up.values()))
+
+    @property
     def done(self) -> bool:
         """Whether no shard is left to make; duplicates may still be at work."""
         return not self.queue and not any(

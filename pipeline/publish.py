@@ -63,12 +63,14 @@ def _finish(store: Store, plan: Plan, shard: int, tar: bytes) -> Commit:
         index = build_index(shard, tar, members)
     except ShardError as error:
         raise _report(store, layout.shard_key(shard), str(error)) from error
+    pairs = len(sample_indices(members))
+    index = _publish_index(store, shard, index, pairs)
     commit = Commit(
         plan_sha256=plan.sha256,
         shard=shard,
         tar=describe_file(layout.shard_key(shard), tar),
-        index=describe_file(layout.index_key(shard), _publish_index(store, shard, index)),
-        pairs=len(sample_indices(members)),
+        index=describe_file(layout.index_key(shard), index),
+        pairs=pairs,
         quarantined=missing,
     )
     name = layout.commit_key(shard)
@@ -88,14 +90,14 @@ def _missing(store: Store, plan: Plan, shard: int, members: Sequence[Member]) ->
     return missing
 
 
-def _publish_index(store: Store, shard: int, index: bytes) -> bytes:
+def _publish_index(store: Store, shard: int, index: bytes, pairs: int) -> bytes:
     """Create the index; one of equal rows (by another version of Arrow) is as good."""
     name = layout.index_key(shard)
     if store.create(name, index) is not Created.OTHER:
         return index
     stored = store.read(name)
     try:
-        same = read_index(stored).equals(read_index(index))
+        same = read_index(stored, pairs).equals(read_index(index, pairs))
     except ShardError as error:
         raise _report(store, name, str(error)) from error
     if not same:

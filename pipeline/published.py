@@ -6,6 +6,7 @@ the first pair is decoded, and each member again when it is read. Nothing in a s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline import canonical, layout
@@ -22,6 +24,7 @@ from pipeline.commits import StoredFile
 from pipeline.filtering import Filter, FilterError
 from pipeline.index import read_facts, read_index
 from pipeline.manifest import Manifest, ManifestShard, read_manifest
+from pipeline.order import WINDOW_SHARDS
 from pipeline.shards import ShardError
 from pipeline.storage.address import open_store
 from pipeline.storage.local import LocalStore
@@ -30,6 +33,9 @@ from pipeline.storage.store import Store
 # Indices are small: most of the time goes by waiting for the store.
 _INDEX_READERS = 16
 _MAX_DIGITS = 9
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# Twice what is shuffled together, so that two windows can overlap.
+_KEPT_SHARDS = 2 * WINDOW_SHARDS
 EVERYTHING = Filter("")
 
 
@@ -68,6 +74,7 @@ class PublishedDataset:
         # Files of a local dataset are read where they lie; others are copied once.
         self._local = store if isinstance(store, LocalStore) else LocalStore(cache)
         self._contents: dict[int, list[CheckedSample]] = {}
+        self._keeping = Lock()
         self._locks = [Lock() for _ in manifest.shards]
 
     @classmethod
@@ -123,10 +130,18 @@ class PublishedDataset:
 
     def _checked(self, shard: int) -> list[CheckedSample]:
         with self._locks[shard]:
-            if shard not in self._contents:
-                data = self._fetch(self.manifest.shards[shard])
-                self._contents[shard] = self._check(shard, data)
-            return self._contents[shard]
+            contents = self._contents.get(shard)
+            if contents is None:
+                contents = self._check(shard, self._fetch(self.manifest.shards[shard]))
+                self._keep(shard, contents)
+            return contents
+
+    def _keep(self, shard: int, contents: list[CheckedSample]) -> None:
+        """Remember what was checked, of the latest shards only: datasets may have any size."""
+        with self._keeping:
+            self._contents[shard] = contents
+            while len(self._contents) > _KEPT_SHARDS:
+                del self._contents[next(iter(self._contents))]
 
     def _check(self, shard: int, data: bytes) -> list[CheckedSample]:
         """Check a shard's table of contents; give the samples that are read of it."""
@@ -178,17 +193,28 @@ def check_manifest(manifest: Manifest, url: str) -> None:
             raise RefusedError(f"{where}: {record.tar.name[:80]!r} is no name of a shard")
         if record.index.name != layout.index_key(shard_number(record.tar.name)):
             raise RefusedError(f"{where}: {record.index.name[:80]!r} is no name of its index")
-        if not 0 < record.pairs <= record.last - record.first + 1 or record.first <= last:
+        if not 0 <= record.pairs <= record.last - record.first + 1 or record.first <= last:
             raise RefusedError(
                 f"{where}: {record.tar.name} with {record.pairs} pairs of samples "
                 f"{record.first} to {record.last} cannot be"
             )
+        if not _can_be(record):
+            raise RefusedError(
+                f"{where}: sizes, hashes or samples of {record.tar.name} and its index cannot be"
+            )
         last = record.last
-    if not shards or sum(record.pairs for record in shards) != manifest.counts.committed:
+    pairs = sum(record.pairs for record in shards)
+    if not pairs or pairs != manifest.counts.committed:
         raise RefusedError(
-            f"{where}: its shards hold {sum(s.pairs for s in shards)} pairs, its "
-            f"count says {manifest.counts.committed}"
+            f"{where}: its shards hold {pairs} pairs, its count says {manifest.counts.committed}"
         )
+
+
+def _can_be(record: ManifestShard) -> bool:
+    """Whether hashes are hashes, which name files of the cache, and numbers those of samples."""
+    files = (record.tar, record.index)
+    hashes = all(_SHA256.fullmatch(file.sha256) and file.size >= 0 for file in files)
+    return hashes and record.last < layout.MAX_SAMPLES
 
 
 def is_shard_name(name: str) -> bool:
@@ -207,15 +233,14 @@ def _choose(store: Store, manifest: Manifest, where: Filter) -> list[list[int]]:
     """Look up in the indices which samples of each shard a filter holds for."""
 
     def choose(record: ManifestShard) -> list[int]:
+        if not record.pairs:
+            return []
         name = f"{store.url}/{record.index.name}"
         try:
-            table = read_index(_verified(record.index, store))
-        except ShardError as error:
+            table = read_index(_verified(record.index, store), record.pairs)
+            return _sample_indices(table, record)[where.holds(table)].tolist()
+        except (ShardError, pa.ArrowException) as error:
             raise RefusedError(f"{name}: {error}") from error
-        if "index" not in table.column_names or len(table) != record.pairs:
-            raise RefusedError(f"{name}: expected {record.pairs} rows, one for each of its pairs")
-        found = table["index"].to_pylist()
-        return [found[row] for row in np.flatnonzero(where.holds(table))]
 
     with ThreadPoolExecutor(_INDEX_READERS) as pool:
         chosen = list(pool.map(choose, manifest.shards))
@@ -225,6 +250,20 @@ def _choose(store: Store, manifest: Manifest, where: Filter) -> list[list[int]]:
             f"{store.url}"
         )
     return chosen
+
+
+def _sample_indices(table: pa.Table, record: ManifestShard) -> NDArray[np.int64]:
+    """Samples that an index speaks of; ShardError unless they rise within its shard's."""
+    if "index" not in table.column_names or table.schema.field("index").type != pa.int64():
+        raise ShardError("it has no column of integers named 'index'")
+    if table["index"].null_count:
+        raise ShardError("its column 'index' has gaps")
+    found: NDArray[np.int64] = table["index"].to_numpy()
+    if (np.diff(found) <= 0).any() or found[0] < record.first or found[-1] > record.last:
+        raise ShardError(
+            f"its samples are not {record.first} to {record.last} in rising order, once each"
+        )
+    return found
 
 
 def _verified(file: StoredFile, store: Store) -> bytes:

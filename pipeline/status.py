@@ -10,8 +10,9 @@ from pipeline.plan import read_plan
 from pipeline.storage.store import Store
 from pipeline.worker_notes import WorkerStatus, read_notes
 
-# The rate is that of the latest shards: runs may have been interrupted before.
-_RECENT_SHARDS = 32
+# The rate is that of the latest shards: runs may have been interrupted before. Workers that began
+# together publish together, so that some of each one's are looked at.
+_RECENT_SHARDS, _RECENT_SHARDS_EACH = 32, 4
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def take_status(store: Store, now_s: float) -> Status:
     plan = read_plan(store)
     account = take_account(store, plan)
     times_s = sorted(entry.created_s for entry in store.entries(layout.COMMITS))
-    recent = times_s[-_RECENT_SHARDS:]
+    workers = read_notes(store)
+    recent = times_s[-max(_RECENT_SHARDS, _RECENT_SHARDS_EACH * len(workers)) :]
     elapsed_s = recent[-1] - recent[0] if recent else 0.0
     pairs = (len(recent) - 1) * plan.shard_size
     return Status(
@@ -69,5 +71,5 @@ def take_status(store: Store, now_s: float) -> Status:
         size_bytes=sum(commit.tar.size for commit in account.commits),
         pairs_per_s=pairs / elapsed_s if elapsed_s > 0 else 0.0,
         idle_s=max(now_s - times_s[-1], 0.0) if times_s else 0.0,
-        workers=tuple(read_notes(store)),
+        workers=tuple(workers),
     )

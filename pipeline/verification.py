@@ -132,13 +132,13 @@ def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
     name = commit.tar.name
     try:
         members = list_members(tar)
-        rebuilt = read_index(build_index(commit.shard, tar, members))
         found = sample_indices(members)
+        rebuilt = read_index(build_index(commit.shard, tar, members), len(found))
         lacking = set(commit.quarantined)
         if found != [each for each in plan.indices(commit.shard) if each not in lacking]:
             raise ShardError("its samples are not those that plan and commit record say")
         name = commit.index.name
-        table = read_index(index)
+        table = read_index(index, len(found))
         if not table.equals(rebuilt):
             raise ShardError("its rows are not those of the tar")
     except ShardError as error:
@@ -199,7 +199,7 @@ def _check_manifest(store: Store, plan: Plan, commits: Sequence[Commit]) -> list
         return [Finding(Kind.UNFINISHED, layout.MANIFEST, "it is not written yet")]
     try:
         same = read_manifest(store) == build_manifest(plan, account)
-    except ManifestError as error:
+    except (ManifestError, DamagedError) as error:
         return [Finding(Kind.BROKEN, layout.MANIFEST, str(error))]
     if same:
         return []

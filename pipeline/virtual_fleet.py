@@ -110,7 +110,9 @@ class VirtualFleet:
             self._enter(duration_s + conduct.publish_s, published)
 
     def ask(self, worker: int) -> None:
-        """Answer with a count that grows, except on frozen workers."""
+        """Answer with a count that grows, except on frozen workers; KeyError for stopped ones."""
+        if worker not in self._alive:
+            raise KeyError(worker)
         if worker not in self.conduct.frozen:
             self._enter(0.0, Beat(worker, int(self.now_s)))
 

@@ -54,8 +54,8 @@ def as_tar(members: list[tuple[str, bytes]]) -> bytes:
     return buffer.getvalue()
 
 
-def png_bomb(side: int = 60_000) -> bytes:
-    """A grey PNG of 3.6 thousand million pixels in a few hundred bytes."""
+def png_bomb(side: int = 60_000, extra: tuple[bytes, bytes] | None = None) -> bytes:
+    """A grey PNG of 3.6 thousand million pixels in a few hundred bytes; `extra`: one more chunk."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + content))
@@ -63,7 +63,8 @@ def png_bomb(side: int = 60_000) -> bytes:
 
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     pixels = zlib.compress(bytes(1000))
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    middle = chunk(*extra) if extra else b""
+    chunks = chunk(b"IHDR", header) + middle + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 

@@ -26,7 +26,7 @@ def measure_sample(effort: Effort) -> Measured:
     """Sample a batch with taps, against diffusers' own pipeline without."""
     backbone, sampler, embeddings, noise = _prepared(effort)
     timesteps = untaught(backbone, sampler).config.timesteps
-    pipeline = _pipeline(backbone)
+    pipeline = _pipeline(UntaughtFactory.embedded(effort).backbone)
     images: dict[str, Tensor] = {}
 
     def ours() -> None:
@@ -124,16 +124,10 @@ def _prepared(effort: Effort) -> tuple[Backbone, Sampler, Tensor, Tensor]:
     return backbone, sampler, encode_prompts(backbone, prompts), initial_noise(backbone, noise)
 
 
-def _pipeline(backbone: Backbone) -> Any:
-    pipeline = StableDiffusionPipeline(
-        vae=backbone.vae,
-        text_encoder=backbone.text_encoder,
-        tokenizer=backbone.tokenizer,
-        unet=backbone.unet,
-        scheduler=backbone.scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+def _pipeline(folder: str) -> Any:
+    """Diffusers' pipeline as diffusers loads it."""
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from pipeline.storage.store import Created, Entry, MissingKeyError, StorageError
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER = {errno.ENOTDIR, errno.EEXIST}
+_TEMPORARY = re.compile(r"\..+\.[0-9]+-[0-9a-f]{16}\.tmp")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 
 
@@ -168,7 +170,8 @@ def _write_temporary(final: Path, data: bytes) -> Path:
 
 
 def _is_temporary(key: str) -> bool:
-    return key.rpartition("/")[2].startswith(".")
+    # Other names with a dot in front are people's: .gitattributes, .env.
+    return _TEMPORARY.fullmatch(key.rpartition("/")[2]) is not None
 
 
 def _sync_folder(folder: Path) -> None:

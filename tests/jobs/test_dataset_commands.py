@@ -134,7 +134,7 @@ def test_remarks_beyond_some_are_counted(dataset: Path) -> None:
 
 
 def test_gc_lists_and_then_removes(dataset: Path) -> None:
-    orphan = dataset / "shards" / ".00001.tar.12-ab.tmp"
+    orphan = dataset / "shards" / ".00001.tar.12-0123456789abcdef.tmp"
     orphan.write_bytes(b"half")
     assert "nothing to clear away" in onesketch("gc", dataset).stdout
     listed = onesketch("gc", dataset, "--min-age-h", "0").stdout

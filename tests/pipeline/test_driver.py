@@ -12,7 +12,7 @@ from pipeline.fleet import Unfit
 from pipeline.ledger import Ledger
 from pipeline.plan import PlanMismatchError
 from pipeline.publish import PublicationError
-from pipeline.quarantine import Quarantine, quarantined_samples
+from pipeline.quarantine import Quarantine, quarantined_samples, write_quarantine
 from pipeline.scheduling import Policy
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import StorageError
@@ -151,6 +151,22 @@ def test_many_given_up_samples_stop_the_run(store: LocalStore) -> None:
     fleet = VirtualFleet(make_plan(200, 8), Conduct(poison=set(range(200))))
     with pytest.raises(GenerationError, match="more than 8 samples were given up.*poison"):
         drive(store, fleet)
+
+
+def test_samples_given_up_by_earlier_runs_count_too(store: LocalStore) -> None:
+    plan = make_plan(200, 8)
+    for index in range(8):
+        write_quarantine(store, Quarantine(index=index, shard=0, attempts=3, reason="poison"))
+    with pytest.raises(GenerationError, match=r"more than 8 samples .*remove the records in "):
+        drive(store, VirtualFleet(plan, Conduct(poison={100})))
+
+
+def test_workers_that_freeze_are_replaced_whenever_signs_of_life_are_due(store: LocalStore) -> None:
+    # Beats are asked for each second: also in the one in which a worker is given up.
+    policy = Policy(beat_s=1.0, stall_s=20.0)
+    fleet = VirtualFleet(make_plan(80, 8), Conduct(frozen={0, 1, 2}))
+    drive(store, fleet, policy=policy)
+    assert shards_of(fleet) == list(range(10))
 
 
 def test_a_run_stops_when_its_first_shards_all_fail(store: LocalStore) -> None:

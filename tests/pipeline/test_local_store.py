@@ -58,7 +58,7 @@ def test_content_and_folder_are_synced_before_success(
 
 def test_unfinished_files_are_not_listed(store: LocalStore) -> None:
     store.create("shards/a", b"one")
-    (store.root / "shards" / ".b.123-ff.tmp").write_bytes(b"half")
+    (store.root / "shards" / ".b.123-0123456789abcdef.tmp").write_bytes(b"half")
     assert store.keys("shards/") == ["shards/a"]
 
 

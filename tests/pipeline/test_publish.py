@@ -193,9 +193,13 @@ def test_a_listing_that_lags_behind_hides_no_shard(store: LocalStore, plan: Plan
         lambda data: data.replace(b'"plan_sha256": "', b'"plan_sha256": "0'),
         lambda data: data.replace(b"shards/00000.tar", b"shards/00001.tar"),
         lambda data: data.replace(b"index/00000.parquet", b"../../etc/passwd"),
+        lambda data: data.replace(b'"shard": 0', b'"shard": 1'),
+        lambda data: data.replace(b'"pairs": 8', b'"pairs": 7').replace(
+            b'"quarantined": []', b'"quarantined": [12]'
+        ),
         lambda data: data[:40],
     ],
-    ids=["counts", "plan", "tar", "index", "cut"],
+    ids=["counts", "plan", "tar", "index", "shard", "quarantined", "cut"],
 )
 def test_commit_records_that_do_not_fit_are_refused(
     store: LocalStore, plan: Plan, spoil: Callable[[bytes], bytes]

@@ -5,12 +5,13 @@ import json
 import os
 import pickle
 import shutil
-import struct
 import tarfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import canonical
@@ -18,6 +19,7 @@ from pipeline.filtering import FilterError
 from pipeline.manifest import ManifestError
 from pipeline.published import PublishedDataset, RefusedError
 from pipeline.storage.store import StorageError
+from tests.hostile_shards import png_bomb
 from tests.published_blobs import write_dataset
 from tests.standin_teacher import StandinTeacher, make_plan
 
@@ -73,26 +75,6 @@ class Bomb:
 
     def __reduce__(self):
         return os.mkdir, (str(self.trace),)
-
-
-def png_chunk(kind, content):
-    return (
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-    )
-
-
-def png_bomb(side=60_000):
-    """A PNG of 3.6 thousand million pixels in a few hundred bytes."""
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + png_chunk(b"IHDR", header)
-        + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + png_chunk(b"IEND", b"")
-    )
 
 
 def test_pairs_are_the_teachers(dataset):
@@ -172,6 +154,8 @@ def test_hostile_shards_are_refused_by_name_although_the_manifest_vouches(datase
     ("content", "message"),
     [
         (png_bomb(), "60000 x 60000|exceeds limit"),
+        (png_bomb(32, (b"pHYs", b"abc")), "no sound PNG.*pHYs"),
+        (png_bomb(32, (b"zTXt", b"a\0\0" + zlib.compress(bytes(2**26)))), "no sound PNG"),
         (b"GIF89a" + bytes(40), "no sound PNG"),
         (pickle.dumps([1]), "no sound PNG"),
         (b"", "no sound PNG"),
@@ -208,6 +192,9 @@ def test_pairs_of_two_sizes_are_refused(dataset, tmp_path):
         {"tar": {"name": "shards/../../00001.tar", "sha256": "0" * 64, "size": 1}},
         {"index": {"name": "../../etc/hosts", "sha256": "0" * 64, "size": 1}},
         {"tar": {"name": f"shards/{'9' * 5000}.tar", "sha256": "0" * 64, "size": 1}},
+        {"tar": {"name": SHARD, "sha256": "../../home", "size": 10**6}},
+        {"tar": {"name": SHARD, "sha256": "0" * 64, "size": -1}},
+        {"index": {"name": "index/00001.parquet", "sha256": "A" * 64, "size": 1}},
         {"pairs": 9},
         {"pairs": -1},
         {"first": 3},
@@ -263,6 +250,61 @@ def test_filters_that_do_not_fit_are_refused_at_once(dataset, tmp_path, where, m
         PublishedDataset.open(str(dataset), tmp_path, where)
 
 
+def parquet(columns, **options):
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer, **options)
+    return buffer.getvalue()
+
+
+def replace_index(folder, data):
+    """Put other bytes in the place of an index, with a manifest that vouches for them."""
+    (folder / "index/00001.parquet").write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["shards"][1]["index"] |= {"sha256": canonical.sha256(data), "size": len(data)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"index": list(range(8, 16)), "cdst_step": ["x" * 10**6] * 8}, "bytes a row"),
+        ({"index": [8] * 8, "cdst_step": range(8)}, "rising order, once each"),
+        ({"index": range(8), "cdst_step": range(8)}, "8 to 15 in rising order"),
+        ({"index": [[8]] * 8, "cdst_step": range(8)}, "no column of integers"),
+        ({"index": [*range(8, 15), None], "cdst_step": range(8)}, "has gaps"),
+        ({"index": range(8, 16), "cdst_step": [[1]] * 8}, "index/00001"),
+    ],
+    ids=["bomb", "doubled", "others", "lists", "gaps", "types"],
+)
+def test_hostile_indices_are_refused_by_name(dataset, tmp_path, columns, message):
+    # One text for all rows is stored once: small in the file, large in memory.
+    replace_index(dataset, parquet({name: list(each) for name, each in columns.items()}))
+    with pytest.raises(RefusedError, match=message) as caught:
+        PublishedDataset.open(str(dataset), tmp_path, "cdst_step > 3")
+    assert "index/00001.parquet" in str(caught.value)
+
+
+def test_a_manifest_s_hash_is_no_path(dataset, tmp_path):
+    near, precious = open_dataset(dataset), tmp_path / "precious.tar"
+    precious.write_bytes(b"a file of the reader's own")
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    manifest["shards"][1]["tar"]["sha256"] = str(precious.with_suffix(""))
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RefusedError, match="hashes or samples of shards.00001.tar"):
+        open_dataset(dataset)
+    assert precious.exists() and near.sizes == (8, 8, 4)
+
+
+def test_what_was_checked_is_kept_of_some_shards_only(dataset, monkeypatch):
+    monkeypatch.setattr("pipeline.published._KEPT_SHARDS", 1)
+    published = open_dataset(dataset)
+    first = published.pair(0, 0)[0]
+    for shard in (1, 2):
+        published.pair(shard, 0)
+    assert len(published._contents) == 1
+    np.testing.assert_array_equal(published.pair(0, 0)[0], first)
+
+
 @pytest.mark.parametrize("damage", ["flip", "rows", "rubbish"])
 def test_an_index_that_a_filter_needs_is_checked_too(dataset, tmp_path, damage):
     index = dataset / "index/00001.parquet"
@@ -271,24 +313,26 @@ def test_an_index_that_a_filter_needs_is_checked_too(dataset, tmp_path, damage):
         "rows": (dataset / "index/00002.parquet").read_bytes,
         "rubbish": lambda: b"PAR1" + pickle.dumps(Bomb(tmp_path / "trace")) + b"PAR1",
     }[damage]()
-    index.write_bytes(data)
-    if damage != "flip":
-        manifest = json.loads((dataset / "manifest.json").read_text())
-        manifest["shards"][1]["index"] |= {"sha256": canonical.sha256(data), "size": len(data)}
-        (dataset / "manifest.json").write_text(json.dumps(manifest))
+    if damage == "flip":
+        index.write_bytes(data)
+    else:
+        replace_index(dataset, data)
     with pytest.raises(RefusedError, match=r"index/00001\.parquet: (its SHA|expected 8|broken)"):
         PublishedDataset.open(str(dataset), tmp_path, "cdst_step > 3")
     assert not (tmp_path / "trace").exists()
 
 
 def test_an_index_that_speaks_of_other_samples_is_refused(dataset, tmp_path):
-    data = (dataset / "index/00000.parquet").read_bytes()
-    (dataset / "index/00001.parquet").write_bytes(data)
+    # The tar lacks the last of its eight samples, the index the first.
+    replace_shard(dataset, as_tar(members_of(dataset / SHARD)[:-3], mtime=0, mode=0o644))
+    rows = pq.read_table(dataset / "index/00001.parquet").slice(1)
+    replace_index(dataset, parquet({name: rows[name] for name in rows.column_names}))
     manifest = json.loads((dataset / "manifest.json").read_text())
-    manifest["shards"][1]["index"] |= {"sha256": canonical.sha256(data), "size": len(data)}
+    manifest["shards"][1]["pairs"] = 7
+    manifest["counts"]["committed"] = 19
     (dataset / "manifest.json").write_text(json.dumps(manifest))
     published = PublishedDataset.open(str(dataset), tmp_path, "cdst_step >= 3")
-    with pytest.raises(RefusedError, match=r"00001\.tar: sample 3 of its index is not in it"):
+    with pytest.raises(RefusedError, match=r"00001\.tar: sample 15 of its index is not in it"):
         published.pair(1, 0)
 
 

@@ -74,6 +74,6 @@ def test_scores_are_columns_of_the_index_and_shards_come_out_alike(
         pairs = teacher.pairs([plan.spec(index) for index in plan.indices(0)])
         commit = publish(store, plan, 0, [encode(pair) for pair in pairs])
         tars.append(store.read(commit.tar.name))
-        table = read_index(store.read(commit.index.name))
+        table = read_index(store.read(commit.index.name), commit.pairs)
         assert table["contrast"].to_pylist() == [pair.columns["contrast"] for pair in pairs]
     assert tars[0] == tars[1] and layout.SHARDS in commit.tar.name

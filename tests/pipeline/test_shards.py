@@ -145,7 +145,7 @@ def list_end(tar: bytes) -> int:
 
 
 def test_the_index_tells_everything(tar: bytes, pairs: list[EncodedPair]) -> None:
-    rows = read_index(build_index(1, tar, list_members(tar))).to_pylist()
+    rows = read_index(build_index(1, tar, list_members(tar)), 8).to_pylist()
     assert [row["index"] for row in rows] == list(range(8, 16))
     for row, pair in zip(rows, pairs, strict=True):
         start, size = row["sketch_offset"], row["sketch_size"]
@@ -186,11 +186,11 @@ def test_columns_that_only_some_samples_have(pairs: list[EncodedPair]) -> None:
         for n, each in enumerate((facts, late))
     ]
     tar = build_shard(made)
-    table = read_index(build_index(1, tar, list_members(tar)))
+    table = read_index(build_index(1, tar, list_members(tar)), 2)
     assert table["note"].to_pylist() == [None, "late"]
     np.testing.assert_array_equal(table["score"].to_numpy(), [1.0, 0.5])
 
 
 def test_a_broken_index_is_refused() -> None:
     with pytest.raises(ShardError, match="broken index"):
-        read_index(b"PAR1 not really PAR1")
+        read_index(b"PAR1 not really PAR1", 8)

@@ -89,16 +89,20 @@ def test_status_of_nothing(tmp_path: Path) -> None:
 def test_garbage_is_what_nobody_needs_and_old(store: LocalStore) -> None:
     plan, before = read_plan(store), store.keys("")
     assert find_garbage(store, plan, time.time() + 2 * DAY_S) == []
-    (store.root / "shards" / ".00001.tar.12-ab.tmp").write_bytes(b"half")
+    (store.root / "shards" / ".00001.tar.12-0123456789abcdef.tmp").write_bytes(b"half")
     store.create("probe/1234", b"probe")
     store.create(layout.shard_key(77), b"of another plan")
-    store.create("notes.txt", b"mine")
+    for name in ("notes.txt", ".gitattributes", "shards/.keep.tmp"):
+        store.create(name, b"mine")
     assert find_garbage(store, plan, time.time()) == [], "they may be of a living run"
     found = find_garbage(store, plan, time.time() + 2 * DAY_S)
     assert {entry.key for entry in found} == {
-        "shards/.00001.tar.12-ab.tmp",
+        "shards/.00001.tar.12-0123456789abcdef.tmp",
         "probe/1234",
         "shards/00077.tar",
     }
     remove_garbage(store, found)
-    assert store.keys("") == sorted([*before, "notes.txt"]) and store.leftovers() == []
+    assert (
+        store.keys("") == sorted([*before, "notes.txt", ".gitattributes", "shards/.keep.tmp"])
+        and store.leftovers() == []
+    )

@@ -11,12 +11,16 @@ import pytest
 from pipeline import layout
 from pipeline.completion import complete
 from pipeline.encoding import EncodedPair, encode
+from pipeline.order import Order
 from pipeline.plan import read_plan, write_or_check
 from pipeline.publish import publish
+from pipeline.published import PublishedDataset
 from pipeline.quarantine import Quarantine, write_quarantine
+from pipeline.reader import Reader
 from pipeline.repair import remove_faulty
 from pipeline.shard_maker import ShardMaker
 from pipeline.storage.local import LocalStore
+from pipeline.storage.store import DamagedError
 from pipeline.verification import Kind, Verdict, verify
 from tests.published_blobs import write_dataset
 from tests.standin_teacher import StandinTeacher, make_plan
@@ -143,6 +147,44 @@ def test_remarks_are_no_faults(tmp_path: Path) -> None:
         (Kind.NEAR_DUPLICATE, 6),
         (Kind.STRAY, None),
     }
+
+
+class RottenStore(LocalStore):
+    """Finds one object's bytes to be other than those written, as S3Store does."""
+
+    def read(self, key: str) -> bytes:
+        data = super().read(key)
+        if key == layout.MANIFEST and b"rotten" in data:
+            raise DamagedError(f"{key}: other bytes than were written")
+        return data
+
+
+def test_a_rotten_manifest_is_a_fault_that_repair_mends(store: LocalStore) -> None:
+    before = store.read(layout.MANIFEST)
+    rewrite(store, layout.MANIFEST, lambda data: b"rotten")
+    rotten = RottenStore(store.root)
+    (fault,) = verify(rotten, lambda *_, **__: None).faults
+    assert (fault.kind, fault.name) == (Kind.BROKEN, layout.MANIFEST)
+    remove_faulty(rotten, [fault])
+    regenerate(store)
+    assert store.read(layout.MANIFEST) == before
+
+
+def test_a_shard_that_is_quarantined_as_a_whole(tmp_path: Path) -> None:
+    store, plan = LocalStore(tmp_path / "dataset"), make_plan(17, 8)
+    write_or_check(store, plan)
+    write_quarantine(store, Quarantine(index=16, shard=2, attempts=3, reason="poison"))
+    maker = ShardMaker(plan, store, StandinTeacher)
+    for shard, excluded in ((0, ()), (1, ()), (2, (16,))):
+        maker.sample(shard, frozenset(excluded), begun=False)
+        maker.publish(shard)
+    complete(store, plan)
+    assert check(store) == Verdict(pairs=16, shards=3, findings=())
+    for where in ("", "cdst_step >= 0"):
+        dataset = PublishedDataset.open(store.url, tmp_path / "cache", where)
+        assert dataset.sizes == (8, 8, 0)
+        reader = Reader(dataset, Order(dataset.sizes, 4, seed=0), flip=False, threads=1)
+        assert sum(len(images) for images, _ in reader.batches(0, 4)) == 16
 
 
 def test_a_sample_that_lacks_without_a_reason(store: LocalStore) -> None:
