@@ -42,6 +42,10 @@ EXTRA: dict[str, Benchmark] = {
 }
 
 
+# Of those that do not run on the processor alone.
+DEVICES = {"full-size": "auto"}
+
+
 def run_bench(
     names: Sequence[str],
     effort: Effort,
@@ -64,7 +68,7 @@ def run_bench(
     results = read_results(out) if out else {}
     for name in names or BENCHMARKS:
         events("bench.started", benchmark=name)
-        results[name] = measure(known[name], effort)
+        results[name] = measure(known[name], effort, DEVICES.get(name, "cpu"))
         events.console.print(results_table({name: results[name]}))
         if out:
             write_results(out, results)
@@ -73,7 +77,7 @@ def run_bench(
         page.write_text(write_page(results), encoding="utf-8")
 
 
-def measure(benchmark: Benchmark, effort: Effort) -> dict[str, Any]:
+def measure(benchmark: Benchmark, effort: Effort, device: str = "cpu") -> dict[str, Any]:
     """Run one benchmark; gives its figures with machine, versions and how busy it was."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     # Of the minute before: what else is running here.
@@ -82,7 +86,7 @@ def measure(benchmark: Benchmark, effort: Effort) -> dict[str, Any]:
     return measured | {
         "started": started,
         "load_before": load,
-        "machine": describe_machine(choose_machine("cpu")),
+        "machine": describe_machine(choose_machine(device)),
         "versions": versions(),
     }
 

@@ -27,7 +27,8 @@ def describe(result: Mapping[str, Any]) -> str:
     """Hardware and versions of one result, in one line."""
     machine, versions = result["machine"], result["versions"]
     software = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "ray"))
-    return f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; {software}"
+    gpu = f"{machine['gpu']}, " if "gpu" in machine else ""
+    return f"{gpu}{machine['processor']}, {machine['cores']} cores, {machine['system']}; {software}"
 
 
 def figure(value: float, unit: str) -> str:

@@ -59,7 +59,8 @@ def status(dataset: StoreAddress) -> None:
 def verify(dataset: StoreAddress) -> None:
     """Check every byte, count and picture of a dataset.
 
-    Exit code 0: sound. 1: what is there is sound, but not all is there. 2: not to be trusted.
+    Exit code 0: sound. 1: what is there is sound, but not all is there. 2: not to be trusted, or
+    there is no dataset that can be read.
     """
     from jobs.session import open_events
     from jobs.verify import run_verify

@@ -35,6 +35,9 @@ def run_plan(session: Session, price: float, workers: int) -> None:
     with session.events.stage("plan"):
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         there, done = look_at_store(recipe.dataset.out, plan)
+        if len(done) == plan.num_shards:
+            print(f"{recipe.dataset.out}: all {plan.samples:,} pairs are there; nothing is left")
+            return
         trial = time_batches(factory, plan, machine)
     used = choose_workers(workers, machine)
     found = estimate(plan, trial, used, done)

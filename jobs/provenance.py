@@ -5,6 +5,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from jobs.devices import Machine
 
 PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "lpips", "ray", "webdataset")
@@ -33,10 +35,12 @@ def processor() -> str:
 
 def describe_machine(machine: Machine) -> dict[str, Any]:
     """Give the facts of a machine that times depend on."""
+    gpu = {"gpu": torch.cuda.get_device_name(machine.device)} if machine.num_gpus else {}
     return {
         "device": machine.device,
         "dtype": str(machine.dtype).removeprefix("torch."),
         "cores": machine.num_cpus,
         "processor": processor(),
         "system": platform.platform(terse=True),
+        **gpu,
     }

@@ -26,7 +26,7 @@ def describe_state(status: Status) -> str:
 
 def describe_rate(status: Status) -> Iterator[tuple[str, str]]:
     """Say how fast it goes and for how long yet, as far as that is known."""
-    if status.finished:
+    if status.finished or status.time_left_s == 0.0:
         return
     if status.pairs_per_s:
         yield "rate", f"{status.pairs_per_s:.3g} pairs/s over the latest shards"

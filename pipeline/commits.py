@@ -99,9 +99,9 @@ def read_commits(store: Store, shards: Sequence[int]) -> list[Commit]:
 
     def read(shard: int) -> Commit:
         name = layout.commit_key(shard)
-        commit = parse_commit(store.read(name), name)
+        commit = parse_commit(store.read(name), f"{store.url}/{name}")
         if commit.shard != shard:
-            raise ShardError(f"{name} speaks of shard {commit.shard}")
+            raise ShardError(f"{store.url}/{name} speaks of shard {commit.shard}")
         return commit
 
     with ThreadPoolExecutor(_READERS) as pool:

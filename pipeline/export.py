@@ -8,6 +8,7 @@ FOLDER/README.md; `datasets.load_dataset(FOLDER)` opens it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline import canonical, layout
 from pipeline.pages import render
 from pipeline.parquet import write_pairs
 from pipeline.published import PublishedDataset, PublishedPair
+from pipeline.storage.local import LocalStore
 
 OnEvent = Callable[..., None]
 
@@ -28,20 +30,27 @@ def export(dataset: PublishedDataset, folder: Path, form: str, on_event: OnEvent
     """Write a finished dataset's pairs in one of the `FORMS`; return their number.
 
     Pictures are copied as they are, not encoded again, but each is decoded once: what is hostile or
-    broken goes no further. metadata.jsonl or README.md comes last: without it an export is not
-    finished.
+    broken goes no further. Until all are written the folder is named FOLDER.part.
 
     Raises:
         RefusedError: a shard is not what the manifest says.
-        ValueError: no such form, or the folder is not empty.
+        ValueError: no such form, or the folder is not empty, or lies within the dataset.
     """
     if form not in FORMS:
         raise ValueError(f"no form {form!r} of exports: expected {' or '.join(FORMS)}")
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; choose a new folder to export to")
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is a file or not empty; choose a new folder to export to")
+    store = dataset.store
+    if isinstance(store, LocalStore) and folder.resolve().is_relative_to(store.root.resolve()):
+        raise ValueError(f"{folder} lies within the dataset {store.url}; choose a folder outside")
+    partial = folder.with_name(f"{folder.name}.part")
+    if partial.exists():
+        shutil.rmtree(partial)  # of an export that was stopped
+    partial.mkdir(parents=True)
     write = _write_imagefolder if form == "imagefolder" else _write_huggingface
-    return write(dataset, folder, on_event)
+    pairs = write(dataset, partial, on_event)
+    partial.rename(folder)
+    return pairs
 
 
 def _write_imagefolder(dataset: PublishedDataset, folder: Path, on_event: OnEvent) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline import layout
 from pipeline.accounting import take_account
+from pipeline.manifest import read_manifest
 from pipeline.plan import read_plan
 from pipeline.storage.store import Store
 from pipeline.worker_notes import WorkerStatus, read_notes
@@ -52,6 +53,7 @@ def take_status(store: Store, now_s: float) -> Status:
     Raises:
         MissingKeyError: there is no dataset.
         ShardError: a commit record is broken, or belongs to another plan.
+        ManifestError: the manifest is broken.
     """
     plan = read_plan(store)
     account = take_account(store, plan)
@@ -67,7 +69,7 @@ def take_status(store: Store, now_s: float) -> Status:
         quarantined=len(account.quarantined),
         num_shards=account.num_shards,
         shards_done=len(account.commits),
-        finished=store.exists(layout.MANIFEST),
+        finished=store.exists(layout.MANIFEST) and read_manifest(store) is not None,
         size_bytes=sum(commit.tar.size for commit in account.commits),
         pairs_per_s=pairs / elapsed_s if elapsed_s > 0 else 0.0,
         idle_s=max(now_s - times_s[-1], 0.0) if times_s else 0.0,

@@ -28,8 +28,9 @@ from pipeline.worker_notes import is_note
 
 OnEvent = Callable[..., None]
 
-# A sketch of less contrast than this is remarked on.
+# A sketch of this blankness or more is remarked on.
 BLANK_FROM = 0.9
+_STRAY = "no file of a dataset: gc removes what runs left behind, all else is somebody's"
 _THREADS = 4
 
 
@@ -117,9 +118,7 @@ def verify(store: Store, on_event: OnEvent, threads: int = _THREADS) -> Verdict:
             looks += check.looks
             on_event("verify", done=done, total=len(commits))
     findings += _compare(looks)
-    findings += [
-        Finding(Kind.STRAY, name, "no file of a dataset; see gc") for name in strays(store, plan)
-    ]
+    findings += [Finding(Kind.STRAY, name, _STRAY) for name in strays(store, plan)]
     return Verdict(len(looks), len(commits), tuple(findings))
 
 

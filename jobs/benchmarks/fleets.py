@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.benchmarks.measure import Effort, Measured, Score
+from jobs.benchmarks.measure import Effort, Measured, Score, ignore
 from jobs.benchmarks.pictures import plan_for
 from pipeline.driver import Driver, open_ledger
 from pipeline.plan import Plan
@@ -72,7 +72,7 @@ def drive(job: Job, conduct: Conduct) -> Run:
         store, policy = LocalStore(Path(temp)), Policy()
         fleet = VirtualFleet(job.plan, conduct, real_clock=time.thread_time)
         ledger = open_ledger(store, job.plan, policy)
-        driver = Driver(store, ledger, fleet, job.workers, _ignore, fleet.clock)
+        driver = Driver(store, ledger, fleet, job.workers, ignore, fleet.clock)
         start_s = time.thread_time()
         driver.run(lambda: False)
         driver_s = time.thread_time() - start_s
@@ -223,7 +223,3 @@ def _each(of: list[float], to: list[float]) -> tuple[float, ...]:
 
 def _changed(conduct: Conduct, **changes: Mapping[int, float]) -> Conduct:
     return Conduct(**(vars(conduct) | changes))
-
-
-def _ignore(name: str, **fields: object) -> None:
-    """Listen to no event."""

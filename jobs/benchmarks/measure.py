@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.storage.address import open_store
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -82,6 +84,18 @@ class Measured:
             "seconds": {name: list(values) for name, values in self.seconds.items()},
             "facts": dict(self.facts),
         }
+
+
+def ignore(name: str, **fields: object) -> None:
+    """Listen to no event."""
+
+
+def check_empty(address: str) -> None:
+    """Raise ValueError if something lies where a benchmark is to write."""
+    if found := open_store(address).keys(""):
+        raise ValueError(
+            f"--far {address}: expected nothing there, found {found[0]}; give an empty prefix"
+        )
 
 
 Clock = Callable[[], float]

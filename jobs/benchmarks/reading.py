@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from jobs.benchmarks.encoding import png
-from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
+from jobs.benchmarks.measure import Effort, Measured, Score, check_empty, ratios, take_turns
 from jobs.benchmarks.pictures import photograph_pairs, plan_for
 from pipeline.checked_shard import decode_pair
 from pipeline.completion import complete
@@ -50,6 +50,7 @@ def measure_read(effort: Effort) -> Measured:
     with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
         places = {"local": str(Path(temp) / "near")} | ({"S3": effort.far} if effort.far else {})
         for place, address in places.items():
+            check_empty(address)
             order = _write(address, pairs, shard_size)
             ours_s, peer_s = take_turns(
                 _reader(address, order), _loose_reader(address, order), effort.rounds

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.benchmarks.measure import Effort, Measured, Score, seconds_of
+from jobs.benchmarks.measure import Effort, Measured, Score, ignore, seconds_of
 from jobs.benchmarks.memory import MemoryLog, growth, watching
 from jobs.benchmarks.pictures import SceneTeacher, plan_for
 from jobs.devices import choose_machine
@@ -54,7 +54,7 @@ def measure_scale(effort: Effort) -> Measured:
         with ray_runtime(machine), watching(0.1 if effort.tiny else 1.0) as memory:
             summary = _generate(plan, temp, side, machine.num_cpus)
         verdicts: list[Verdict] = []
-        verifying_s = seconds_of(lambda: verdicts.append(verify(open_store(temp), _ignore)))
+        verifying_s = seconds_of(lambda: verdicts.append(verify(open_store(temp), ignore)))
         reads: list[ReadBack] = []
         reading_s = seconds_of(lambda: reads.append(read_back(temp, plan, SceneTeacher(side))))
     seconds = {"generate": [summary.elapsed_s], "verify": [verifying_s], "read": [reading_s]}
@@ -82,7 +82,7 @@ def _generate(plan: Plan, folder: str, side: int, workers: int) -> Summary:
     def factory() -> SceneTeacher:
         return SceneTeacher(side)
 
-    return generate(plan, folder, factory, workers, 0.0, _ignore)
+    return generate(plan, folder, factory, workers, 0.0, ignore)
 
 
 def _scores(
@@ -138,7 +138,3 @@ def thinned(samples: list[float], most: int = 20) -> list[float]:
     """At most so many of the samples, evenly spaced."""
     every = -(-len(samples) // most)
     return [round(value, 1) for value in samples[:: max(every, 1)]]
-
-
-def _ignore(name: str, **fields: object) -> None:
-    """Listen to no event."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
+from jobs.benchmarks.measure import Effort, Measured, Score, ignore, ratios, take_turns
 from jobs.benchmarks.pictures import SleepingTeacher, plan_for
 from jobs.benchmarks.sketchers import UntaughtFactory
 from jobs.devices import choose_machine
@@ -71,7 +71,7 @@ class Rounds:
         self.next_shard = shards.stop
         ledger = open_ledger(self.store, self.plan, Policy())
         ledger.queue = deque(Task(shard) for shard in shards)
-        driver = Driver(self.store, ledger, self.fleet, 1, lambda *_, **__: None)
+        driver = Driver(self.store, ledger, self.fleet, 1, ignore)
         driver.run(lambda: False)
         return driver.reports
 

@@ -100,6 +100,13 @@ def test_results_of_others_stay(
     assert list(json.loads(out.read_text())["results"]) == ["encode", "read"]
 
 
+@pytest.mark.parametrize("name", ["read", "full-size"])
+def test_a_place_that_is_not_empty_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ValueError, match="expected nothing there, found mine.txt"):
+        (BENCHMARKS | EXTRA)[name](Effort(rounds=1, tiny=True, far=str(tmp_path)))
+
+
 def test_mistakes_are_named(tmp_path: Path, events: Events) -> None:
     with pytest.raises(ValueError, match="no benchmark 'wroker': expected some of worker"):
         run_bench(["wroker"], TINY, events)

@@ -72,6 +72,18 @@ def test_status_of_a_finished_dataset_and_of_none(sound: Path, tmp_path: Path) -
     assert nothing.exit_code == 2 and "no dataset at" in nothing.stderr
 
 
+def test_status_names_what_is_broken(dataset: Path) -> None:
+    (dataset / layout.MANIFEST).write_text("not JSON")
+    broken = onesketch("status", dataset)
+    assert broken.exit_code == 2 and f"{dataset}/manifest.json" in broken.stderr
+    (dataset / layout.MANIFEST).unlink()
+    waiting = onesketch("status", dataset).stdout
+    assert "write the manifest" in waiting and "pairs/s" not in waiting
+    (dataset / layout.commit_key(2)).write_text("{}")
+    broken = onesketch("status", dataset)
+    assert broken.exit_code == 2 and f"{dataset}/commits/00002.json" in broken.stderr
+
+
 def test_status_of_a_run_under_way(dataset: Path) -> None:
     (dataset / layout.MANIFEST).unlink()
     (dataset / layout.commit_key(2)).unlink()

@@ -56,6 +56,7 @@ def test_from_the_plan_to_the_repair(swift: SwiftServer, bucket: str, project: P
     assert store.keys("") == []  # both are dry runs
 
     run("generate", "recipe.yaml")
+    assert "nothing is left" in run("plan", "recipe.yaml")
     assert "finished" in run("status", address)
     assert "is sound" in run("verify", address)
     made = {name: store.read(name) for name in store.keys("")}
