@@ -108,14 +108,21 @@ def extract(
         bool, typer.Option("--teacher", help="MODEL is a teacher (<run>/teacher): by inversion.")
     ] = False,
     prompt: Annotated[
-        str, typer.Option("--prompt", help="With --teacher: what the photographs show.")
-    ] = "",
+        str | None, typer.Option("--prompt", help="With --teacher: what the photographs show.")
+    ] = None,
     inversion: Annotated[
-        str, typer.Option("--inversion", help="With --teacher: fixed-point or ordinary.")
-    ] = "fixed-point",
+        str | None,
+        typer.Option(
+            "--inversion",
+            help="With --teacher: fixed-point or ordinary.  [default: fixed-point]",
+        ),
+    ] = None,
     backbone: Annotated[
-        str, typer.Option("--backbone", help="With --teacher: what it was taught on.")
-    ] = "embedded",
+        str | None,
+        typer.Option(
+            "--backbone", help="With --teacher: what it was taught on.  [default: embedded]"
+        ),
+    ] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
@@ -127,15 +134,21 @@ def extract(
     machine = choose_machine(device, dtype)
     with open_events() as on_event:
         if not teacher:
-            if prompt:
-                raise ValueError("--prompt is for a teacher: give --teacher and its folder too")
+            teachers = {"--prompt": prompt, "--inversion": inversion, "--backbone": backbone}
+            for name, value in teachers.items():
+                if value is not None:
+                    raise ValueError(f"{name} is for a teacher: give --teacher and its folder too")
             run_extract(model, inputs, out, machine, on_event, short_side)
             return
         from jobs.redraw import Redrawing, load_redrawer, run_redraw
 
         if short_side is not None:
             raise ValueError("--short-side is the extractor's: a teacher draws at its own size")
-        redrawer = load_redrawer(model, backbone, Redrawing(prompt, inversion), machine)
+        given = {"prompt": prompt, "inversion": inversion}
+        redrawing = Redrawing(**{name: text for name, text in given.items() if text is not None})
+        redrawer = load_redrawer(
+            model, "embedded" if backbone is None else backbone, redrawing, machine
+        )
         run_redraw(redrawer, inputs, out, on_event)
 
 

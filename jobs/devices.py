@@ -1,11 +1,13 @@
 """Where the work runs: the device and its number format, chosen once."""
 
 import os
+import re
 from dataclasses import dataclass
 
 import torch
 
-CHOICES = ("auto", "cpu", "cuda", "mps")
+# torch takes more names ("meta", "cpu:1"), with which nothing here works.
+_KNOWN = re.compile(r"auto|cpu|mps|cuda(:(0|[1-9][0-9]*))?")
 DTYPES = {
     "float32": torch.float32,
     "float16": torch.float16,
@@ -25,12 +27,9 @@ class Machine:
 
 def is_present(device: str) -> bool:
     """Say whether torch can use a device here."""
-    kind = device.split(":")[0]
-    if kind == "cuda":
-        return torch.cuda.is_available()
-    if kind == "mps":
+    if device == "mps":
         return torch.backends.mps.is_available()
-    return kind == "cpu"
+    return device in ("cpu", *_gpus()) or (device == "cuda" and bool(_gpus()))
 
 
 def choose_dtype(dtype: str, device: str) -> torch.dtype:
@@ -44,14 +43,15 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
 
 
 def choose_machine(device: str = "auto", dtype: str = "auto") -> Machine:
-    """Pick device and format; ValueError when the device asked for is not there."""
-    if device.split(":")[0] not in CHOICES:
-        raise ValueError(f"unknown device {device!r}: use one of {', '.join(CHOICES)}")
+    """Pick device and format; ValueError when the device asked for is unknown or not there."""
+    if not _KNOWN.fullmatch(device):
+        raise ValueError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N, or mps")
     if device == "auto":
         device = "cuda" if is_present("cuda") else "cpu"
     if not is_present(device):
         raise ValueError(
-            f"device {device!r} is not present on this machine: use --device auto or cpu"
+            f"device {device!r} is not present on this machine, which has "
+            f"{', '.join(('cpu', *_gpus()))}: use --device auto or one of these"
         )
     return Machine(
         device=device,
@@ -59,3 +59,8 @@ def choose_machine(device: str = "auto", dtype: str = "auto") -> Machine:
         num_cpus=len(os.sched_getaffinity(0)),
         num_gpus=torch.cuda.device_count() if device.startswith("cuda") else 0,
     )
+
+
+def _gpus() -> list[str]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [f"cuda:{number}" for number in range(count)]

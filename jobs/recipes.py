@@ -35,7 +35,22 @@ def move_run(recipe: Recipe, run: Path) -> Recipe:
     return recipe.model_copy(update=update)
 
 
+def check_run(run: Path) -> None:
+    """Raise ValueError where no folder for artefacts can be."""
+    if run.parts[:1] == ("s3:",):
+        raise ValueError(
+            f"the run folder {run} must be local: give a folder to --run, and s3://bucket/prefix "
+            "to dataset.out in the recipe"
+        )
+    nearest = next((path for path in (run, *run.parents) if path.exists()), run)
+    if nearest.is_file():
+        raise ValueError(f"{nearest} is a file, and a run needs a folder: give another --run")
+
+
 def open_recipe(name: str, run: Path | None = None) -> Recipe:
     """Load RECIPE, with its artefacts in `run` where that is given."""
     recipe = load_recipe(find_recipe(name))
-    return recipe if run is None else move_run(recipe, run)
+    if run is not None:
+        recipe = move_run(recipe, run)
+    check_run(recipe.run_path)
+    return recipe

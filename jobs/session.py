@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -25,6 +27,27 @@ class Session:
     events: Events
 
 
+class RunEvents(Events):
+    """Events of a run, held back until a stage has made its folder.
+
+    So that a misspelt --run leaves no folder behind.
+    """
+
+    def __init__(self, console: Console, path: Path) -> None:
+        super().__init__(console)
+        self.log = path
+        self.held = StringIO()
+        self.file = self.held
+
+    def write(self, name: str, fields: dict[str, Any]) -> None:
+        """Append the event to the run's file; those held back go before it."""
+        super().write(name, fields)
+        if self.file is self.held and self.log.parent.is_dir():
+            self.file = self.log.open("a", encoding="utf-8")
+            self.file.write(self.held.getvalue())
+            self.file.flush()
+
+
 @contextmanager
 def open_session(
     name: str, run: Path | None = None, device: str = "auto", dtype: str = "auto"
@@ -34,7 +57,7 @@ def open_session(
     machine = choose_machine(device, dtype)
     folder = RunFolder(recipe.run_path)
     console = Console(stderr=True)
-    with logging_to(console), Events(console, folder.events) as events:
+    with logging_to(console), RunEvents(console, folder.events) as events:
         events.write("run.opened", describe_machine(machine) | {"style": recipe.style})
         yield Session(recipe, machine, folder, events)
 

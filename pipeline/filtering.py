@@ -88,8 +88,10 @@ class Filter:
         try:
             return ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            # A syntax error as a whole names a file and a line that nobody wrote.
+            reason = error.msg if isinstance(error, SyntaxError) else error
             raise FilterError(
-                f"filter {self.text!r} cannot be read ({error}); expected {ALLOWED}"
+                f"filter {self.text!r} cannot be read ({reason}); expected {ALLOWED}"
             ) from error
 
 

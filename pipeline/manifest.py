@@ -121,8 +121,8 @@ def read_manifest(store: Store) -> Manifest:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        # What is no JSON at all has no place within.
+        what = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
         raise ManifestError(
-            f"{store.url}/{layout.MANIFEST} is broken or of another format ({where}: "
-            f"{first['msg']})"
+            f"{store.url}/{layout.MANIFEST} is broken or of another format ({what})"
         ) from error

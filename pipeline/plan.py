@@ -137,10 +137,11 @@ def read_plan(store: Store) -> Plan:
         raise MissingKeyError(f"no dataset at {store.url}: it has no {layout.PLAN}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        # What is no JSON at all has no place within.
+        what = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
         raise ValueError(
-            f"{store.url}/{layout.PLAN} is no plan of the format {FORMAT} ({where}: "
-            f"{first['msg']}); read it with the version of onesketch that wrote it"
+            f"{store.url}/{layout.PLAN} is no plan of the format {FORMAT} ({what}); read it with "
+            "the version of onesketch that wrote it"
         ) from error
 
 

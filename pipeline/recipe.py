@@ -30,11 +30,17 @@ Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be used; the message names key, value and what is allowed."""
+    """A recipe that cannot be used; the message names file, key, value and what is allowed.
 
-    def __init__(self, key: str, value: object, allowed: str) -> None:
+    Where it is about the file as a whole, `key` is "" and `value` says in words what came.
+    """
+
+    def __init__(self, key: str, value: object, allowed: str, file: str | Path = "") -> None:
         self.key, self.value, self.allowed = key, value, allowed
-        super().__init__(f"recipe key '{key}': got {value!r}; expected {allowed}")
+        places = [str(file) if file else "", f"recipe key '{key}'" if key else ""]
+        place = ": ".join(filter(None, places)) or "recipe"
+        shown = "nothing" if value is None else repr(value) if key else value
+        super().__init__(f"{place}: got {shown}; expected {allowed}")
 
 
 class _Section(BaseModel):
@@ -192,25 +198,31 @@ def load_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise RecipeError("(file)", str(path), "the path of an existing recipe.yaml") from error
+    except FileNotFoundError as error:
+        raise RecipeError("", "no file", "the path of an existing recipe.yaml", path) from error
+    except IsADirectoryError as error:
+        raise RecipeError("", "a folder", "the path of an existing recipe.yaml", path) from error
     except UnicodeDecodeError as error:
-        raise RecipeError("(file)", str(path), "a text file in UTF-8") from error
+        raise RecipeError("", "other bytes", "a text file in UTF-8", path) from error
     except yaml.YAMLError as error:
-        where = " ".join(str(error).split())
-        raise RecipeError("(file)", str(path), f"valid YAML ({where})") from error
-    return parse_recipe(data, folder=path.parent)
+        # The parser is given a text, and would tell people that it is called so.
+        where = " ".join(str(error).replace(' in "<unicode string>",', " at").split())
+        raise RecipeError("", "something else", f"valid YAML ({where})", path) from error
+    try:
+        return parse_recipe(data, folder=path.parent)
+    except RecipeError as error:
+        raise RecipeError(error.key, error.value, error.allowed, path) from error
 
 
 def parse_recipe(data: object, folder: Path) -> Recipe:
     """Check a recipe's data; relative files in it are looked for in `folder`.
 
     Raises:
-        RecipeError: as `load_recipe`.
+        RecipeError: as `load_recipe`, without the file's name.
     """
     if not isinstance(data, dict):
-        kind = type(data).__name__
-        raise RecipeError("(file)", kind, "a mapping that starts with 'style: ...'")
+        kind = "an empty file" if data is None else "a list" if isinstance(data, list) else "a text"
+        raise RecipeError("", kind, "a mapping that starts with 'style: ...'")
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
@@ -232,7 +244,7 @@ def _first_error(error: ValidationError) -> RecipeError:
     if isinstance(first.get("ctx", {}).get("error"), RecipeError):
         return first["ctx"]["error"]
     names = [part for part in first["loc"] if isinstance(part, str) and part in _ALL_KEYS]
-    key = ".".join(names) or "(file)"
+    key = ".".join(names) or ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         key = ".".join(map(str, first["loc"]))
         return RecipeError(key, first["input"], _known_keys(first["loc"]))
@@ -243,6 +255,8 @@ def _first_error(error: ValidationError) -> RecipeError:
 
 
 def _allowed(detail: Any) -> str:
+    if detail["type"] == "invalid_key":
+        return "names as keys"
     message = detail["msg"]
     for prefix in ("Input should be a valid ", "Input should be ", "Value error, "):
         message = message.removeprefix(prefix)
@@ -257,8 +271,8 @@ def _known_keys(loc: tuple[int | str, ...]) -> str:
         section = section.model_fields[str(part)].annotation  # type: ignore[assignment]
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(loc[-1]), known, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}one of the keys {', '.join(known)}"
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"one of the keys {', '.join(known)}{hint}"
 
 
 def _without_folders(value: Any) -> Any:

@@ -25,7 +25,8 @@ def open_store(url: str, single_writer: bool = False) -> Store:
         raise StorageError(
             "the dataset's address is empty; expected a folder or s3://bucket/prefix"
         )
-    if url.startswith("s3://"):
+    # With a slash too few as well: nobody means a local folder by it.
+    if url.startswith("s3:"):
         return _open_s3(url, single_writer)
     if "://" in url:
         scheme = url.split("://", 1)[0]

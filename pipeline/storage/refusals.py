@@ -20,6 +20,7 @@ from botocore.exceptions import (
 from pipeline.storage.store import MissingKeyError, StorageError
 
 _CREDENTIALS = "check the credentials of boto3's standard configuration (AWS_PROFILE, ~/.aws)"
+_CONFIGURATION = "the store's configuration cannot be used; check AWS_* and ~/.aws/config"
 _ADVICE = {
     "NoSuchBucket": "the bucket does not exist; create it, or correct dataset.out",
     "InvalidAccessKeyId": f"the server does not know the access key; {_CREDENTIALS}",
@@ -68,5 +69,14 @@ def explain_local_error(error: BotoCoreError, action: str, place: str) -> Storag
     elif isinstance(error, HTTPClientError):
         advice = "the connection broke, also after retries; check the network"
     else:
-        advice = "the store's configuration cannot be used; check AWS_* and ~/.aws/config"
+        advice = _CONFIGURATION
     return StorageError(f"cannot {action} {place}: {advice} ({kind})")
+
+
+def explain_setting_error(error: ValueError, place: str) -> StorageError:
+    """Put a setting that the SDK cannot read in words, without its value."""
+    if str(error).startswith("Invalid endpoint"):
+        advice = "AWS_ENDPOINT_URL (or endpoint_url in ~/.aws/config) must read http://host:port"
+    else:
+        advice = _CONFIGURATION
+    return StorageError(f"cannot open {place}: {advice}")

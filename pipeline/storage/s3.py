@@ -2,7 +2,9 @@
 
 Endpoint, region, profile, credentials and checksum mode come from boto3's standard configuration
 (AWS_ENDPOINT_URL, AWS_PROFILE, AWS_REQUEST_CHECKSUM_CALCULATION, ~/.aws/config, ...), never from a
-recipe: they are neither in this class's fields nor in its messages.
+recipe: they are neither in this class's fields nor in its messages. The number of attempts and the
+timeouts are the exception (AWS_MAX_ATTEMPTS and AWS_RETRY_MODE change nothing): boto3's own few
+attempts end within seconds, and a server that is started anew must be outlived.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ from botocore.exceptions import (
     IncompleteReadError,
 )
 
-from pipeline.storage.refusals import explain_client_error, explain_local_error, status_of
+from pipeline.storage.refusals import (
+    explain_client_error,
+    explain_local_error,
+    explain_setting_error,
+    status_of,
+)
 from pipeline.storage.store import Created, DamagedError, Entry, MissingKeyError, StorageError
 
 # The SDK's pauses begin at 50 ms and double: so many attempts take half a minute, in which a
@@ -157,19 +164,22 @@ class S3Store:
 
     @cached_property
     def _client(self) -> Any:
-        # A session of its own: boto3's default one is not thread-safe.
-        return boto3.session.Session().client(
-            "s3",
-            config=Config(
-                connect_timeout=CONNECT_TIMEOUT_S,
-                read_timeout=READ_TIMEOUT_S,
-                max_pool_connections=MAX_CONNECTIONS,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-                # Objects carry a hash of ours; the SDK's check fails on parts of objects where a
-                # server sends the whole one's checksum with them (rclone does).
-                response_checksum_validation="when_required",
-            ),
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            max_pool_connections=MAX_CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            # Objects carry a hash of ours; the SDK's check fails on parts of objects where a
+            # server sends the whole one's checksum with them (rclone does).
+            response_checksum_validation="when_required",
         )
+        try:
+            # A session of its own: boto3's default one is not thread-safe.
+            return boto3.session.Session().client("s3", config=config)
+        except BotoCoreError:
+            raise  # some are ValueErrors too, and are explained where the client is used
+        except ValueError as error:
+            raise explain_setting_error(error, self.url) from error
 
     def _name(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key

@@ -140,6 +140,8 @@ def test_writers_of_the_same_never_clash(store: Store) -> None:
         ("s3://key:hunter2@bucket/x", "without user"),
         ("s3://bucket/x?secret=hunter2", "without user"),
         ("s3://Bad_Bucket/x", "s3://bucket/prefix"),
+        ("s3:/bucket/x", "s3://bucket/prefix"),
+        ("s3:bucket", "s3://bucket/prefix"),
     ],
 )
 def test_addresses_that_are_refused(url: str, words: str) -> None:

@@ -118,7 +118,8 @@ def test_mistakes_are_one_line(
     with_backbone = [*asked, "--teacher", "--backbone", str(tiny_backbone_folder)]
     assert "use one of fixed-point, ordinary" in refusal(*with_backbone, "--inversion", "exact")
     assert "--short-side is the extractor's" in refusal(*with_backbone, "--short-side", "32")
-    assert "--prompt" in refusal(*asked, "--prompt", "a cat")
+    for name in ("--prompt", "--inversion", "--backbone"):
+        assert f"{name} is for a teacher" in refusal(*asked, name, "a")
     assert "not the one that" in refusal(*asked, "--teacher")
     assert "onesketch teach" in refusal("extract", "photographs", "photographs", "--teacher",
                                         "--out", "out")  # fmt: skip

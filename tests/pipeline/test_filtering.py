@@ -52,6 +52,11 @@ def test_numbers_and_texts_are_not_compared(text: str) -> None:
         Filter(text).holds(TABLE)
 
 
+def test_a_syntax_error_names_no_file_of_pythons() -> None:
+    with pytest.raises(FilterError, match=r"cannot be read \(invalid syntax\); expected columns"):
+        Filter("ink > 0.5 &")
+
+
 @pytest.mark.parametrize(
     "text",
     [

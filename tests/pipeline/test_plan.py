@@ -99,5 +99,11 @@ def test_no_dataset_and_no_plan(store: LocalStore) -> None:
     with pytest.raises(MissingKeyError, match="no dataset at"):
         read_plan(store)
     store.create("plan.json", b'{"format": "other/9"}')
-    with pytest.raises(ValueError, match="no plan of the format onesketch-dataset/1"):
+    with pytest.raises(ValueError, match=r"no plan of the format onesketch-dataset/1 \(format: "):
         write_or_check(store, recipe_plan())
+
+
+def test_a_plan_that_is_no_json_has_no_place_to_name(store: LocalStore) -> None:
+    store.create("plan.json", b"{")
+    with pytest.raises(ValueError, match=r"onesketch-dataset/1 \(Invalid JSON: "):
+        read_plan(store)

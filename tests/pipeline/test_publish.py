@@ -217,8 +217,12 @@ def test_manifests_that_are_missing_broken_or_old(store: LocalStore, plan: Plan)
     with pytest.raises(ManifestError, match="has no manifest.json"):
         read_manifest(store)
     fill(store, plan)
+    store.create(layout.MANIFEST, b"{")
+    with pytest.raises(ManifestError, match=r"another format \(Invalid JSON: "):
+        read_manifest(store)
+    store.delete(layout.MANIFEST)
     store.create(layout.MANIFEST, b"{}")
-    with pytest.raises(ManifestError, match="broken or of another format"):
+    with pytest.raises(ManifestError, match=r"broken or of another format \(style: "):
         read_manifest(store)
     with pytest.raises(ManifestError, match="does not fit the commit records"):
         complete(store, plan)

@@ -50,8 +50,8 @@ def test_numbers_written_the_short_way_and_step_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "key", "words"),
     [
-        ("sampler: {stps: 50}", "sampler.stps", "did you mean 'steps'"),
-        ("smpler: {}", "smpler", "did you mean 'sampler'"),
+        ("sampler: {stps: 50}", "sampler.stps", "guidance, batch; did you mean 'steps'?"),
+        ("smpler: {}", "smpler", "expected one of the keys style, backbone"),
         ("sampler: {steps: many}", "sampler.steps", "integer"),
         ("sampler: {steps: 0}", "sampler.steps", "greater than 0"),
         ("sampler: {guidance: .nan}", "sampler.guidance", "finite"),
@@ -64,6 +64,7 @@ def test_numbers_written_the_short_way_and_step_lists(tmp_path: Path) -> None:
         ("distill: {preset: huge}", "distill.preset", "'paper' or 'small'"),
         ("distill: {where: 'f(alpha)'}", "distill.where", "columns compared (< <= "),
         ("sampler: 3", "sampler", "dictionary"),
+        ("3: 3", "3", "expected names as keys"),
     ],
 )
 def test_errors_name_key_and_what_is_allowed(
@@ -73,6 +74,7 @@ def test_errors_name_key_and_what_is_allowed(
         load_recipe(write(tmp_path, MINIMAL + extra))
     assert caught.value.key == key
     assert words in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'recipe.yaml'}: recipe key '{key}': got ")
     assert "\n" not in str(caught.value)
 
 
@@ -82,9 +84,9 @@ def test_errors_name_key_and_what_is_allowed(
         ("style: Ink!\nexample: {prompt: p, seed: 1, drawing: d}", "'style'"),
         ("style: ink", "'example'"),
         ("style: ink\nexample: {prompt: p, seed: 1}", "'example.drawing'"),
-        ("- a list", "mapping"),
-        ("", "mapping"),
-        ("style: [", "YAML"),
+        ("- a list", "recipe.yaml: got a list; expected a mapping"),
+        ("", "recipe.yaml: got an empty file; expected a mapping"),
+        ("style: [", r"recipe.yaml: .* valid YAML \((?!.*<unicode string>)"),
     ],
 )
 def test_unusable_files(tmp_path: Path, text: str, words: str) -> None:

@@ -137,6 +137,23 @@ def test_failures_on_this_side(
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AWS_ENDPOINT_URL", f"u:{SECRET}@host", "AWS_ENDPOINT_URL .* must read http://host:port"),
+        ("AWS_METADATA_SERVICE_TIMEOUT", SECRET, r"check AWS_\*"),
+        ("AWS_DEFAULT_REGION", f"{SECRET} ", r"check AWS_\* .*InvalidRegionError"),
+    ],
+)
+def test_settings_that_cannot_be_read(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StorageError, match=f"s3://bucket/ink.*{words}") as caught:
+        store.read("a")
+    assert SECRET not in str(caught.value)
+
+
 def test_a_server_that_ignores_the_condition_is_refused(store: S3Store, server: Stubber) -> None:
     for answer in ("put_object", "put_object"):
         server.add_response(answer, {})
