@@ -19,7 +19,7 @@ from pipeline.shards import Member, ShardError
 # Bytes of a row, unpacked: ours have some 600; much more is an attack on memory.
 _MAX_ROW_BYTES = 8192
 # So few rows are unpacked before their size is looked at.
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 16
 
 # Prefix of the columns that tell where a member lies, by the member's suffix.
 MEMBER_COLUMNS = {
@@ -72,7 +72,7 @@ def _small_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     rows = file.metadata.num_rows
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     encoded_bytes, read_bytes = sum(group.total_byte_size for group in groups), 0
-    # Names of columns are repeated per column, not per row: a small index is mostly those.
+    # Some more for what each column has once: small indices are mostly that.
     limit = _MAX_ROW_BYTES * (rows + _ROWS_AT_ONCE)
     for batch in file.iter_batches(_ROWS_AT_ONCE) if encoded_bytes <= limit else ():
         read_bytes += batch.nbytes
