@@ -69,9 +69,17 @@ def take_status(store: Store, now_s: float) -> Status:
         quarantined=len(account.quarantined),
         num_shards=account.num_shards,
         shards_done=len(account.commits),
-        finished=store.exists(layout.MANIFEST) and read_manifest(store) is not None,
+        finished=_is_finished(store),
         size_bytes=sum(commit.tar.size for commit in account.commits),
         pairs_per_s=pairs / elapsed_s if elapsed_s > 0 else 0.0,
         idle_s=max(now_s - times_s[-1], 0.0) if times_s else 0.0,
         workers=tuple(workers),
     )
+
+
+def _is_finished(store: Store) -> bool:
+    """Whether there is a manifest; a broken one is an error, not an answer."""
+    if not store.exists(layout.MANIFEST):
+        return False
+    read_manifest(store)
+    return True
