@@ -83,13 +83,25 @@ def generate(
 
 
 @app.command()
-def distill(recipe: RecipeName, run: Run = None, device: Device = "auto") -> None:
+def distill(
+    recipe: RecipeName,
+    run: Run = None,
+    device: Device = "auto",
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Folder for shards from s3.  [default: in the run's]"),
+    ] = None,
+    cache_gib: Annotated[
+        float | None,
+        typer.Option("--cache-gib", min=0, help="Most that they may take.  [default: no limit]"),
+    ] = None,
+) -> None:
     """Train the fast extractor on the dataset; goes on where it stopped."""
-    from jobs.distill import run_distill
+    from jobs.distill import Cache, run_distill
     from jobs.session import open_session
 
     with open_session(recipe, run, device) as session:
-        run_distill(session)
+        run_distill(session, Cache(cache, cache_gib))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """`onesketch distill`: the fast extractor, trained on the dataset with Ray Train."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -30,19 +31,32 @@ def make_course(recipe: Recipe, source: Path) -> Course:
     )
 
 
-def choose_execution(machine: Machine) -> Execution:
+@dataclass(frozen=True)
+class Cache:
+    """Where shards from s3 are kept, and what they may take; None is `Execution`'s default."""
+
+    folder: Path | None = None
+    gib: float | None = None
+
+
+def choose_execution(machine: Machine, cache: Cache) -> Execution:
     """Train in bfloat16 on GPUs, whose range needs no loss scaling, in float32 elsewhere."""
     on_gpu = machine.num_gpus > 0
     dtype = torch.bfloat16 if on_gpu else torch.float32
-    return Execution(device=machine.device, dtype=dtype)
+    return Execution(
+        device=machine.device,
+        dtype=dtype,
+        cache=cache.folder,
+        cache_bytes=None if cache.gib is None else int(cache.gib * 2**30),
+    )
 
 
-def run_distill(session: Session) -> None:
+def run_distill(session: Session, cache: Cache | None = None) -> None:
     """Train the extractor, or go on where it stopped; a finished one is only checked."""
     folder = session.folder.extractor
     with session.events.stage("distill"):
         course = make_course(session.recipe, session.folder.source)
-        execution = choose_execution(session.machine)
+        execution = choose_execution(session.machine, cache or Cache())
         if (folder / CONFIG).is_file():
             distill(course, folder, execution, session.events)
         else:

@@ -80,9 +80,6 @@ def load_backbone(
     unet, vae, text_encoder, tokenizer, scheduler = _read(folder, dtype)
     for module in (unet, vae, text_encoder):
         _freeze(module, torch.device(device))
-    for module in (unet, vae):
-        # Convolutions work on pixels whose channels lie together; other layouts are turned first.
-        module.to(memory_format=torch.channels_last)
     return Backbone(
         unet=unet,
         vae=vae,

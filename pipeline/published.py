@@ -25,6 +25,8 @@ from pipeline.filtering import Filter, FilterError
 from pipeline.index import read_facts, read_index
 from pipeline.manifest import Manifest, ManifestShard, read_manifest
 from pipeline.order import WINDOW_SHARDS
+from pipeline.pages import readable_size
+from pipeline.shard_cache import ShardCache
 from pipeline.shards import ShardError
 from pipeline.storage.address import open_store
 from pipeline.storage.local import LocalStore
@@ -64,32 +66,42 @@ class PublishedDataset:
         store: Store,
         manifest: Manifest,
         sha256: str,
-        cache: Path,
+        cache: ShardCache,
         where: Filter = EVERYTHING,
     ) -> None:
         self.manifest = manifest
         self.sha256 = sha256  # of the manifest: pins every shard
         self.store = store
         self._chosen = _choose(store, manifest, where) if where.columns else None
-        # Files of a local dataset are read where they lie; others are copied once.
-        self._local = store if isinstance(store, LocalStore) else LocalStore(cache)
+        # Files of a local dataset are read where they lie; others are copied first.
+        self._cache = None if isinstance(store, LocalStore) else cache
         self._contents: dict[int, list[CheckedSample]] = {}
         self._keeping = Lock()
         self._locks = [Lock() for _ in manifest.shards]
 
     @classmethod
-    def open(cls, url: str, cache: Path, where: str = "") -> PublishedDataset:
-        """Open the dataset at a folder or s3://bucket/prefix; `cache` keeps shards of the latter.
+    def open(
+        cls, url: str, cache: Path, where: str = "", cache_bytes: int | None = None
+    ) -> PublishedDataset:
+        """Open the dataset at a folder or s3://bucket/prefix.
+
+        Args:
+            cache: a folder that keeps shards of the latter.
+            where: only pairs for which this holds.
+            cache_bytes: most that the cache may take; all of the dataset if there is no limit.
 
         Raises ManifestError without a readable manifest, StorageError from the store,
         RefusedError on a manifest that contradicts itself, FilterError where `where` is no filter
-        for its columns or holds for no pair.
+        for its columns or holds for no pair, ValueError where the cache is too small to read from.
         """
         condition = Filter(where)
         store = open_store(url)
         manifest = read_manifest(store)
         check_manifest(manifest, url)
-        return cls(store, manifest, canonical.sha256(manifest.to_bytes()), cache, condition)
+        if cache_bytes is not None:
+            _check_room(manifest, cache_bytes)
+        sha256 = canonical.sha256(manifest.to_bytes())
+        return cls(store, manifest, sha256, ShardCache(cache, cache_bytes), condition)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -159,23 +171,16 @@ class PublishedDataset:
 
     def _fetch(self, record: ManifestShard) -> bytes:
         """Whole shard, verified; a copy goes into the cache if the store is far."""
-        tar = record.tar
-        if self._local is self.store:
-            return _verified(tar, self.store)
-        cached = f"{tar.sha256}.tar"
-        if self._local.exists(cached):
-            data = self._local.read(cached)
-            if canonical.sha256(data) == tar.sha256:
-                return data
-            self._local.delete(cached)  # spoilt on the disk since
-        data = _verified(tar, self.store)
-        self._local.create(cached, data)
-        return data
+        if self._cache is None:
+            return _verified(record.tar, self.store)
+        return self._cache.whole(record.tar, lambda: _verified(record.tar, self.store))
 
     def _member(self, shard: int, member: CheckedMember) -> bytes:
-        tar = self.manifest.shards[shard].tar
-        key = tar.name if self._local is self.store else f"{tar.sha256}.tar"
-        data = self._local.read_range(key, member.offset, member.size)
+        tar, place = self.manifest.shards[shard].tar, (member.offset, member.size)
+        if self._cache is None:
+            data = self.store.read_range(tar.name, *place)
+        else:
+            data = self._cache.part(tar, *place, lambda: _verified(tar, self.store))
         if canonical.sha256(data) != member.sha256:
             raise ShardError("its bytes have changed since the shard was checked")
         return data
@@ -215,6 +220,16 @@ def _can_be(record: ManifestShard) -> bool:
     files = (record.tar, record.index)
     hashes = all(_SHA256.fullmatch(file.sha256) and file.size >= 0 for file in files)
     return hashes and record.last < layout.MAX_SAMPLES
+
+
+def _check_room(manifest: Manifest, cache_bytes: int) -> None:
+    together = min(WINDOW_SHARDS + 1, len(manifest.shards))
+    needed = together * max(record.tar.size for record in manifest.shards)
+    if cache_bytes < needed:
+        raise ValueError(
+            f"a cache of {readable_size(cache_bytes)}: expected at least {readable_size(needed)}, "
+            f"for the {together} shards that are shuffled together"
+        )
 
 
 def is_shard_name(name: str) -> bool:

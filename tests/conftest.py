@@ -28,6 +28,17 @@ def tiny_backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_backbone.build(tmp_path_factory.mktemp("backbone") / "tiny")
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As in Ray's workers: with more, some processors round otherwise, or not twice alike."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One private Ray for the whole session: starting it takes 10 s."""

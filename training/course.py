@@ -64,7 +64,8 @@ class Execution:
     """How a course is carried out: none of it is meant to change the outcome.
 
     dtype: of convolutions, by autocast; checkpoint_every: iterations; threads: that decode pairs;
-    cache: where shards from s3 are kept, beside the training's own files by default.
+    cache: where shards from s3 are kept, beside the training's own files by default, and how many
+    bytes of them at most.
     """
 
     device: str = "cpu"
@@ -72,6 +73,7 @@ class Execution:
     checkpoint_every: int = 500
     threads: int = 2
     cache: Path | None = None
+    cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in (torch.float32, torch.bfloat16):

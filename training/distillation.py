@@ -115,7 +115,10 @@ def prepare(course: Course, folder: Path, execution: Execution, ranks: Ranks) ->
     """Open the dataset and work out what every iteration needs; the cheap checks come first."""
     find_student(course.distill.student)
     dataset = PublishedDataset.open(
-        course.dataset, execution.cache or folder / CACHE, course.distill.where
+        course.dataset,
+        execution.cache or folder / CACHE,
+        course.distill.where,
+        execution.cache_bytes,
     )
     order = Order(dataset.sizes, course.distill.batch, course.distill.seed)
     reader = Reader(dataset, order, course.flip, execution.threads, ranks.rank, ranks.count)

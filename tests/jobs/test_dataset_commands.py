@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
-import torch
 from moto import mock_aws
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -223,15 +222,6 @@ def test_a_preview_is_spread_over_batches(
     recipe = parse_recipe(data | {"teach": {}}, Path())
     found = [[spec.index for spec in specs] for specs in spread_specs(recipe, count)]
     assert found == expected
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As in Ray's workers: with more threads some processors round otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.ray
