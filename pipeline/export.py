@@ -9,6 +9,7 @@ FOLDER/README.md; `datasets.load_dataset(FOLDER)` opens it.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from pipeline.storage.local import LocalStore
 OnEvent = Callable[..., None]
 
 METADATA = "metadata.jsonl"
+# mkdtemp gives 0700; an export should be as readable as any folder.
+_FOLDER_MODE = 0o755
 FORMS = ("imagefolder", "huggingface")
 
 
@@ -30,7 +33,7 @@ def export(dataset: PublishedDataset, folder: Path, form: str, on_event: OnEvent
     """Write a finished dataset's pairs in one of the `FORMS`; return their number.
 
     Pictures are copied as they are, not encoded again, but each is decoded once: what is hostile or
-    broken goes no further. Until all are written the folder is named FOLDER.part.
+    broken goes no further. Until all are written the folder has another name.
 
     Raises:
         RefusedError: a shard is not what the manifest says.
@@ -43,13 +46,16 @@ def export(dataset: PublishedDataset, folder: Path, form: str, on_event: OnEvent
     store = dataset.store
     if isinstance(store, LocalStore) and folder.resolve().is_relative_to(store.root.resolve()):
         raise ValueError(f"{folder} lies within the dataset {store.url}; choose a folder outside")
-    partial = folder.with_name(f"{folder.name}.part")
-    if partial.exists():
-        shutil.rmtree(partial)  # of an export that was stopped
-    partial.mkdir(parents=True)
     write = _write_imagefolder if form == "imagefolder" else _write_huggingface
-    pairs = write(dataset, partial, on_event)
-    partial.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        pairs = write(dataset, partial, on_event)
+        partial.chmod(_FOLDER_MODE)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
     return pairs
 
 

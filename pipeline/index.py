@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from pipeline import canonical, layout
 from pipeline.shards import Member, ShardError
 
-# Bytes of a row, unpacked: ours have some 600; much more is an attack on memory.
-_MAX_ROW_BYTES = 8192
+# Bytes of a row, unpacked: ours have some 600; much more is an attack on memory, and so is more in
+# all than a shard of a million samples has.
+_MAX_ROW_BYTES, _MAX_BYTES = 8192, 2**30
 # So few rows are unpacked before their size is looked at.
 _ROWS_AT_ONCE = 16
 
@@ -73,14 +74,16 @@ def _small_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     encoded_bytes, read_bytes = sum(group.total_byte_size for group in groups), 0
     # Some more for what each column has once: small indices are mostly that.
-    limit = _MAX_ROW_BYTES * (rows + _ROWS_AT_ONCE)
+    limit = min(_MAX_ROW_BYTES * (rows + _ROWS_AT_ONCE), _MAX_BYTES)
     for batch in file.iter_batches(_ROWS_AT_ONCE) if encoded_bytes <= limit else ():
         read_bytes += batch.nbytes
         if read_bytes > limit:
             break
         yield batch
     if max(encoded_bytes, read_bytes) > limit:
-        raise ShardError(f"more than {_MAX_ROW_BYTES} bytes a row when unpacked")
+        raise ShardError(
+            f"more than {_MAX_ROW_BYTES} bytes a row, or {_MAX_BYTES} in all, when unpacked"
+        )
 
 
 def read_facts(content: bytes, index: int) -> Mapping[str, Any]:

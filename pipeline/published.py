@@ -75,6 +75,8 @@ class PublishedDataset:
         self._chosen = _choose(store, manifest, where) if where.columns else None
         # Files of a local dataset are read where they lie; others are copied first.
         self._cache = None if isinstance(store, LocalStore) else cache
+        if self._cache and self._cache.limit_bytes is not None:
+            _check_room(manifest, self._cache.limit_bytes)
         self._contents: dict[int, list[CheckedSample]] = {}
         self._keeping = Lock()
         self._locks = [Lock() for _ in manifest.shards]
@@ -98,8 +100,6 @@ class PublishedDataset:
         store = open_store(url)
         manifest = read_manifest(store)
         check_manifest(manifest, url)
-        if cache_bytes is not None:
-            _check_room(manifest, cache_bytes)
         sha256 = canonical.sha256(manifest.to_bytes())
         return cls(store, manifest, sha256, ShardCache(cache, cache_bytes), condition)
 

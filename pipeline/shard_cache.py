@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pipeline import canonical
 from pipeline.commits import StoredFile
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import MissingKeyError
+
+_NAME = re.compile(r"[0-9a-f]{64}\.tar")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class ShardCache:
     def _make_room(self, size_bytes: int) -> None:
         if self.limit_bytes is None:
             return
-        kept = sorted(self._store.entries(""), key=lambda entry: entry.created_s)
+        # Somebody may have given a folder that holds other things, too.
+        ours = (entry for entry in self._store.entries("") if _NAME.fullmatch(entry.key))
+        kept = sorted(ours, key=lambda entry: entry.created_s)
         total_bytes = size_bytes + sum(entry.size for entry in kept)
         for entry in kept:
             if total_bytes <= self.limit_bytes:

@@ -65,6 +65,7 @@ def test_a_cache_with_a_limit_keeps_what_was_opened_last(dataset, tmp_path, monk
     near, cache = open_dataset(dataset), tmp_path / "kept"
     sizes = [record.tar.size for record in near.manifest.shards]
     monkeypatch.setattr("pipeline.published._KEPT_SHARDS", 1)
+    monkeypatch.setattr("pipeline.published.WINDOW_SHARDS", 1)
     limited = ShardCache(cache, sizes[0] + sizes[1])
     far = PublishedDataset(Far(near.store), near.manifest, near.sha256, limited)
     for shard in (0, 1, 0, 2, 0):
@@ -88,5 +89,21 @@ def test_what_another_process_took_from_the_cache_is_fetched_again(dataset, tmp_
 
 
 def test_a_cache_too_small_to_read_from_is_refused(dataset, tmp_path):
+    near = open_dataset(dataset)
     with pytest.raises(ValueError, match="for the 3 shards that are shuffled together"):
-        PublishedDataset.open(str(dataset), tmp_path, cache_bytes=1000)
+        PublishedDataset(Far(near.store), near.manifest, near.sha256, ShardCache(tmp_path, 1000))
+
+
+def test_files_of_others_in_its_folder_stay(dataset, tmp_path):
+    near = open_dataset(dataset)
+    (tmp_path / "mine").mkdir()
+    others = [tmp_path / "thesis.tar", tmp_path / "mine" / f"{'0' * 64}.tar"]
+    for path in others:
+        path.write_bytes(bytes(10**5))
+        os.utime(path, (0, 0))
+    cache = ShardCache(tmp_path, near.manifest.shards[0].tar.size)
+    for shard in (0, 1):
+        tar = near.manifest.shards[shard].tar
+        cache.whole(tar, lambda tar=tar: near.store.read(tar.name))
+    assert all(path.exists() for path in others)
+    assert [path.stem for path in tmp_path.glob("*.tar") if path not in others] == [tar.sha256]
