@@ -1,15 +1,15 @@
 """`onesketch demo`: the six commands in order on one recipe, and the page about them."""
 
-from jobs.distill import run_distill
-from jobs.evaluate import Measurement, run_evaluate
-from jobs.extract import run_extract
-from jobs.generate import run_generate
-from jobs.photographs import BUNDLED
-from jobs.ray_runtime import ray_runtime
-from jobs.report import write_report
-from jobs.session import Session
-from jobs.source import run_source
-from jobs.teach import run_teach
+from jobs.evaluation.evaluate import Measurement, run_evaluate
+from jobs.extract.extract import run_extract
+from jobs.extract.photographs import BUNDLED
+from jobs.report.report import write_report
+from jobs.runtime.ray_session import ray_runtime
+from jobs.runtime.session import Session
+from jobs.stages.distill import run_distill
+from jobs.stages.generate import run_generate
+from jobs.stages.source import run_source
+from jobs.stages.teach import run_teach
 
 
 def extract_bundled(session: Session) -> None:

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.filtering import ALLOWED, Filter, FilterError
+from pipeline.filters import ALLOWED, Filter, FilterError
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -110,7 +110,7 @@ class Dataset(_Section):
 class Distill(_Section):
     """Training of the fast extractor from the dataset (method.md section 6).
 
-    `where` is a filter on the index's columns (`pipeline.filtering`); pairs for which it does not
+    `where` is a filter on the index's columns (`pipeline.filters`); pairs for which it does not
     hold are left out, "" takes all.
     """
 

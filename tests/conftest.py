@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.swift_server import SwiftServer
+    from tests.servers.swift_server import SwiftServer
 
 _BUCKETS = count()
 _RAY_STARTS = 4
@@ -23,7 +23,7 @@ _RAY_STARTS = 4
 def tiny_backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder of 64 px with 12 UNet and 14 VAE decoder resnets and random weights."""
     # Imported here: with diffusers it costs tests that need no model most of their time.
-    from tests import tiny_backbone
+    from tests.standins import tiny_backbone
 
     return tiny_backbone.build(tmp_path_factory.mktemp("backbone") / "tiny")
 
@@ -64,7 +64,7 @@ def local_ray() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
     """A real S3 server for the whole session; 2 s and 180 MB."""
-    from tests.swift_server import SwiftServer, has_user_xattrs
+    from tests.servers.swift_server import SwiftServer, has_user_xattrs
 
     places = [tmp_path_factory.getbasetemp(), Path("/var/tmp"), Path("/dev/shm")]
     place = next((place for place in places if place.is_dir() and has_user_xattrs(place)), None)

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
-from jobs.benchmarks.pictures import photograph_pairs
-from pipeline.encoding import encode
+from jobs.benchmarks.standins.pictures import photograph_pairs
+from pipeline.dataset.encode import encode
 from pipeline.pair import Pair
 
 SIDE = 512

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.benchmarks.measure import Effort, Measured, Score, ignore
-from jobs.benchmarks.pictures import plan_for
-from pipeline.driver import Driver, open_ledger
-from pipeline.plan import Plan
-from pipeline.scheduling import Policy
+from jobs.benchmarks.standins.pictures import plan_for
+from pipeline.dataset.plan import Plan
+from pipeline.generation.driver import Driver, open_ledger
+from pipeline.generation.scheduling import Policy
+from pipeline.generation.simulated_fleet import Conduct, VirtualFleet
 from pipeline.storage.local import LocalStore
-from pipeline.virtual_fleet import Conduct, VirtualFleet
 
 SHARD_SIZE = 128
 # A compiled Stable Diffusion 1.4 on an H200 makes about 4.6 pairs a second.

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import torch
 
-from jobs.benchmarks import full_size_model
 from jobs.benchmarks.measure import Effort, Measured, Score, check_empty, ignore
-from jobs.benchmarks.pictures import plan_for
-from jobs.benchmarks.sketchers import UntaughtFactory
-from jobs.devices import Machine, choose_machine
-from jobs.ray_runtime import ray_runtime
-from pipeline.plan import Plan
+from jobs.benchmarks.standins import full_size_model
+from jobs.benchmarks.standins.pictures import plan_for
+from jobs.benchmarks.standins.sketchers import UntaughtFactory
+from jobs.runtime.devices import Machine, choose_machine
+from jobs.runtime.ray_session import ray_runtime
+from pipeline.dataset.plan import Plan
+from pipeline.generation.ray_actors import generate
+from pipeline.generation.scheduling import Policy
+from pipeline.generation.summary import Summary
 from pipeline.recipe import Sampler
-from pipeline.scheduling import Policy
-from pipeline.summary import Summary
-from pipeline.workers import generate
 
 # Shards of a few minutes each: two cores take minutes for a pair, a GPU a fraction of a second.
 CPU_SHARDS, CPU_SHARD_SIZE, CPU_BATCH = 3, 1, 1

@@ -17,16 +17,16 @@ from PIL import Image
 
 from jobs.benchmarks.encoding import png
 from jobs.benchmarks.measure import Effort, Measured, Score, check_empty, ratios, take_turns
-from jobs.benchmarks.pictures import photograph_pairs, plan_for
-from pipeline.checked_shard import decode_pair
-from pipeline.completion import complete
-from pipeline.encoding import encode
-from pipeline.order import Order
+from jobs.benchmarks.standins.pictures import photograph_pairs, plan_for
+from pipeline.dataset.encode import encode
+from pipeline.dataset.plan import write_or_check
 from pipeline.pair import Pair
-from pipeline.plan import write_or_check
-from pipeline.publish import publish
-from pipeline.published import PublishedDataset
-from pipeline.reader import AHEAD, Reader
+from pipeline.publishing.finish import complete
+from pipeline.publishing.publish import publish
+from pipeline.reading.checked_shard import decode_pair
+from pipeline.reading.dataset import PublishedDataset
+from pipeline.reading.order import Order
+from pipeline.reading.reader import AHEAD, Reader
 from pipeline.storage.address import open_store
 from pipeline.storage.store import Store
 

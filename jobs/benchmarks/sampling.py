@@ -15,11 +15,11 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
-from jobs.benchmarks.sketchers import PROMPTS, UntaughtFactory, untaught
-from pipeline.aggregation import Aggregation, Bottleneck
-from pipeline.backbone import Backbone, load_backbone
+from jobs.benchmarks.standins.sketchers import PROMPTS, UntaughtFactory, untaught
+from pipeline.diffusion.backbone import Backbone, load_backbone
+from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
+from pipeline.gsketch.aggregation import Aggregation, Bottleneck
 from pipeline.recipe import Sampler
-from pipeline.sampler import encode_prompts, initial_noise, sample
 
 
 def measure_sample(effort: Effort) -> Measured:

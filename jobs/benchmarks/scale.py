@@ -14,17 +14,17 @@ import numpy as np
 
 from jobs.benchmarks.measure import Effort, Measured, Score, ignore, seconds_of
 from jobs.benchmarks.memory import MemoryLog, growth, watching
-from jobs.benchmarks.pictures import SceneTeacher, plan_for
-from jobs.devices import choose_machine
-from jobs.ray_runtime import ray_runtime
-from pipeline.order import Order
-from pipeline.plan import Plan
-from pipeline.published import PublishedDataset
-from pipeline.reader import Reader
+from jobs.benchmarks.standins.pictures import SceneTeacher, plan_for
+from jobs.runtime.devices import choose_machine
+from jobs.runtime.ray_session import ray_runtime
+from pipeline.dataset.plan import Plan
+from pipeline.generation.ray_actors import generate
+from pipeline.generation.summary import Summary
+from pipeline.reading.dataset import PublishedDataset
+from pipeline.reading.order import Order
+from pipeline.reading.reader import Reader
 from pipeline.storage.address import open_store
-from pipeline.summary import Summary
-from pipeline.verification import Verdict, verify
-from pipeline.workers import generate
+from pipeline.upkeep.verify import Verdict, verify
 
 SIDE = 128
 SHARD_SIZE = 128

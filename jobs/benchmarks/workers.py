@@ -12,22 +12,22 @@ from typing import Any
 import ray
 
 from jobs.benchmarks.measure import Effort, Measured, Score, ignore, ratios, take_turns
-from jobs.benchmarks.pictures import SleepingTeacher, plan_for
-from jobs.benchmarks.sketchers import UntaughtFactory
-from jobs.devices import choose_machine
-from jobs.ray_runtime import ray_runtime
-from pipeline.driver import Driver, open_ledger
-from pipeline.encoding import encode
-from pipeline.fleet import News, Ready, Report
-from pipeline.plan import Plan, write_or_check
-from pipeline.publish import publish
-from pipeline.scheduling import Policy, Task
-from pipeline.shard_maker import ShardMaker
+from jobs.benchmarks.standins.pictures import SleepingTeacher, plan_for
+from jobs.benchmarks.standins.sketchers import UntaughtFactory
+from jobs.runtime.devices import choose_machine
+from jobs.runtime.ray_session import ray_runtime
+from pipeline.dataset.encode import encode
+from pipeline.dataset.plan import Plan, write_or_check
+from pipeline.generation.driver import Driver, open_ledger
+from pipeline.generation.fleet import News, Ready, Report
+from pipeline.generation.ray_actors import RayFleet
+from pipeline.generation.scheduling import Policy, Task
+from pipeline.generation.worker import ShardMaker
+from pipeline.publishing.publish import publish
 from pipeline.storage.address import open_store
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import Created, Store
-from pipeline.teacher import Teacher
-from pipeline.workers import RayFleet
+from pipeline.teachers.teacher import Teacher
 
 SHARDS_A_ROUND = 3
 # Stable Diffusion 1.4 compiled on an H200 takes about this long for a pair of 512 px.

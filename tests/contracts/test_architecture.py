@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 # May import themselves and what stands before them.
 LAYERS = ("pipeline", "training", "jobs")
 PLACES = {
-    "ray": ("pipeline/workers.py", "training/cluster.py", "jobs/"),
+    "ray": ("pipeline/generation/ray_actors.py", "training/distillation/ray_train.py", "jobs/"),
     "boto3": ("pipeline/storage",),
     "botocore": ("pipeline/storage",),
     "typer": ("jobs/",),

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tiny_encoders import write_perceptual
-from training.features import load_features
-from training.student import Batch
-from training.students import STUDENTS, find_student
+from tests.standins.tiny_encoders import write_perceptual
+from training.encoders.features import load_features
+from training.students.registry import STUDENTS, find_student
+from training.students.student import Batch
 
 
 @pytest.fixture(scope="module")

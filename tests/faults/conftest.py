@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulty_proxy import FaultyProxy
-from tests.published_blobs import hashes, write_dataset
-from tests.swift_server import SwiftServer
+from tests.servers.faulty_proxy import FaultyProxy
+from tests.servers.swift_server import SwiftServer
+from tests.standins.published_blobs import hashes, write_dataset
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe, reach
 from pipeline.storage.store import StorageError
-from tests.faulty_proxy import Fault, FaultyProxy, Rule
-from tests.standin_teacher import StandinTeacher, make_plan
-from tests.swift_server import SECRET
+from tests.servers.faulty_proxy import Fault, FaultyProxy, Rule
+from tests.servers.swift_server import SECRET
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 pytestmark = pytest.mark.s3
 
@@ -35,7 +35,7 @@ def no_teacher() -> StandinTeacher:
 
 
 def generate_there(address: str) -> Any:
-    from pipeline.workers import generate
+    from pipeline.generation.ray_actors import generate
 
     return generate(make_plan(), address, no_teacher, 1, 0.0, lambda *_, **__: None)
 

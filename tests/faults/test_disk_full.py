@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import layout
+from pipeline.dataset import layout
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import StorageError
-from tests.full_disk_factory import FullDiskFactory
-from tests.published_blobs import hashes
-from tests.standin_teacher import StandinTeacher, make_plan
+from tests.standins.full_disk_factory import FullDiskFactory
+from tests.standins.published_blobs import hashes
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 pytestmark = pytest.mark.ray
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.ray
 def test_nothing_half_written(
     local_ray: None, tmp_path: Path, undisturbed: dict[str, str], folder: str
 ) -> None:
-    from pipeline.workers import generate
+    from pipeline.generation.ray_actors import generate
 
     address = str(tmp_path / "dataset")
     store = LocalStore(tmp_path / "dataset")

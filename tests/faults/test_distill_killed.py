@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.recipe import Distill
-from tests.published_blobs import write_dataset
-from tests.standin_teacher import StandinTeacher, make_plan
-from tests.tiny_encoders import write_perceptual
-from training.course import Course, Execution
-from training.distillation import distill
-from training.distillation_state import CHECKPOINT
+from tests.standins.published_blobs import write_dataset
+from tests.standins.standin_teacher import StandinTeacher, make_plan
+from tests.standins.tiny_encoders import write_perceptual
+from training.distillation.loop import distill
+from training.distillation.spec import Course, Execution
+from training.distillation.state import CHECKPOINT
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 900
@@ -27,7 +27,7 @@ ALONE = """
 import pickle, sys
 from pathlib import Path
 import torch
-from training.distillation import distill
+from training.distillation.loop import distill
 torch.set_num_threads(1)
 course, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
 distill(course, Path(sys.argv[2]), execution, lambda name, **fields: None)
@@ -36,7 +36,7 @@ ON_RAY = """
 import pickle, sys
 from pathlib import Path
 import ray
-from training.cluster import distill_on_ray
+from training.distillation.ray_train import distill_on_ray
 def show(name, **fields):
     if name == "distill.rank":
         print("rank", fields["pid"], flush=True)

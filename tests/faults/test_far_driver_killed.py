@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import layout
-from pipeline.scheduling import Policy
+from pipeline.dataset import layout
+from pipeline.generation.scheduling import Policy
 from pipeline.storage.address import open_store
-from tests.far_factory import FarFactory
-from tests.published_blobs import hashes
-from tests.standin_teacher import StandinTeacher, make_plan
-from tests.swift_server import SwiftServer
+from tests.servers.swift_server import SwiftServer
+from tests.standins.far_factory import FarFactory
+from tests.standins.published_blobs import hashes
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 pytestmark = [pytest.mark.s3, pytest.mark.ray, pytest.mark.faults]
 
@@ -28,8 +28,8 @@ PATIENCE_S = 900
 SCRIPT = """
 import functools, sys
 import ray
-from pipeline.workers import generate
-from tests.standin_teacher import StandinTeacher, make_plan
+from pipeline.generation.ray_actors import generate
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
 generate(make_plan(), sys.argv[1], functools.partial(StandinTeacher, delay_s=0.1), 1, 0.0,
          lambda name, **fields: print(name, fields, flush=True))
@@ -44,7 +44,7 @@ def test_no_committed_shard_is_made_again(
     undisturbed: dict[str, str],
     number: signal.Signals,
 ) -> None:
-    from pipeline.workers import generate
+    from pipeline.generation.ray_actors import generate
 
     address = f"s3://{bucket}/ink"
     environment = {**os.environ, **swift.environment(), "PYTHONPATH": str(ROOT)}

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from pipeline import layout
+from pipeline.dataset import layout
 from pipeline.storage.address import open_store
 from pipeline.storage.s3 import S3Store
 from pipeline.storage.store import StorageError
-from tests.far_factory import FarFactory
-from tests.faulty_proxy import Fault, FaultyProxy, Rule
-from tests.killing_factory import POINTS, KillingFactory
-from tests.published_blobs import hashes
-from tests.standin_teacher import StandinTeacher, make_plan
-from tests.swift_server import SwiftServer
+from tests.servers.faulty_proxy import Fault, FaultyProxy, Rule
+from tests.servers.swift_server import SwiftServer
+from tests.standins.far_factory import FarFactory
+from tests.standins.killing_factory import POINTS, KillingFactory
+from tests.standins.published_blobs import hashes
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 pytestmark = [pytest.mark.s3, pytest.mark.ray]
 
@@ -40,7 +40,7 @@ class FarRun:
     def generate(
         self, factory: Callable[[], StandinTeacher] = StandinTeacher, workers: int = 2
     ) -> Any:
-        from pipeline.workers import generate
+        from pipeline.generation.ray_actors import generate
 
         far = FarFactory(self.environment, factory)
         return generate(make_plan(), self.address, far, workers, 0.0, self._note)

@@ -8,7 +8,7 @@ from pipeline.storage import s3
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Created, StorageError, Store
-from tests.faulty_proxy import Fault, FaultyProxy, Rule
+from tests.servers.faulty_proxy import Fault, FaultyProxy, Rule
 
 pytestmark = pytest.mark.s3
 

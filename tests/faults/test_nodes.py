@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.published_blobs import hashes
+from tests.standins.published_blobs import hashes
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
@@ -20,9 +20,9 @@ SCRIPT = """
 import functools, sys
 import ray
 from ray.cluster_utils import Cluster
-from pipeline.scheduling import Policy
-from pipeline.workers import generate
-from tests.standin_teacher import StandinTeacher, make_plan
+from pipeline.generation.scheduling import Policy
+from pipeline.generation.ray_actors import generate
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 def patiently(start):
     for attempt in range(4):  # on a busy machine Ray's fixed patience of 30 s is too little
@@ -56,7 +56,7 @@ cluster.shutdown()
 CALM = """
 import sys
 from pathlib import Path
-from tests.published_blobs import write_dataset
+from tests.standins.published_blobs import write_dataset
 write_dataset(Path(sys.argv[1]), 40, 4)
 """
 

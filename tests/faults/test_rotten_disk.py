@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import layout
-from pipeline.encoding import encode
-from pipeline.plan import Plan, read_plan
-from pipeline.publish import publish
-from pipeline.published import PublishedDataset
-from pipeline.repair import remove_faulty
+from pipeline.dataset import layout
+from pipeline.dataset.encode import encode
+from pipeline.dataset.plan import Plan, read_plan
+from pipeline.publishing.publish import publish
+from pipeline.reading.dataset import PublishedDataset
 from pipeline.storage.address import open_store
 from pipeline.storage.store import Store
-from pipeline.verification import Verdict, verify
-from tests.published_blobs import hashes, write_dataset
-from tests.standin_teacher import StandinTeacher
-from tests.swift_server import SwiftServer
+from pipeline.upkeep.repair import remove_faulty
+from pipeline.upkeep.verify import Verdict, verify
+from tests.servers.swift_server import SwiftServer
+from tests.standins.published_blobs import hashes, write_dataset
+from tests.standins.standin_teacher import StandinTeacher
 
 pytestmark = pytest.mark.s3
 

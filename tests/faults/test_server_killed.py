@@ -10,7 +10,7 @@ import pytest
 from pipeline.storage import s3
 from pipeline.storage.address import open_store
 from pipeline.storage.store import Created, MissingKeyError, StorageError
-from tests.swift_server import SwiftServer
+from tests.servers.swift_server import SwiftServer
 
 pytestmark = [pytest.mark.s3, pytest.mark.faults]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from pipeline import layout
-from pipeline.scheduling import Policy
+from pipeline.dataset import layout
+from pipeline.generation.scheduling import Policy
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Created, StorageError
-from tests.far_factory import FarFactory
-from tests.published_blobs import hashes
-from tests.rclone_server import serve_folder
-from tests.standin_teacher import StandinTeacher, make_plan
+from tests.servers.rclone_server import serve_folder
+from tests.standins.far_factory import FarFactory
+from tests.standins.published_blobs import hashes
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 pytestmark = pytest.mark.s3
 
@@ -33,7 +33,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
 
 
 def generate_there(environment: dict[str, str], policy: Policy) -> Any:
-    from pipeline.workers import generate
+    from pipeline.generation.ray_actors import generate
 
     factory = FarFactory(environment, StandinTeacher)
     return generate(make_plan(), ADDRESS, factory, 1, 0.0, lambda *_, **__: None, policy)

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.published_blobs import write_dataset
-from tests.standin_teacher import StandinTeacher, make_plan
+from tests.standins.published_blobs import write_dataset
+from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 
 @pytest.fixture(scope="module")

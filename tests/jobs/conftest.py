@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.tiny_encoders import write_clip, write_perceptual
+from tests.standins.tiny_encoders import write_clip, write_perceptual
 
 
 @pytest.fixture(scope="session")

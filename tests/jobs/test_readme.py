@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from jobs.cli import app
-from tests.published_blobs import write_dataset
+from jobs.cli.main import app
+from tests.standins.published_blobs import write_dataset
 
 ROOT = Path(__file__).parents[2]
 SECONDS_FOR_ALL = 1800

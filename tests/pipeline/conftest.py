@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pipeline.backbone import Backbone
+    from pipeline.diffusion.backbone import Backbone
 
 
 @pytest.fixture(scope="session")
 def backbone(tiny_backbone_folder: Path) -> Backbone:
     """The tiny backbone, loaded once."""
     # Imported here: with diffusers it costs tests that need no model most of their time.
-    from pipeline.backbone import load_backbone
+    from pipeline.diffusion.backbone import load_backbone
 
     return load_backbone(tiny_backbone_folder)

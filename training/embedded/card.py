@@ -19,12 +19,12 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from training.embedded.autoencoder import reconstruct
-from training.embedded.contrastive import to_clip, tokenize
-from training.embedded.data import HELD_OUT_SEED, SceneArrays, make_scenes
 from training.embedded.edge_scores import BoundaryScores, boundary_scores
-from training.embedded.edges import EdgeNetwork, draw_edges
-from training.styles import sobel, xdog
+from training.embedded.models.autoencoder import reconstruct
+from training.embedded.models.contrastive import to_clip, tokenize
+from training.embedded.scenes.arrays import HELD_OUT_SEED, SceneArrays, make_scenes
+from training.styles.edges import EdgeNetwork, draw_edges
+from training.styles.styles import sobel, xdog
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 RETRIEVAL_SIZE = 64

@@ -10,11 +10,17 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import nn
 from transformers import CLIPTokenizer
 
-from training.embedded.autoencoder import autoencoder_loss, encode_all, new_autoencoder
 from training.embedded.card import measure, sample_sheet, write_card
-from training.embedded.contrastive import Contrast, contrastive_loss, new_clip, save_clip, tokenize
-from training.embedded.data import SceneArrays, make_scenes
-from training.embedded.denoiser import (
+from training.embedded.loop import LossFn, OnEvent, Schedule, train
+from training.embedded.models.autoencoder import autoencoder_loss, encode_all, new_autoencoder
+from training.embedded.models.contrastive import (
+    Contrast,
+    contrastive_loss,
+    new_clip,
+    save_clip,
+    tokenize,
+)
+from training.embedded.models.denoiser import (
     LatentScenes,
     TextToLatent,
     denoising_loss,
@@ -22,18 +28,18 @@ from training.embedded.denoiser import (
     new_text_encoder,
     new_unet,
 )
-from training.embedded.drawings import xdog_all
-from training.embedded.edge_lessons import SCENE_SIDE, edge_loss
-from training.embedded.edges import EdgeNetwork, save_edges
-from training.embedded.loop import LossFn, OnEvent, Schedule, train
-from training.embedded.recognition import (
+from training.embedded.models.edges import SCENE_SIDE, edge_loss
+from training.embedded.models.recognition import (
     Recogniser,
     attributes,
     recognition_loss,
     save_recogniser,
 )
+from training.embedded.models.tokenizer import learn_tokenizer
+from training.embedded.scenes.arrays import SceneArrays, make_scenes
+from training.embedded.scenes.drawings import xdog_all
 from training.embedded.shipping import save_pipeline
-from training.embedded.tokenizer import learn_tokenizer
+from training.styles.edges import EdgeNetwork, save_edges
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.models.resnet import ResnetBlock2D
 from transformers import CLIPTokenizer
 
-from training.clip import load_clip
 from training.embedded.card import clip_figures, psnr
-from training.embedded.data import HELD_OUT_SEED, stack
+from training.embedded.models.tokenizer import learn_tokenizer
+from training.embedded.scenes.arrays import HELD_OUT_SEED, stack
 from training.embedded.scenes.scene import make_scene
-from training.embedded.tokenizer import learn_tokenizer
-from training.perceptual import load_perceptual
+from training.encoders.clip import load_clip
+from training.encoders.lpips import load_perceptual
 
 WEIGHTS = Path(__file__).parents[3] / "training/embedded/weights"
 

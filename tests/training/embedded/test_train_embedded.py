@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from diffusers import StableDiffusionPipeline
 
-from training.clip import load_clip
-from training.embedded.edges import load_edges
 from training.embedded.train import Budget, train_all
-from training.perceptual import load_perceptual
+from training.encoders.clip import load_clip
+from training.encoders.lpips import load_perceptual
+from training.styles.edges import load_edges
 
 
 @pytest.mark.slow

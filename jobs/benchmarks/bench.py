@@ -1,0 +1,125 @@
+"""`onesketch bench`: what parts of the project cost, each against a peer in the same run."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from jobs.benchmarks.encoding import measure_encode
+from jobs.benchmarks.fleets import measure_control, measure_preempt, measure_straggler
+from jobs.benchmarks.full_size import measure_full_size
+from jobs.benchmarks.measure import Effort, Measured
+from jobs.benchmarks.page import write_page
+from jobs.benchmarks.reading import measure_read
+from jobs.benchmarks.sampling import measure_aggregate, measure_sample
+from jobs.benchmarks.scale import measure_scale
+from jobs.benchmarks.workers import measure_overlap, measure_worker
+from jobs.runtime.devices import choose_machine
+from jobs.runtime.events import Events
+from jobs.runtime.provenance import describe_machine, versions
+
+Benchmark = Callable[[Effort], Measured]
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "worker": measure_worker,
+    "overlap": measure_overlap,
+    "encode": measure_encode,
+    "read": measure_read,
+    "control": measure_control,
+    "straggler": measure_straggler,
+    "preempt": measure_preempt,
+}
+# Those that take other times or tools: only when they are asked for.
+EXTRA: dict[str, Benchmark] = {
+    "sample": measure_sample,
+    "aggregate": measure_aggregate,
+    "scale": measure_scale,
+    "full-size": measure_full_size,
+}
+
+
+# Of those that do not run on the processor alone.
+DEVICES = {"full-size": "auto"}
+
+
+def run_bench(
+    names: Sequence[str],
+    effort: Effort,
+    events: Events,
+    out: Path | None = None,
+    page: Path | None = None,
+) -> None:
+    """Measure the named benchmarks, or the seven of every dataset's way, one after the other.
+
+    Args:
+        out: JSON file; benchmarks that are in it already are replaced, others stay.
+        page: Markdown page of all that is in `out`, or of this call's results.
+
+    Raises:
+        ValueError: there is no such benchmark, or `out` holds something else.
+    """
+    known = BENCHMARKS | EXTRA
+    if unknown := sorted(set(names) - known.keys()):
+        raise ValueError(f"no benchmark {unknown[0]!r}: expected some of {', '.join(known)}")
+    results = read_results(out) if out else {}
+    for name in names or BENCHMARKS:
+        events("bench.started", benchmark=name)
+        results[name] = measure(known[name], effort, DEVICES.get(name, "cpu"))
+        events.console.print(results_table({name: results[name]}))
+        if out:
+            write_results(out, results)
+    if page:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(write_page(results), encoding="utf-8")
+
+
+def measure(benchmark: Benchmark, effort: Effort, device: str = "cpu") -> dict[str, Any]:
+    """Run one benchmark; gives its figures with machine, versions and how busy it was."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    # Of the minute before: what else is running here.
+    load = os.getloadavg()[0]
+    measured = benchmark(effort).to_dict()
+    return measured | {
+        "started": started,
+        "load_before": load,
+        "machine": describe_machine(choose_machine(device)),
+        "versions": versions(),
+    }
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Read the results of earlier calls; none if there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))["results"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: expected what `bench --out` writes; choose another") from error
+    assert isinstance(results, dict)
+    return results
+
+
+def write_results(path: Path, results: Mapping[str, Any]) -> None:
+    """Write all results, sorted as the benchmarks are."""
+    kept = {name: results[name] for name in BENCHMARKS | EXTRA if name in results}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f"{path.name}.part")
+    partial_path.write_text(json.dumps({"results": kept}, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial_path, path)
+
+
+def results_table(results: Mapping[str, Any]) -> Table:
+    """Lay figures out for people."""
+    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
+    for heading in ("benchmark", "figure", "median", "lowest", "highest", "target", "met"):
+        table.add_column(heading, justify="right" if heading.endswith("est") else "left")
+    for name, result in results.items():
+        for score in result["scores"]:
+            figures = [f"{score[key]:.4g}{score['unit']}" for key in ("median", "low", "high")]
+            met = "yes" if score["met"] else "no"
+            table.add_row(name, score["name"], *figures, score["target"], met)
+    return table

@@ -1,0 +1,62 @@
+"""Backbones with an untaught G_sketch: for times, which its weights do not change."""
+
+from dataclasses import dataclass
+
+import torch
+
+from jobs.benchmarks.measure import Effort
+from jobs.runtime.weights import locate_backbone
+from pipeline.diffusion.backbone import Backbone, load_backbone
+from pipeline.diffusion.cdst import ConditionPrior
+from pipeline.diffusion.sampling import encode_prompts
+from pipeline.diffusion.taps import TapShapes
+from pipeline.diffusion.timesteps import equal
+from pipeline.gsketch.network import GSketch, GSketchConfig
+from pipeline.recipe import Sampler
+from pipeline.teachers.diffsketch import Conditions, DiffSketchTeacher
+
+BATCH, STEPS = 8, 15
+NUM_TAPPED = 13
+PROMPTS = ("a red cat", "a blue house", "a green tree", "two yellow balls")
+
+
+@dataclass(frozen=True)
+class UntaughtFactory:
+    """Loads a backbone and draws a G_sketch from a fixed seed."""
+
+    backbone: str
+    sampler: Sampler
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def embedded(cls, effort: Effort) -> "UntaughtFactory":
+        """The embedded model on the CPU."""
+        batch, steps = (2, 2) if effort.tiny else (BATCH, STEPS)
+        return cls(locate_backbone("embedded"), Sampler(steps=steps, batch=batch))
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """Stands for the untaught G_sketch."""
+        return {"untaught": "0" * 64}
+
+    def __call__(self) -> DiffSketchTeacher:
+        """Load the model."""
+        backbone = load_backbone(self.backbone, self.device, self.dtype)
+        embeddings = encode_prompts(backbone, PROMPTS).float().cpu()
+        return DiffSketchTeacher(
+            backbone,
+            untaught(backbone, self.sampler),
+            ConditionPrior.fit(embeddings),
+            Conditions(embeddings[0], self.sampler, cdst=True, backbone={}),
+            self.fingerprint,
+        )
+
+
+def untaught(backbone: Backbone, sampler: Sampler) -> GSketch:
+    """A G_sketch with weights drawn from a fixed seed, for 13 steps, or all if there are fewer."""
+    timesteps = equal(sampler.steps, min(NUM_TAPPED, sampler.steps))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        sketcher = GSketch(GSketchConfig(TapShapes.of(backbone, sampler.halves), timesteps))
+    return sketcher.requires_grad_(False).eval()

@@ -1,0 +1,120 @@
+"""Commands about datasets: what one will cost, how far it is, and whether it can be trusted."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.cli.options import Device, Dtype, RecipeName, Run, SingleWriter, StoreAddress
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    recipe: RecipeName,
+    run: Run = None,
+    price: Annotated[
+        float, typer.Option("--price", min=0, help="Money per worker and hour (GPU or CPU).")
+    ] = 0.0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="For the time it takes; 0: by the machine.")
+    ] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+) -> None:
+    """Say what a dataset will take, from a short timed probe; writes nothing to the store."""
+    from jobs.dataset.plan import run_plan
+    from jobs.runtime.session import open_session
+
+    with open_session(recipe, run, device, dtype) as session:
+        run_plan(session, price, workers)
+
+
+@app.command()
+def preview(
+    recipe: RecipeName,
+    run: Run = None,
+    pairs: Annotated[int, typer.Option("--pairs", min=1, help="Spread over the dataset.")] = 16,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+) -> None:
+    """Draw a few pairs of the dataset to come, as one picture to look at."""
+    from jobs.dataset.preview import run_preview
+    from jobs.runtime.session import open_session
+
+    with open_session(recipe, run, device, dtype) as session:
+        run_preview(session, pairs)
+
+
+@app.command()
+def status(dataset: StoreAddress) -> None:
+    """Say how far a dataset is, from the store alone."""
+    from jobs.dataset.status import run_status
+
+    run_status(dataset)
+
+
+@app.command()
+def verify(dataset: StoreAddress) -> None:
+    """Check every byte, count and picture of a dataset.
+
+    Exit code 0: sound. 1: what is there is sound, but not all is there. 2: not to be trusted, or
+    there is no dataset that can be read.
+    """
+    from jobs.dataset.verify import run_verify
+    from jobs.runtime.session import open_events
+
+    with open_events() as on_event:
+        code = run_verify(dataset, on_event)
+    raise typer.Exit(code)
+
+
+@app.command()
+def repair(
+    recipe: RecipeName,
+    run: Run = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    single_writer: SingleWriter = False,
+) -> None:
+    """Take away what `verify` faults, generate just that again, and verify once more."""
+    from jobs.dataset.repair import run_repair
+    from jobs.runtime.session import open_session
+
+    with open_session(recipe, run, device, dtype) as session:
+        code = run_repair(session, single_writer)
+    raise typer.Exit(code)
+
+
+@app.command()
+def gc(
+    dataset: StoreAddress,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove them; else only list.")] = False,
+    min_age_h: Annotated[
+        float, typer.Option("--min-age-h", min=0, help="Younger ones may be a living run's.")
+    ] = 24.0,
+) -> None:
+    """List what dead writers left behind, or remove it."""
+    from jobs.dataset.gc import run_gc
+
+    run_gc(dataset, delete, min_age_h)
+
+
+@app.command()
+def export(
+    dataset: StoreAddress,
+    out: Annotated[Path, typer.Option("--out", help="New folder.")],
+    form: Annotated[
+        str, typer.Option("--form", help="imagefolder (loose files), or huggingface (Parquet).")
+    ] = "imagefolder",
+    where: Annotated[
+        str, typer.Option("--where", help="Only pairs for which this holds: 'blankness < 0.5'.")
+    ] = "",
+) -> None:
+    """Write a finished dataset in another form, for tools that read no tar."""
+    from jobs.dataset.export import run_export
+    from jobs.runtime.session import open_events
+
+    with open_events() as on_event:
+        run_export(dataset, out, form, where, on_event)

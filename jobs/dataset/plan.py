@@ -1,0 +1,134 @@
+"""`onesketch plan`: what a dataset will take, measured on a few of its batches; a dry run."""
+
+import torch
+
+from jobs.pages.durations import in_words
+from jobs.pages.tables import print_table
+from jobs.runtime.devices import Machine
+from jobs.runtime.provenance import processor, versions
+from jobs.runtime.ray_tasks import choose_workers
+from jobs.runtime.session import Session
+from jobs.runtime.teacher_factory import TeacherFactory, teacher_factory
+from pipeline.dataset import layout
+from pipeline.dataset.commit import committed_shards
+from pipeline.dataset.plan import Plan, plan_from_recipe, read_plan
+from pipeline.generation.estimate import Estimate, Measured, Trial, estimate, run_trial
+from pipeline.generation.scheduling import Policy
+from pipeline.render import readable_size
+from pipeline.storage.address import open_store
+from pipeline.storage.probe import reach
+from pipeline.storage.store import StorageError
+from pipeline.teachers.teacher import Teacher
+
+TRIAL_BATCHES = 4
+TRIAL_BUDGET_S = 60.0
+SECONDS_PER_HOUR = 3600
+
+
+def run_plan(session: Session, price: float, workers: int) -> None:
+    """Time a few batches of a recipe's dataset and print what all of it will take.
+
+    The store is read, to see what is there already, and never written.
+    """
+    recipe, machine = session.recipe, session.machine
+    factory = teacher_factory(recipe, machine)
+    with session.events.stage("plan"):
+        plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
+        there, done = look_at_store(recipe.dataset.out, plan)
+        if len(done) == plan.num_shards:
+            print(f"{recipe.dataset.out}: all {plan.samples:,} pairs are there; nothing is left")
+            return
+        trial = time_batches(factory, plan, machine)
+    used = choose_workers(workers, machine)
+    found = estimate(plan, trial, used, done)
+    unit = "GPU" if machine.num_gpus else "worker"
+    print_table(
+        [
+            ("dataset", recipe.dataset.out),
+            ("planned", f"{plan.samples:,} pairs in {plan.num_shards:,} shards"),
+            ("there already", there),
+            *describe_estimate(found, trial, used, unit),
+            *describe_price(found, price, unit),
+        ]
+    )
+    print(f"\n{describe_trial(trial, machine)}")
+
+
+def look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
+    """Say what lies in the dataset's place, and give the shards that are done."""
+    store = open_store(out)
+    try:
+        reach(store)  # to ask for one object does not tell whether the bucket is there
+        if not store.exists(layout.PLAN):
+            return "nothing", []
+        differences = read_plan(store).differences(plan)
+        done = [shard for shard in committed_shards(store) if shard < plan.num_shards]
+    except StorageError as error:
+        return f"not known: {error}", []
+    if differences:
+        return "a dataset of another plan: generate will refuse this place", []
+    return f"{len(done):,} of the shards; what follows is for the rest", done
+
+
+def time_batches(factory: TeacherFactory, plan: Plan, machine: Machine) -> Trial:
+    """Time batches on as many processor threads as a worker has."""
+    threads = torch.get_num_threads()
+
+    def load() -> Teacher:
+        return factory()
+
+    if not machine.num_gpus:
+        torch.set_num_threads(max(int(Policy().cpus_per_worker), 1))
+    try:
+        return run_trial(plan, load, TRIAL_BATCHES, TRIAL_BUDGET_S)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def describe_estimate(
+    found: Estimate, trial: Trial, workers: int, unit: str
+) -> list[tuple[str, str]]:
+    """Say what is left to do, with the margin that the trial's spread leaves."""
+    pace, size = trial.pace_s, trial.pair_bytes
+    return [
+        ("size", f"{readable_size(round(found.size_bytes))} {margin_of(size)}"),
+        (f"{unit}-hours", f"{found.busy_h:.3g} {margin_of(pace)}"),
+        (
+            f"time with {workers} worker{'s' if workers > 1 else ''}",
+            f"{in_words(found.wall_h * SECONDS_PER_HOUR)} {margin_of(pace)}",
+        ),
+    ]
+
+
+def describe_price(found: Estimate, price: float, unit: str) -> list[tuple[str, str]]:
+    """Say what it costs when all workers are paid from start to end."""
+    if not price:
+        return [("price", "give --price, of one worker and hour")]
+    paid = f"{found.paid_h:.3g} paid {unit}-hours at {price:g}, all workers from start to end"
+    return [("price", f"{found.paid_h * price:,.2f} ({paid})")]
+
+
+def margin_of(measured: Measured) -> str:
+    """Write a margin as text; one measurement has none."""
+    if len(measured.values) < 2:
+        return "(one measurement: spread unknown)"
+    return f"± {measured.margin:.1%}"
+
+
+def describe_trial(trial: Trial, machine: Machine) -> str:
+    """Say what the estimate rests on."""
+    sampling, encoding, size = trial.sampling_s, trial.encoding_s, trial.pair_bytes
+    return "\n".join(
+        [
+            f"Estimated from {len(sampling.values)} batches spread over the dataset, on "
+            f"{machine.device} ({processor()}):",
+            f"  sampling {sampling.mean:.3g} s a pair (standard deviation {sampling.deviation:.2g} "
+            f"over the batches), encoding {encoding.mean:.2g} s beside it",
+            f"  {readable_size(round(size.mean))} a pair (standard deviation "
+            f"{readable_size(round(size.deviation))} over {len(size.values)} pairs)",
+            f"  {in_words(trial.load_s)} for a worker to load the teacher and warm up",
+            "± is two standard errors of the mean. Workers are taken to be as fast as this machine "
+            "with one of them at work,\nand the store as fast as they are; what is lost and made "
+            "again is not counted.",
+        ]
+    )

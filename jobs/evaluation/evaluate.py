@@ -1,0 +1,206 @@
+"""`onesketch evaluate`: how close the extractor's drawings are to known ones, beside baselines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from jobs.evaluation.page import write_evaluation_page
+from jobs.evaluation.picture_sets import (
+    LINE_ART,
+    TEACHER,
+    PictureSet,
+    drawn_set,
+    generated_set,
+    photograph_set,
+    picture_key,
+    scene_set,
+)
+from jobs.evaluation.score_table import SCORES, beats_baselines, print_table
+from jobs.evaluation.side_by_side import EXTRACTOR, columns, write_comparison
+from jobs.extract.by_teacher import Redrawer, Redrawing, groups, load_redrawer
+from jobs.extract.photographs import BUNDLED, find_photographs
+from jobs.runtime import weights
+from jobs.runtime.devices import Machine, choose_machine
+from jobs.runtime.events import OnEvent
+from jobs.runtime.files import write_json
+from jobs.runtime.recipes import open_recipe
+from jobs.runtime.run_folder import RunFolder
+from jobs.runtime.session import open_events
+from jobs.runtime.teacher_factory import held_out_pairs
+from pipeline.recipe import Recipe
+from training.distillation.extractor import Extractor
+from training.encoders.inception import load_inception
+from training.encoders.lpips import load_perceptual
+from training.evaluation.evaluate import BASELINES, Judges, evaluate
+from training.evaluation.evaluate import Extractor as ExtractorFunction
+from training.styles.styles import STYLES
+
+COMPUTED = tuple(name for name in STYLES if name not in BASELINES)
+TRUTHS = (*COMPUTED, LINE_ART, TEACHER)
+SCENE_SIZE_PX = 128
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What to evaluate on.
+
+    truth: a computed style, `lineart` (scenes only) or `teacher` (generated only); empty: the
+    recipe's own style where it can be computed, else what is known without one.
+    held_out, scenes: numbers of pictures. drawings: true drawings of the photographs' folder.
+    perceptual: network of LPIPS. inception: file of the network of FID and KID; empty: neither.
+    short_side_px: what the extractor draws at, as `extract` has it. teacher: also score the
+    recipe's teacher on pictures that it did not generate, by inversion.
+    """
+
+    photographs: Sequence[str] = (BUNDLED,)
+    drawings: Path | None = None
+    truth: str = ""
+    held_out: int = 24
+    scenes: int = 24
+    perceptual: str = weights.EMBEDDED
+    inception: str = ""
+    teacher: bool = False
+    short_side_px: int | None = None
+
+
+def choose_truth(measurement: Measurement, recipe: Recipe | None) -> str:
+    """Choose the truth; ValueError for a name that is none."""
+    if measurement.truth in TRUTHS:
+        return measurement.truth
+    if measurement.truth:
+        raise ValueError(f"unknown truth {measurement.truth!r}: use one of {', '.join(TRUTHS)}")
+    if recipe is None:
+        return LINE_ART
+    return recipe.style if recipe.style in COMPUTED else TEACHER
+
+
+def choose_sets(
+    measurement: Measurement, truth: str, recipe: Recipe | None, machine: Machine
+) -> list[PictureSet]:
+    """Gather the held-out pictures, those with a truth first."""
+    style = truth if truth in COMPUTED else ""
+    sets: list[PictureSet] = []
+    if recipe is not None and truth != LINE_ART:
+        pairs = held_out_pairs(recipe, machine, measurement.held_out)
+        sets.append(generated_set(pairs, truth))
+    if measurement.drawings is not None:
+        if len(measurement.photographs) != 1:
+            raise ValueError(
+                "true drawings (--drawings) belong to one folder of photographs; got "
+                f"{len(measurement.photographs)}: {', '.join(measurement.photographs)}"
+            )
+        sets.append(drawn_set(Path(measurement.photographs[0]), measurement.drawings))
+    else:
+        sets.append(photograph_set(find_photographs(measurement.photographs), style))
+    if not style and measurement.scenes:
+        sets.append(scene_set(measurement.scenes, SCENE_SIZE_PX))
+    return sets
+
+
+def load_judges(measurement: Measurement, machine: Machine) -> Judges:
+    """Load the networks that score."""
+    location = weights.locate("perceptual", measurement.perceptual)
+    perceptual = load_perceptual(location, machine.device)
+    if not measurement.inception:
+        return Judges(perceptual)
+    return Judges(perceptual, load_inception(Path(measurement.inception), machine.device))
+
+
+def encoder_names(judges: Judges) -> dict[str, str]:
+    """Name the networks that scored; what is missing is said in words."""
+    inception = judges.inception
+    return {
+        "lpips": judges.perceptual.label,
+        "inception": inception.label if inception else "none given: no FID, no KID",
+    }
+
+
+def choose_redrawer(
+    measurement: Measurement, recipe: Recipe | None, machine: Machine
+) -> Redrawer | None:
+    """Load the recipe's teacher to draw by inversion, where that was asked for."""
+    if not measurement.teacher:
+        return None
+    if recipe is None:
+        raise ValueError("scoring the teacher (--with-teacher) needs the recipe: give --recipe")
+    folder = RunFolder(recipe.run_path).teacher
+    return load_redrawer(folder, recipe.backbone, Redrawing(), machine)
+
+
+def with_teacher(pictures: PictureSet, redrawer: Redrawer) -> PictureSet:
+    """Add the teacher, drawing by inversion, to the systems of a set."""
+    drawn: dict[str, np.ndarray] = {}
+    for group in groups(pictures.pairs, redrawer.batch):
+        read = [pair.read()[0] for pair in group]
+        for picture, result in zip(read, redrawer.draw(read), strict=True):
+            drawn[picture_key(picture)] = result.drawing
+    systems = {**pictures.systems, TEACHER: lambda picture: drawn[picture_key(picture)]}
+    return replace(pictures, systems=systems)
+
+
+def measure_set(
+    pictures: PictureSet, sketch: ExtractorFunction, judges: Judges, out: Path
+) -> dict[str, Any]:
+    """Score one set and keep some of its pictures; gives its part of the scores file."""
+    shown = write_comparison(out / pictures.name, pictures, sketch)
+    systems = {EXTRACTOR: sketch, **pictures.systems}
+    result = None
+    if pictures.truth:
+        result = evaluate(systems, pictures.pairs, pictures.truth, judges)
+    return {
+        "name": pictures.name,
+        "truth": pictures.truth,
+        "pictures": len(pictures.pairs),
+        "shown": shown,
+        "columns": columns(pictures),
+        "result": result,
+        "beats_baselines": beats_baselines(result) if result else {},
+    }
+
+
+def run_evaluate(
+    model: Path,
+    out: Path,
+    measurement: Measurement,
+    recipe: Recipe | None,
+    machine: Machine,
+    on_event: OnEvent,
+) -> list[dict[str, Any]]:
+    """Evaluate an extractor; leaves out/scores.json, out/evaluation.html and pictures.
+
+    Gives the scores of each set.
+    """
+    extractor = Extractor.load(model, machine.device)
+    sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
+    judges = load_judges(measurement, machine)
+    truth = choose_truth(measurement, recipe)
+    redrawer = choose_redrawer(measurement, recipe, machine)
+    measured = []
+    for pictures in choose_sets(measurement, truth, recipe, machine):
+        if redrawer and TEACHER not in (pictures.truth, *pictures.systems):
+            pictures = with_teacher(pictures, redrawer)
+        scores = measure_set(pictures, sketch, judges, out)
+        measured.append(scores)
+        on_event("evaluate.set", set=pictures.name, truth=pictures.truth or "none",
+                 pictures=len(pictures.pairs), **scores["beats_baselines"])  # fmt: skip
+    encoders = encoder_names(judges)
+    write_json(out / SCORES, {"sets": measured, "encoders": encoders})
+    page = write_evaluation_page(out, measured, encoders)
+    on_event("evaluate.page", page=str(page))
+    return measured
+
+
+def evaluate_and_print(
+    model: Path, out: Path, measurement: Measurement, recipe: str, run: Path | None, device: str
+) -> None:
+    """Evaluate as the command line asks, and print the table."""
+    opened = open_recipe(recipe, run) if recipe else None
+    with open_events() as on_event:
+        machine = choose_machine(device)
+        measured = run_evaluate(model, out, measurement, opened, machine, on_event)
+    print_table(measured, Console())

@@ -1,0 +1,249 @@
+"""`onesketch ablate`: the rows of the paper's Table 1, trained and scored on known styles."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs.evaluation.picture_sets import LINE_ART
+from jobs.experiments.ablation.distilled import distill_twin, twin_cells
+from jobs.experiments.ablation.distilled_page import students_json
+from jobs.experiments.ablation.page import write_page
+from jobs.experiments.ablation.results import RESULTS, gather, to_json
+from jobs.experiments.ablation.rows import ROWS, all_steps, cells
+from jobs.experiments.ablation.samples import (
+    Batch,
+    evaluation_batches,
+    make_batch,
+    remove_training_samples,
+    scenes,
+    training_batches,
+)
+from jobs.experiments.ablation.trainings import (
+    SCENE,
+    SCORES,
+    Task,
+    TruthTask,
+    draw_truth,
+    read_scores,
+    train_and_score,
+)
+from jobs.experiments.ablation.workspace import Workshop
+from jobs.runtime.devices import Machine
+from jobs.runtime.events import Events
+from jobs.runtime.files import png_bytes, write_json, write_whole
+from jobs.runtime.provenance import describe_machine, versions
+from jobs.runtime.ray_session import ray_runtime
+from jobs.runtime.ray_tasks import run_tasks
+from jobs.runtime.teacher_factory import absolute
+from jobs.runtime.weights import locate, locate_backbone
+from jobs.stages.teach import choose_timesteps, fit_prior
+from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
+from pipeline.diffusion.example import RECORD_FILE, make_source, read_source, write_source
+from pipeline.recipe import Example, Recipe
+from training.embedded.scenes.scene import make_scene
+from training.evaluation.evaluate import BASELINES
+from training.oneshot.spec import differences
+from training.oneshot.stored_samples import write_batch
+from training.styles.styles import STYLES
+
+PLAN = "plan.json"
+PAGE = "ablation.html"
+FORMAT = 1
+KNOWN_STYLES = ("xdog", LINE_ART, "edges")
+# Chosen by eye: the embedded backbone makes a clean picture of its caption, and its line art has
+# both long contours and detail. No model was trained on it.
+EXAMPLE_SCENE_SEED = 2**42 + 8
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What to train.
+
+    iterations: of each training, 0 for the recipe's; seeds: trainings of each cell; images: to
+    score on; distilled: styles in which students with and without CDST are compared.
+    """
+
+    iterations: int = 0
+    seeds: int = 3
+    images: int = 100
+    workers: int = 0
+    styles: tuple[str, ...] = KNOWN_STYLES
+    distilled: tuple[str, ...] = ()
+
+
+def check_styles(styles: Sequence[str]) -> None:
+    """Raise ValueError for a style whose truth is not known."""
+    known = [LINE_ART, *(style for style in STYLES if style not in BASELINES)]
+    unknown = [style for style in styles if style not in known]
+    if unknown or not styles:
+        raise ValueError(f"styles {list(styles)}: expected some of {', '.join(known)}")
+
+
+def fix_recipe(recipe: Recipe, iterations: int) -> Recipe:
+    """Give a recipe the ablation's example and length; CDST's duration keeps its proportion."""
+    teach = recipe.teach
+    length = iterations or teach.iterations
+    duration = max(1, round(length * teach.diffusion_duration / teach.iterations))
+    teach = teach.model_copy(update={"iterations": length, "diffusion_duration": duration})
+    caption = make_scene(EXAMPLE_SCENE_SEED).caption
+    example = Example(prompt=caption, seed=recipe.example.seed, drawing="")
+    return recipe.model_copy(update={"teach": teach, "example": example})
+
+
+def open_workshop(recipe: Recipe, out: Path, ablation: Ablation, machine: Machine) -> Workshop:
+    """Settle everything that fixes the ablation."""
+    check_styles(ablation.styles)
+    alone = [style for style in ablation.distilled if style not in ablation.styles]
+    if alone:
+        raise ValueError(f"students in {alone}: expected some of the styles {ablation.styles}")
+    recipe = fix_recipe(recipe, ablation.iterations)
+    location = locate_backbone(recipe.backbone)
+    timesteps = choose_timesteps(recipe, backbone_folder(location))
+    return Workshop(
+        out=out.absolute(),
+        recipe=recipe,
+        backbone=absolute(location),
+        clip=absolute(locate("clip", recipe.teach.clip)),
+        perceptual=absolute(locate("perceptual", recipe.teach.perceptual)),
+        device=machine.device,
+        dtype=machine.dtype,
+        timesteps=timesteps,
+        union=all_steps(list(ROWS.values()), timesteps, recipe.sampler.steps),
+        images=ablation.images,
+    )
+
+
+def write_plan(workshop: Workshop, backbone: Backbone) -> None:
+    """Keep what the folder's pieces were made for; ValueError when it was something else."""
+    recipe, path = workshop.recipe, workshop.out / PLAN
+    steps = recipe.sampler.steps
+    asked: dict[str, Any] = {
+        "format": FORMAT,
+        "example": recipe.example.model_dump(),
+        "sampler": recipe.sampler.model_dump(),
+        "teach": recipe.teach.model_dump(mode="json", exclude={"seed", "prompts"}),
+        "rows": {row.name: list(row.timesteps(workshop.timesteps, steps)) for row in ROWS.values()},
+        "images": workshop.images,
+        "dtype": str(workshop.dtype),
+        "backbone": dict(backbone.fingerprint),
+    }
+    if path.is_file():
+        found = differences(json.loads(path.read_text()), asked)
+        if found:
+            raise ValueError(
+                f"{path.parent} holds another ablation ({'; '.join(found)}). Use another --out "
+                "folder, or restore the settings"
+            )
+    write_json(path, asked)
+
+
+def prepare(workshop: Workshop, styles: Sequence[str], backbone: Backbone) -> None:
+    """Make what is needed once: plan, prior, example pictures and their drawings."""
+    write_plan(workshop, backbone)
+    recipe, folder = workshop.recipe, workshop.examples
+    if not workshop.prior.is_file():
+        prior = fit_prior(recipe, backbone, backbone_folder(workshop.backbone))
+        prior.save(workshop.prior)
+    if not (folder / RECORD_FILE).is_file():
+        write_source(make_source(backbone, recipe.example, recipe.sampler), folder)
+    if LINE_ART in styles and not (folder / SCENE).is_file():
+        write_batch(folder / SCENE, scenes(workshop, backbone, [EXAMPLE_SCENE_SEED]))
+    image = read_source(folder).image
+    for style in styles:
+        keep_drawing(folder / f"{style}.png", example_drawing(style, image))
+
+
+def example_drawing(style: str, image: np.ndarray) -> np.ndarray:
+    """Draw the example in a style: over the generated picture, or the scene's own line art."""
+    if style == LINE_ART:
+        return make_scene(EXAMPLE_SCENE_SEED, image.shape[0]).line_art
+    return STYLES[style](image)
+
+
+def keep_drawing(path: Path, drawing: np.ndarray) -> None:
+    """Write an example's drawing; ValueError where the style drew another one before."""
+    data = png_bytes(drawing)
+    if path.is_file() and path.read_bytes() != data:
+        raise ValueError(
+            f"{path}: the style draws the example differently from when this folder was begun. "
+            "Use another --out folder"
+        )
+    write_whole(path, data)
+
+
+def make_batches(
+    batches: Sequence[Batch], name: str, machine: Machine, workers: int, on_event: Events
+) -> None:
+    """Make batches of samples on Ray, with a bar."""
+    for done, _ in enumerate(run_tasks(make_batch, batches, machine, workers), start=1):
+        on_event(name, done=done, total=len(batches))
+
+
+def draw_truths(workshop: Workshop, ablation: Ablation, machine: Machine, on_event: Events) -> None:
+    """Draw what the pictures should become, and score the baselines."""
+    lacking = [
+        TruthTask(workshop, style)
+        for style in ablation.styles
+        if not (workshop.truth(style) / SCORES).is_file()
+    ]
+    for task, _ in run_tasks(draw_truth, lacking, machine, ablation.workers):
+        on_event("ablate.truth", style=task.style, pictures=workshop.images)
+
+
+def train_seed(
+    workshop: Workshop, seed: int, ablation: Ablation, machine: Machine, on_event: Events
+) -> None:
+    """Train and score all cells of one seed on samples that are made once and then removed."""
+    all_cells = cells(ablation.styles, list(ROWS), seed)
+    lacking = [cell for cell in all_cells if read_scores(workshop, cell) is None]
+    if lacking:
+        batches = training_batches(workshop, seed)
+        make_batches(batches, f"ablate.samples-{seed}", machine, ablation.workers, on_event)
+    done = seed * len(all_cells) + len(all_cells) - len(lacking)
+    tasks = [Task(workshop, cell) for cell in lacking]
+    for task, scores in run_tasks(train_and_score, tasks, machine, ablation.workers):
+        done += 1
+        means = {name: float(np.mean(scores[name])) for name in ("lpips", "ssim")}
+        on_event("ablate.training", done=done, total=ablation.seeds * len(all_cells),
+                 cell=task.cell.place, seconds=scores["training_s"], **means)  # fmt: skip
+    remove_training_samples(workshop, seed)
+
+
+def run_ablate(
+    recipe: Recipe, out: Path, ablation: Ablation, machine: Machine, on_event: Events
+) -> None:
+    """Train and score what is lacking, and write the page; a killed run goes on where it was."""
+    workshop = open_workshop(recipe, out, ablation, machine)
+    with on_event.stage("ablate"), ray_runtime(machine):
+        backbone = load_backbone(workshop.backbone, machine.device, machine.dtype)
+        prepare(workshop, ablation.styles, backbone)
+        batches = evaluation_batches(workshop, ablation.styles)
+        make_batches(batches, "ablate.pictures", machine, ablation.workers, on_event)
+        draw_truths(workshop, ablation, machine, on_event)
+        for seed in range(ablation.seeds):
+            train_seed(workshop, seed, ablation, machine, on_event)
+            write_results(workshop, ablation, machine)
+        for cell in (c for style in ablation.distilled for c in twin_cells(style, ablation.seeds)):
+            distill_twin(workshop, cell, machine, ablation.workers, on_event)
+            write_results(workshop, ablation, machine)
+    page = write_results(workshop, ablation, machine)
+    on_event("ablate.ready", page=str(page))
+
+
+def write_results(workshop: Workshop, ablation: Ablation, machine: Machine) -> Path:
+    """Write ablation.json and the page from what has finished so far; gives the page's path."""
+    results = gather(workshop, ablation.styles, ablation.seeds)
+    facts = {
+        "plan": json.loads((workshop.out / PLAN).read_text()),
+        "machine": describe_machine(machine),
+        "versions": versions(),
+    }
+    students = {s: students_json(workshop, s, ablation.seeds) for s in ablation.distilled}
+    write_json(workshop.out / RESULTS, to_json(results, facts) | {"students": students})
+    page = workshop.out / PAGE
+    write_page(page, workshop, results, facts)
+    return page

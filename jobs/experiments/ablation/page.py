@@ -1,0 +1,234 @@
+"""The page of an ablation: Table 1 as it comes out here, its orderings, and the pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import yaml
+from markupsafe import Markup
+
+from jobs.evaluation.picture_sets import LINE_ART
+from jobs.experiments.ablation.distilled_page import make_students
+from jobs.experiments.ablation.plots import paper_advantage, plot_advantages
+from jobs.experiments.ablation.results import Results
+from jobs.experiments.ablation.rows import FULL, NO_VAE, ROWS, Cell
+from jobs.experiments.ablation.statistics import (
+    AVERAGE,
+    BETTER,
+    PAPER,
+    full_against_best,
+    ranked,
+    worst_is_no_vae,
+)
+from jobs.experiments.ablation.table_rows import (
+    Line,
+    OrderingLine,
+    Score,
+    make_score,
+    ordering_line,
+    signed,
+    style_title,
+)
+from jobs.experiments.ablation.trainings import DRAWINGS, SKETCHES, read_drawings, read_pictures
+from jobs.experiments.ablation.workspace import Workshop, picture_set
+from jobs.pages.figures import Figure, make_figure
+from jobs.report.report import Fact
+from jobs.runtime.files import write_whole
+from training.evaluation.evaluate import BASELINES
+
+TEMPLATE = "ablation.html.j2"
+BASELINE_TITLES = {"blank": "Blank page", "sobel": "Sobel edges"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pictures of one style: a line a picture; columns are picture, truth and the rows."""
+
+    title: str
+    note: str
+    columns: list[str]
+    lines: list[list[Figure]]
+    plot: Markup
+
+
+def columns_of(results: Results) -> list[tuple[str, str]]:
+    """Columns of the table: (style, metric)."""
+    styles = [*results.styles, AVERAGE]
+    return [(style, metric) for style in styles for metric in BETTER]
+
+
+def table_lines(results: Results) -> list[Line]:
+    """Write the seven rows and, below them, the baselines."""
+    columns = columns_of(results)
+    extremes = {c: ranked(results.table, c[1], c[0]) for c in columns}
+
+    def mark(row: str, column: tuple[str, str]) -> str:
+        order = extremes[column]
+        return "best" if order[:1] == [row] else "worst" if order[-1:] == [row] else ""
+
+    lines = []
+    for row in ROWS.values():
+        scores = [
+            make_score(results.table[metric][style].get(row.name), mark(row.name, (style, metric)))
+            for style, metric in columns
+        ]
+        lines.append(Line(row.title, scores, [f"{value:.4f}" for value in PAPER[row.name]]))
+    for name in BASELINES:
+        means = [Score(f"{results.baselines[s][name][m]:.4f}", "") for s, m in columns]
+        lines.append(Line(BASELINE_TITLES[name], means, ["", ""]))
+    return lines
+
+
+def ordering_lines(results: Results) -> list[OrderingLine]:
+    """Write the paper's orderings on average, then who is best and who is worst."""
+    lines = []
+    for metric in BETTER:
+        name = metric.upper()
+        for ordering in results.claims:
+            if (ordering.metric, ordering.style) == (metric, AVERAGE):
+                title = f"{name}: full better than “{ROWS[ordering.worse].title}”"
+                lines.append(ordering_line(title, ordering, paper_advantage(ordering)))
+        worst = worst_is_no_vae(results.table, metric)
+        if worst is not None:
+            title = f"{name}: “{ROWS[NO_VAE].title}” worst, after “{ROWS[worst.better].title}”"
+            lines.append(ordering_line(title, worst, None))
+    return lines
+
+
+def lead(results: Results) -> str:
+    """Sum the outcome up in computed words."""
+    average = [o for o in results.claims if o.style == AVERAGE]
+    held = sum(o.verdict == "holds" for o in average)
+    against = sum(o.verdict == "reversed" for o in average)
+    if not average:
+        return "Trainings are still under way: no average is complete yet."
+    if all(o.verdict == "one seed" for o in average):
+        agreeing = sum(o.advantage.mean > 0 for o in average)
+        return (
+            "The seven rows of the paper’s Table 1, scored where the truth is known. One seed: "
+            f"{agreeing} of {len(average)} orderings point the paper’s way, and none can be tested."
+        )
+    return (
+        "The seven rows of the paper’s Table 1, trained on common seeds and scored where the truth "
+        f"is known. Of the {len(average)} orderings that the paper’s averages show, {held} "
+        f"hold beyond the spread of seeds, {against} are reversed beyond it, and "
+        f"{len(average) - held - against} lie within it."
+    )
+
+
+def count_seeds(results: Results) -> str:
+    """Say how many seeds there are."""
+    count = len(results.seeds)
+    return f"{count} seed" if count == 1 else f"{count} seeds"
+
+
+def best_fact(results: Results, metric: str) -> Fact:
+    """Say where the full method stands on average in one metric."""
+    order = ranked(results.table, metric, AVERAGE)
+    title = f"Full method, {metric.upper()}"
+    if FULL not in order:
+        return Fact(title, "–", "not finished")
+    own = results.table[metric][AVERAGE][FULL]
+    rival = full_against_best(results.table, metric)
+    note = f"rank {order.index(FULL) + 1} of {len(order)}"
+    if rival is not None:
+        note += f"; against “{ROWS[rival.worse].title}” {signed(rival.advantage.mean)}"
+    return Fact(title, f"{own.mean:.4f}", note)
+
+
+def key_facts(workshop: Workshop, results: Results) -> list[Fact]:
+    """Choose the four numbers at the top."""
+    teach = workshop.recipe.teach
+    return [
+        Fact("Trainings", f"{len(results.scores)}",
+             f"{teach.iterations:,} iterations each, {count_seeds(results)}"),
+        Fact("Scored on", f"{workshop.images} pictures", "that no training has seen"),
+        *(best_fact(results, metric) for metric in BETTER),
+    ]  # fmt: skip
+
+
+def make_grid(workshop: Workshop, results: Results, style: str) -> Grid:
+    """Show some pictures of one style as every row draws them, all from the first seed."""
+    seed = results.seeds[0]
+    finished = [row for row in ROWS if Cell(style, row, seed) in results.scores]
+    pictures = read_pictures(workshop, picture_set(style))
+    columns = {"Picture": pictures, "Truth": read_drawings(workshop.truth(style) / DRAWINGS)}
+    for row in finished:
+        path = workshop.training(Cell(style, row, seed)) / SKETCHES
+        columns[ROWS[row].title] = read_drawings(path)
+    lines = [
+        [make_figure(drawn[i], f"{name}, picture {i + 1}", name) for name, drawn in columns.items()]
+        for i in workshop.shown
+    ]
+    origin = "Procedural scenes" if style == LINE_ART else "Generated from held-out captions"
+    note = f"{origin}, evenly spaced over all {len(pictures)}; teachers of seed {seed}."
+    plot = plot_advantages(results.claims, style)
+    return Grid(style_title(style), note, list(columns), lines, plot)
+
+
+def step_lines(workshop: Workshop) -> list[tuple[str, list[bool]]]:
+    """Say for each row which steps it taps, from the last (0) to the first."""
+    steps = workshop.recipe.sampler.steps
+    tapped = {
+        row.title: set(row.timesteps(workshop.timesteps, steps))
+        for row in ROWS.values()
+        if row.steps != "representative" or row.name == FULL
+    }
+    return [(title, [t in chosen for t in range(steps)]) for title, chosen in tapped.items()]
+
+
+def provenance(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> list[Fact]:
+    """List what is needed to make all of it again."""
+    teach, sampler = workshop.recipe.teach, workshop.recipe.sampler
+    seconds = [scores["training_s"] for scores in results.scores.values()]
+    return [
+        Fact("Backbone", workshop.recipe.backbone),
+        Fact("Prompt", workshop.recipe.example.prompt),
+        Fact("Seeds", ", ".join(map(str, results.seeds))),
+        Fact("Training", f"{teach.iterations} iterations, CDST over {teach.diffusion_duration}, "
+                         f"{sampler.steps} steps, guidance {sampler.guidance}"),
+        Fact("Networks", f"CLIP {teach.clip}, perceptual {teach.perceptual} (losses and LPIPS)"),
+        Fact("Time of one training", f"{np.median(seconds):.0f} s (median of {len(seconds)})"),
+        Fact("Machine", "{processor}, {cores} cores, device {device} ({dtype}), {system}".format(
+            **facts["machine"])),
+        Fact("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
+    ]  # fmt: skip
+
+
+def compose(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather everything that the template shows."""
+    seeds = max(results.seeds) + 1
+    students = [make_students(workshop, style, seeds) for style in results.styles]
+    return {
+        "title": "What each part of the method is worth",
+        "lead": lead(results),
+        "facts": key_facts(workshop, results),
+        "styles": [style_title(style) for style in (*results.styles, AVERAGE)],
+        "metrics": [metric.upper() for metric in BETTER],
+        "lines": table_lines(results),
+        "orderings": ordering_lines(results),
+        "average_plot": plot_advantages(results.claims, AVERAGE, with_paper=True),
+        "students": [made for made in students if made is not None],
+        "grids": [make_grid(workshop, results, style) for style in results.styles],
+        "steps": step_lines(workshop),
+        "provenance": provenance(workshop, results, facts),
+        "recipe_text": yaml.safe_dump(workshop.recipe.resolved(), sort_keys=False),
+        "version": facts["versions"]["onesketch"],
+        "made_on": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+    }
+
+
+def write_page(path: Path, workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> None:
+    """Write the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jobs", "pages/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    page = environment.get_template(TEMPLATE).render(compose(workshop, results, facts))
+    write_whole(path, page.encode())

@@ -1,0 +1,18 @@
+"""`onesketch train-embedded`: the shipped models, made from a seed."""
+
+from pathlib import Path
+
+from jobs.runtime.devices import Machine
+from jobs.runtime.events import OnEvent
+from training.embedded.train import train_all
+
+
+def run_train_embedded(
+    out: Path, work: Path, seed: int, machine: Machine, on_event: OnEvent
+) -> None:
+    """Train the embedded models into a folder, with their model card.
+
+    work: folder of the checkpoints; another call with the same one goes on from there.
+    """
+    train_all(out, work, on_event, seed=seed, device=machine.device)
+    on_event("train-embedded.ready", weights=str(out))

@@ -1,0 +1,56 @@
+"""Independent pieces of work on Ray's workers, taken back in the order in which they finish."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import ray
+
+from jobs.runtime.devices import Machine
+from jobs.runtime.ray_session import ray_runtime
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# A lost worker or node costs its piece another try; an error of the piece itself does not.
+MAX_RETRIES = 2
+
+
+def choose_workers(asked: int, machine: Machine) -> int:
+    """Choose the number of workers: as asked, else one a GPU, else one a core."""
+    return asked or machine.num_gpus or machine.num_cpus
+
+
+def run_tasks(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    machine: Machine,
+    workers: int = 0,
+) -> Iterator[tuple[Item, Result]]:
+    """Yield every item with function(item), as they finish, `workers` at a time.
+
+    function and items are pickled; a worker process is used for many items, so that a function
+    may keep what is costly to load (functools.lru_cache). An exception in a piece ends the rest
+    and is raised here as ray.exceptions.RayTaskError around its cause.
+    """
+    if not items:
+        return
+    with ray_runtime(machine):
+        at_once = choose_workers(workers, machine)
+        remote: Any = ray.remote(function).options(
+            num_cpus=1,
+            num_gpus=1 if machine.num_gpus else 0,
+            max_retries=MAX_RETRIES,
+        )
+        waiting = list(items)
+        running: dict[Any, Item] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    item = waiting.pop(0)
+                    running[remote.remote(item)] = item
+                done, _ = ray.wait(list(running), num_returns=1)
+                for ref in done:
+                    yield running.pop(ref), ray.get(ref)
+        finally:
+            for ref in running:
+                ray.cancel(ref, force=True)

@@ -1,0 +1,45 @@
+"""What a run of `generate` did: a table for people, a JSON file for machines."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from jobs.pages.durations import in_words
+from pipeline.generation.summary import Summary
+
+
+def add_summary(path: Path, summary: Summary) -> None:
+    """Append a run's summary to the list in a JSON file, which is replaced whole."""
+    runs: list[dict[str, Any]] = []
+    if path.is_file():
+        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    runs.append(finished | summary.to_dict())
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(json.dumps({"runs": runs}, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def summary_table(summary: Summary) -> Table:
+    """Lay a run's summary out as two columns."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in _lines(summary):
+        table.add_row(name, value)
+    return table
+
+
+def _lines(summary: Summary) -> list[tuple[str, str]]:
+    held = f"{summary.committed} of {summary.planned} planned"
+    return [
+        ("pairs in the dataset", f"{held}, {summary.quarantined} quarantined"),
+        ("made by this run", f"{summary.pairs_made} pairs in {summary.shards_made} shards"),
+        ("written", f"{summary.bytes_made / 1e6:.1f} MB"),
+        ("time", f"{in_words(summary.elapsed_s)}, {summary.pairs_per_s:.3g} pairs/s"),
+        ("sampling thread waited", f"{summary.waiting_share:.1%} of its time"),
+        ("retries, duplicates", f"{summary.retries}, {summary.duplicates}"),
+        ("workers lost", str(summary.workers_lost)),
+    ]

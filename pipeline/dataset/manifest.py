@@ -1,0 +1,129 @@
+"""The manifest: exact counts, every file with its hash, written last. No manifest: not finished."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline import canonical
+from pipeline.dataset import layout
+from pipeline.dataset.accounting import Account
+from pipeline.dataset.commit import StoredFile
+from pipeline.dataset.plan import Plan
+from pipeline.storage.store import Created, MissingKeyError, Store
+
+FORMAT: Final = "onesketch-manifest/1"
+
+
+class ManifestError(ValueError):
+    """A manifest that is missing, broken, or not that of its dataset."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ManifestShard(_Record):
+    """One shard: its files, its number of pairs, its first and last planned sample."""
+
+    tar: StoredFile
+    index: StoredFile
+    pairs: int
+    first: int
+    last: int
+
+
+class Counts(_Record):
+    """Samples planned = committed + quarantined; `size` is the bytes of all tars."""
+
+    planned: int
+    committed: int
+    quarantined: int
+    size: int
+
+
+class Manifest(_Record):
+    """All of a finished dataset. Readers open what it lists, and nothing else."""
+
+    format: Literal["onesketch-manifest/1"] = FORMAT
+    style: str
+    counts: Counts
+    plan_sha256: str
+    shards: tuple[ManifestShard, ...]
+    quarantined: tuple[int, ...]
+    recipe: dict[str, Any]
+    fingerprints: dict[str, str]
+    versions: dict[str, str]
+
+    def to_bytes(self) -> bytes:
+        """The manifest as it is stored."""
+        return canonical.to_bytes(self.model_dump(mode="json"))
+
+
+def build_manifest(plan: Plan, account: Account) -> Manifest:
+    """Sum up a complete dataset.
+
+    Raises:
+        IncompleteError: samples are neither committed nor quarantined.
+    """
+    account.check_complete()
+    return Manifest(
+        style=plan.style,
+        counts=Counts(
+            planned=account.planned,
+            committed=account.committed,
+            quarantined=len(account.quarantined),
+            size=sum(commit.tar.size for commit in account.commits),
+        ),
+        plan_sha256=plan.sha256,
+        shards=tuple(
+            ManifestShard(
+                tar=commit.tar,
+                index=commit.index,
+                pairs=commit.pairs,
+                first=plan.indices(commit.shard)[0],
+                last=plan.indices(commit.shard)[-1],
+            )
+            for commit in account.commits
+        ),
+        quarantined=account.quarantined,
+        recipe=plan.recipe,
+        fingerprints=plan.fingerprints,
+        versions=plan.versions,
+    )
+
+
+def write_manifest(store: Store, manifest: Manifest) -> None:
+    """Store the manifest of a dataset.
+
+    Raises:
+        ManifestError: another one is there.
+    """
+    if store.create(layout.MANIFEST, manifest.to_bytes()) is Created.OTHER:
+        raise ManifestError(
+            f"{store.url}/{layout.MANIFEST} is there already and does not fit the commit records; "
+            "shards were changed after it was written"
+        )
+
+
+def read_manifest(store: Store) -> Manifest:
+    """Read the manifest of a finished dataset.
+
+    Raises:
+        ManifestError: there is none, or it is broken.
+    """
+    try:
+        return Manifest.model_validate_json(store.read(layout.MANIFEST))
+    except MissingKeyError as error:
+        raise ManifestError(
+            f"{store.url} has no {layout.MANIFEST}: there is no dataset, or it is not finished; "
+            "start generate again to go on"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        # What is no JSON at all has no place within.
+        what = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        raise ManifestError(
+            f"{store.url}/{layout.MANIFEST} is broken or of another format ({what})"
+        ) from error

@@ -1,0 +1,183 @@
+"""The plan: what a dataset is, fixed before its first sample (design.md: sample addressing).
+
+Sample i depends on (plan, i) and on nothing else. Batches are part of that: which samples share a
+batch can move the last bit of a float, so each shard is cut into the same batches whoever makes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline import canonical
+from pipeline.dataset import layout
+from pipeline.pair import SampleSpec
+from pipeline.recipe import Recipe
+from pipeline.storage.store import Created, MissingKeyError, Store
+
+FORMAT: Final = "onesketch-dataset/1"
+
+# What of a recipe the samples do not depend on: a change of it goes on with the same dataset.
+_FREE_KEYS = ("recipe.run", "recipe.distill.", "recipe.dataset.out", "versions.")
+
+Count = Annotated[int, Field(gt=0)]
+
+
+class PlanMismatchError(ValueError):
+    """The dataset's place holds another plan; the message lists the differences."""
+
+
+class Plan(BaseModel):
+    """Everything that the samples of one dataset depend on.
+
+    `duration` is S of equation 5; `fingerprints` maps each artefact of the teacher to its SHA-256;
+    `versions` notes the software of the first run, and does not bind later ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["onesketch-dataset/1"] = FORMAT
+    style: str
+    samples: Annotated[int, Field(gt=0, le=layout.MAX_SAMPLES)]
+    shard_size: Count
+    seed: Annotated[int, Field(ge=0)]
+    batch: Count
+    duration: Count
+    recipe: dict[str, Any]
+    fingerprints: dict[str, str]
+    versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _few_enough_shards(self) -> Self:
+        if self.num_shards > layout.MAX_SHARDS:
+            raise ValueError(
+                f"{self.samples} samples in shards of {self.shard_size} are {self.num_shards} "
+                f"shards; at most {layout.MAX_SHARDS} can be named: choose a larger shard_size"
+            )
+        return self
+
+    @property
+    def num_shards(self) -> int:
+        """Number of shards, the last one perhaps shorter."""
+        return math.ceil(self.samples / self.shard_size)
+
+    def indices(self, shard: int) -> range:
+        """Samples of one shard."""
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.samples))
+
+    def batches(self, shard: int) -> Iterator[list[int]]:
+        """Samples of one shard in the batches that they are always made in: i is in i // batch."""
+        for _, batch in groupby(self.indices(shard), key=lambda index: index // self.batch):
+            yield list(batch)
+
+    def spec(self, index: int) -> SampleSpec:
+        """Address of one sample for the teacher."""
+        return SampleSpec(index=index, seed=self.seed, duration=self.duration)
+
+    def to_bytes(self) -> bytes:
+        """The plan as it is stored."""
+        return canonical.to_bytes(self.model_dump(mode="json"))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the plan as it is stored."""
+        return canonical.sha256(self.to_bytes())
+
+    def differences(self, stored: Plan) -> list[str]:
+        """List, one line each, what sets this plan apart from the one that is stored."""
+        ours, theirs = (dict(_flatten(each.model_dump(mode="json"))) for each in (self, stored))
+        keys = [key for key in sorted(ours | theirs) if not key.startswith(_FREE_KEYS)]
+        return [
+            f"{key}: stored {_show(theirs, key)}, now {_show(ours, key)}"
+            for key in keys
+            if ours.get(key) != theirs.get(key)
+        ]
+
+
+def plan_from_recipe(
+    recipe: Recipe, fingerprints: Mapping[str, str], versions: Mapping[str, str]
+) -> Plan:
+    """Fix a recipe's dataset.
+
+    Args:
+        fingerprints: SHA-256 of every artefact that the teacher reads.
+        versions: of the software at work.
+
+    Raises:
+        ValueError: the samples do not fit into the names that shards can have.
+    """
+    return Plan(
+        style=recipe.style,
+        samples=recipe.dataset.samples,
+        shard_size=recipe.dataset.shard_size,
+        seed=recipe.dataset.seed,
+        batch=recipe.sampler.batch,
+        # The dataset has an S of its own, all of its samples: not that of teaching (paper 4.4).
+        duration=recipe.dataset.samples,
+        recipe=recipe.resolved(),
+        fingerprints=dict(fingerprints),
+        versions=dict(versions),
+    )
+
+
+def read_plan(store: Store) -> Plan:
+    """Read a dataset's plan.
+
+    Raises:
+        MissingKeyError: there is no dataset.
+        ValueError: the file is no plan of this format.
+    """
+    try:
+        return Plan.model_validate_json(store.read(layout.PLAN))
+    except MissingKeyError as error:
+        raise MissingKeyError(f"no dataset at {store.url}: it has no {layout.PLAN}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        # What is no JSON at all has no place within.
+        what = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        raise ValueError(
+            f"{store.url}/{layout.PLAN} is no plan of the format {FORMAT} ({what}); read it with "
+            "the version of onesketch that wrote it"
+        ) from error
+
+
+def write_or_check(store: Store, plan: Plan) -> Plan:
+    """Store the plan of a new dataset, or check that a begun one follows the same; return it.
+
+    Raises:
+        PlanMismatchError: the place holds another dataset.
+    """
+    if not store.exists(layout.PLAN):
+        strays = store.keys(layout.SHARDS) + store.keys(layout.COMMITS)
+        if strays:
+            raise PlanMismatchError(
+                f"{store.url} holds {strays[0]} but no {layout.PLAN}: it is no dataset that can be "
+                "gone on with; choose an empty place for dataset.out"
+            )
+    if store.create(layout.PLAN, plan.to_bytes()) is not Created.OTHER:
+        return plan
+    stored = read_plan(store)
+    differences = plan.differences(stored)
+    if differences:
+        raise PlanMismatchError(
+            f"{store.url} holds a dataset of another plan; choose another dataset.out, or put the "
+            "recipe back. Differences: " + "; ".join(differences)
+        )
+    return stored
+
+
+def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _flatten(item, f"{key}.{name}" if key else name)
+    else:
+        yield key, value
+
+
+def _show(values: Mapping[str, Any], key: str) -> str:
+    return repr(values[key]) if key in values else "nothing"

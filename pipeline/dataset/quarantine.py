@@ -1,0 +1,41 @@
+"""Samples that were given up: each has a record with the reason, so that none is lost silently."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline import canonical
+from pipeline.dataset import layout
+from pipeline.storage.store import Store
+
+FORMAT: Final = "onesketch-quarantine/1"
+MAX_REASON_CHARS = 500
+
+
+class Quarantine(BaseModel):
+    """A sample that failed in `attempts` attempts made for it alone, and how the last one did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["onesketch-quarantine/1"] = FORMAT
+    index: int
+    shard: int
+    attempts: int
+    reason: Annotated[str, Field(max_length=MAX_REASON_CHARS)]
+
+    def to_bytes(self) -> bytes:
+        """The record as it is stored."""
+        return canonical.to_bytes(self.model_dump(mode="json"))
+
+
+def write_quarantine(store: Store, record: Quarantine) -> None:
+    """Store a record; one that another driver wrote for the same sample stays and counts."""
+    store.create(layout.quarantine_key(record.index), record.to_bytes())
+
+
+def quarantined_samples(store: Store) -> frozenset[int]:
+    """Indices of all samples with a quarantine record."""
+    found = map(layout.quarantined_sample, store.keys(layout.QUARANTINE))
+    return frozenset(index for index in found if index is not None)

@@ -1,0 +1,180 @@
+"""The one example: the image that is drawn over, and the pair once the drawing is there.
+
+Folder `source/`: image.png to draw over, noise.safetensors (noise and prompt embedding), and
+source.json (prompt, seed, sampler, fingerprint of the backbone, versions), written last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pipeline.diffusion.backbone import Backbone
+from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise
+from pipeline.pixels import image_to_uint8
+from pipeline.recipe import Example, Recipe, Sampler
+
+IMAGE_FILE, TENSORS_FILE, RECORD_FILE = "image.png", "noise.safetensors", "source.json"
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+_LEAST_CONTRAST = 8  # grey levels between the lightest and the darkest pixel of a drawing
+_VERSIONS_OF = ("torch", "diffusers", "transformers")
+
+
+class ExampleError(ValueError):
+    """A source image or drawing that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generated image to draw over: uint8 (H, W, 3), embedding (L, D), noise (C, h, w)."""
+
+    image: NDArray[np.uint8]
+    embeddings: Tensor
+    noise: Tensor
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ExamplePair:
+    """The known pair: a source and its drawing, uint8 (H, W) with 255 = paper."""
+
+    image: NDArray[np.uint8]
+    drawing: NDArray[np.uint8]
+    embeddings: Tensor
+    noise: Tensor
+    record: Mapping[str, Any]
+
+
+def make_source(backbone: Backbone, example: Example, sampler: Sampler) -> Source:
+    """Generate the image of an example.
+
+    The noise is what StableDiffusionPipeline draws from a CPU generator of the same seed, so that
+    an image found with other tools can be made again here.
+    """
+    noise = initial_noise(backbone, [torch.Generator().manual_seed(example.seed)])
+    embeddings = encode_prompts(backbone, [example.prompt])
+    *_, last = denoise(backbone, embeddings, noise, sampler, timesteps=())
+    images, _ = decode(backbone, last.latents, lambda _n, v: v[:0])
+    return Source(
+        image=image_to_uint8(images)[0],
+        embeddings=embeddings[0].float().cpu(),
+        noise=noise[0],
+        record=_asked(example, sampler)
+        | {
+            "backbone": dict(backbone.fingerprint),
+            "versions": {name: version(name) for name in _VERSIONS_OF},
+        },
+    )
+
+
+def write_source(source: Source, folder: Path) -> None:
+    """Write a source; source.json comes last, so that a folder with it is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECORD_FILE).unlink(missing_ok=True)
+    Image.fromarray(source.image).save(folder / IMAGE_FILE)
+    tensors = {"embeddings": source.embeddings.contiguous(), "noise": source.noise.contiguous()}
+    save_file(tensors, folder / TENSORS_FILE)
+    partial = folder / (RECORD_FILE + ".partial")
+    partial.write_text(json.dumps(source.record, indent=2, sort_keys=True) + "\n")
+    os.replace(partial, folder / RECORD_FILE)
+
+
+def read_source(folder: Path) -> Source:
+    """Read a source that `write_source` wrote.
+
+    Raises:
+        ExampleError: it is not there, or not whole.
+    """
+    for name in (RECORD_FILE, IMAGE_FILE, TENSORS_FILE):
+        if not (folder / name).is_file():
+            raise ExampleError(f"{folder}: {name} is missing: run `onesketch source` first")
+    try:
+        record = json.loads((folder / RECORD_FILE).read_text())
+        tensors = load_file(folder / TENSORS_FILE)
+        embeddings, noise = tensors["embeddings"], tensors["noise"]
+    except (ValueError, KeyError, SafetensorError) as error:
+        raise ExampleError(
+            f"{folder}: not readable ({error}): run `onesketch source` again"
+        ) from error
+    image = _open(folder / IMAGE_FILE, "source image").convert("RGB")
+    return Source(np.asarray(image), embeddings, noise, record)
+
+
+def load_example(recipe: Recipe, folder: Path) -> ExamplePair:
+    """Read the source in `folder` and the recipe's drawing of it.
+
+    Raises:
+        ExampleError: the source is missing or was made for another prompt, seed or sampler; the
+            drawing is missing, unreadable, of another size, or blank.
+    """
+    source = read_source(folder)
+    for key, asked in _asked(recipe.example, recipe.sampler).items():
+        if source.record.get(key) != asked:
+            raise ExampleError(
+                f"{folder} was made with {key} = {source.record.get(key)!r}, the recipe says "
+                f"{asked!r}: run `onesketch source` again, and draw over the new image"
+            )
+    drawing = read_drawing(recipe.drawing_path, source.image.shape[:2])
+    return ExamplePair(source.image, drawing, source.embeddings, source.noise, source.record)
+
+
+def read_drawing(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Read a drawing as uint8 (H, W), 255 = paper; what is transparent counts as paper.
+
+    Args:
+        path: the picture.
+        size: (H, W) that it must have.
+
+    Raises:
+        ExampleError: missing, unreadable, of another size, not 8 bits deep, or blank.
+    """
+    picture = _open(path, "drawing")
+    height, width = size
+    if picture.size != (width, height):
+        raise ExampleError(
+            f"drawing {path} is {picture.width} x {picture.height} px, its source image is "
+            f"{width} x {height} px: draw over source/{IMAGE_FILE} at its own size"
+        )
+    if picture.mode[0] in "IF":
+        raise ExampleError(f"drawing {path} has mode {picture.mode}: save it with 8 bits a channel")
+    layer = picture.convert("RGBA")
+    page = Image.new("RGBA", layer.size, "white")
+    drawing = np.asarray(Image.alpha_composite(page, layer).convert("L"))
+    if int(drawing.max()) - int(drawing.min()) < _LEAST_CONTRAST:
+        raise ExampleError(f"drawing {path} is blank: draw dark lines on white")
+    return drawing
+
+
+def _open(path: Path, what: str) -> Image.Image:
+    if not path.is_file():
+        raise ExampleError(f"{what} {path} is missing: save it there, or correct the recipe")
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            picture.load()
+            return picture
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ExampleError(
+            f"{what} {path} cannot be read ({error}): expected one of {', '.join(_FORMATS)}"
+        ) from error
+
+
+def _asked(example: Example, sampler: Sampler) -> dict[str, Any]:
+    return {
+        "prompt": example.prompt,
+        "seed": example.seed,
+        "steps": sampler.steps,
+        "guidance": sampler.guidance,
+    }

@@ -1,0 +1,176 @@
+"""DDIM sampling with classifier-free guidance and taps: StableDiffusionPipeline, opened up.
+
+Shapes: B images, L tokens, D text channels, C x h x w latents, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.diffusion.backbone import Backbone, embed
+from pipeline.diffusion.taps import Taps, recording, unet_modules, vae_modules
+from pipeline.recipe import Sampler
+
+
+@dataclass(frozen=True)
+class Step:
+    """One DDIM step just taken.
+
+    `t` counts from the END (0 = the last step), `timestep` is the scheduler's; `latents`
+    (B, C, h, w) come out of the step; `taps` are its f_{l,t}, (B, halves, C_l, h_l, w_l), or None
+    where the step is not tapped.
+    """
+
+    t: int
+    timestep: int
+    latents: Tensor
+    taps: list[Tensor] | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A batch of samples: images (B, 3, H, W) in [-1, 1], latents (B, C, h, w), and their taps."""
+
+    images: Tensor
+    latents: Tensor
+    taps: Taps
+
+
+def encode_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:
+    """Embed prompts: (B, L, D) in the backbone's dtype, L the tokenizer's length."""
+    return embed(backbone.text_encoder, backbone.tokenizer, list(prompts))
+
+
+def initial_noise(backbone: Backbone, generators: Sequence[torch.Generator]) -> Tensor:
+    """Draw the noise of one sample per generator: float32 (B, C, h, w) on the CPU."""
+    shape = backbone.latent_shape
+    return torch.stack([torch.randn(shape, generator=each) for each in generators])
+
+
+@torch.no_grad()
+def denoise(
+    backbone: Backbone,
+    embeddings: Tensor,
+    noise: Tensor,
+    sampler: Sampler,
+    timesteps: Collection[int],
+) -> Iterator[Step]:
+    """Run DDIM and yield every step, with taps for the steps named in `timesteps`.
+
+    Args:
+        embeddings: (B, L, D), one condition per image.
+        noise: (B, C, h, w), standard normal.
+        sampler: number of steps and guidance scale.
+        timesteps: steps to tap, counted from the END.
+
+    Raises:
+        ValueError: a step outside the process, or embeddings and noise that do not belong together.
+    """
+    _check(embeddings, noise, sampler, timesteps)
+    scheduler = own_scheduler(backbone, sampler.steps)
+    context = guidance_context(backbone, embeddings, sampler)
+    latents = noise.to(backbone.device, backbone.dtype) * scheduler.init_noise_sigma
+    with recording(unet_modules(backbone)) as recorder:
+        for t, timestep in zip(_falling(sampler.steps), scheduler.timesteps, strict=True):
+            recorder.active = t in timesteps
+            prediction = predict(backbone, latents, timestep, context, sampler)
+            latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
+            taps = split_halves(recorder.take(), sampler.halves) if recorder.active else None
+            yield Step(t, int(timestep), latents, taps)
+
+
+def own_scheduler(backbone: Backbone, steps: int) -> Any:
+    """Return a scheduler set to `steps` steps: setting changes it, and the backbone is shared."""
+    scheduler: Any = type(backbone.scheduler).from_config(backbone.scheduler.config)
+    scheduler.set_timesteps(steps, device=backbone.device)
+    return scheduler
+
+
+def guidance_context(backbone: Backbone, embeddings: Tensor, sampler: Sampler) -> Tensor:
+    """Return what the UNet attends to: embeddings (B, L, D) -> (halves B, L, D), uncond first."""
+    context = embeddings.to(backbone.device, backbone.dtype)
+    if sampler.halves == 1:
+        return context
+    return torch.cat([backbone.unconditional.expand_as(context), context])
+
+
+def predict(
+    backbone: Backbone, latents: Tensor, timestep: Tensor, context: Tensor, sampler: Sampler
+) -> Tensor:
+    """Run the UNet on latents (B, C, h, w) and guide its prediction: -> (B, C, h, w).
+
+    context: (halves B, L, D), from `guidance_context`.
+    """
+    x = torch.cat([latents] * sampler.halves)
+    prediction = backbone.unet(x, timestep, encoder_hidden_states=context, return_dict=False)[0]
+    return _guided(prediction, sampler)
+
+
+@torch.no_grad()
+def decode(
+    backbone: Backbone, latents: Tensor, change: Callable[[int, Tensor], Tensor] | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Decode latents (B, C, h, w) once.
+
+    Args:
+        change: what to keep of feature v_n instead of v_n itself, as in `taps.recording`.
+
+    Returns:
+        Images (B, 3, H, W) in [-1, 1], and the VAE decoder's features v_n.
+    """
+    z = latents.to(backbone.dtype) / backbone.vae.config["scaling_factor"]
+    with recording(vae_modules(backbone), change) as recorder:
+        images = backbone.vae.decode(z, return_dict=False)[0]
+        return images.clamp(-1, 1), recorder.take()
+
+
+def sample(
+    backbone: Backbone,
+    embeddings: Tensor,
+    noise: Tensor,
+    sampler: Sampler,
+    timesteps: Sequence[int],
+) -> Sample:
+    """Sample images together with their taps; arguments and errors as `denoise`."""
+    taps: dict[int, list[Tensor]] = {}
+    latents = noise
+    for step in denoise(backbone, embeddings, noise, sampler, timesteps):
+        latents = step.latents
+        if step.taps is not None:
+            taps[step.t] = step.taps
+    images, vae = decode(backbone, latents)
+    return Sample(images=images, latents=latents, taps=Taps(unet=taps, vae=vae))
+
+
+def _falling(steps: int) -> range:
+    return range(steps - 1, -1, -1)
+
+
+def _guided(prediction: Tensor, sampler: Sampler) -> Tensor:
+    if sampler.halves == 1:
+        return prediction
+    uncond, cond = prediction.chunk(2)
+    return uncond + sampler.guidance * (cond - uncond)
+
+
+def split_halves(features: list[Tensor], halves: int) -> list[Tensor]:
+    """Tell the halves of recorded features apart: (halves B, C, h, w) -> (B, halves, C, h, w)."""
+    return [f.unflatten(0, (halves, -1)).transpose(0, 1) for f in features]
+
+
+def _check(embeddings: Tensor, noise: Tensor, sampler: Sampler, timesteps: Collection[int]) -> None:
+    outside = [t for t in timesteps if not 0 <= t < sampler.steps]
+    if outside:
+        raise ValueError(
+            f"steps to tap must lie in 0..{sampler.steps - 1}, counted from the end; got {outside}"
+        )
+    if embeddings.ndim != 3 or noise.ndim != 4 or len(embeddings) != len(noise):
+        raise ValueError(
+            "expected embeddings (B, L, D) and noise (B, C, h, w) of one B; "
+            f"got {tuple(embeddings.shape)} and {tuple(noise.shape)}"
+        )

@@ -1,0 +1,98 @@
+"""Workers as the driver sees them: what it asks of them, and the news that come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.dataset.commit import Commit
+from pipeline.generation.scheduling import Task
+
+
+@dataclass(frozen=True)
+class Report:
+    """A shard that is committed. Times in seconds: the sampling thread's work, and its waits."""
+
+    commit: Commit
+    sampling_s: float
+    waiting_s: float
+    made: bool
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker has loaded its teacher."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A worker's process is gone."""
+
+    worker: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A worker cannot load its teacher, or has another than the plan's."""
+
+    worker: int
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A shard's samples are made; encoding and upload go on."""
+
+    worker: int
+    task: Task
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task is finished; trials have no report."""
+
+    worker: int
+    task: Task
+    report: Report | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task raised an error; its worker lives."""
+
+    worker: int
+    task: Task
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A worker's count of what it got done, ever."""
+
+    worker: int
+    progress: int
+
+
+News = Ready | Lost | Unfit | Sampled | Done | Failed | Beat
+
+
+class Fleet(Protocol):
+    """Workers somewhere. No method but `wait` blocks."""
+
+    def start(self, worker: int) -> None:
+        """Ask for a worker; Ready, Unfit or Lost follows, perhaps much later."""
+
+    def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
+        """Hand a task to a ready worker, to be made without the samples `excluded`."""
+
+    def ask(self, worker: int) -> None:
+        """Ask for a Beat."""
+
+    def stop(self, worker: int) -> None:
+        """End a worker at once; no more news come from it."""
+
+    def wait(self, timeout_s: float) -> list[News]:
+        """Wait for the first news; return all there are."""

@@ -1,0 +1,261 @@
+"""Generation on Ray actors: the only file of the pipeline that knows Ray."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from pipeline.dataset.plan import Plan, write_or_check
+from pipeline.generation.driver import Driver, GenerationError, OnEvent, list_failures, open_ledger
+from pipeline.generation.fleet import Beat, Done, Failed, Lost, News, Ready, Report, Sampled, Unfit
+from pipeline.generation.scheduling import Policy, Task
+from pipeline.generation.signals import drain_on_sigterm
+from pipeline.generation.summary import Summary, sum_up
+from pipeline.generation.worker import ShardMaker
+from pipeline.publishing.finish import complete
+from pipeline.publishing.heartbeats import note_ready, note_shard, worker_name
+from pipeline.storage.address import open_store
+from pipeline.storage.probe import probe
+from pipeline.storage.store import Store
+
+if TYPE_CHECKING:
+    # Only for its type: the module brings torch and diffusers with it.
+    from pipeline.teachers.teacher import Teacher
+
+    TeacherFactory = Callable[[], Teacher]
+
+# Loading or sampling, publishing up to two shards, and signs of life, at the same time.
+_CALLS_AT_ONCE = 5
+# Buckets of a shard's time: from stand-ins to a thousand pairs on one slow GPU.
+_SHARD_S = [0.1, 1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
+
+
+def generate(
+    plan: Plan,
+    store_url: str,
+    teacher_factory: TeacherFactory,
+    workers: int,
+    gpus_per_worker: float,
+    on_event: OnEvent,
+    policy: Policy | None = None,
+) -> Summary:
+    """Make a plan's dataset with Ray actors, or go on with one that was begun.
+
+    Ray must be initialised. On SIGTERM running shards are finished (for `policy.grace_s` at most),
+    then the signal takes its course.
+
+    Args:
+        teacher_factory: picklable; called once in each worker.
+        gpus_per_worker: GPUs of each actor, also a fraction; 0 on the CPU.
+
+    Raises:
+        GenerationError: shards or workers fail for a reason that is not one sample's.
+        IncompleteError: samples are neither committed nor quarantined at the end.
+        PlanMismatchError: the place holds another dataset, or a worker another teacher.
+        StorageError: the store cannot be used.
+    """
+    policy = policy or Policy()
+    store = open_store(store_url, policy.single_writer)
+    probe(store, policy.single_writer)
+    plan = write_or_check(store, plan)
+    start_s = time.monotonic()
+    ledger = open_ledger(store, plan, policy)
+    with (
+        drain_on_sigterm() as is_stopping,
+        RayFleet(plan, store, teacher_factory, gpus_per_worker, policy.cpus_per_worker) as fleet,
+    ):
+        driver = Driver(store, ledger, fleet, workers, Metered(on_event))
+        finished = driver.run(is_stopping)
+    if not finished:
+        signal.raise_signal(signal.SIGTERM)
+    if ledger.failed:
+        raise GenerationError(list_failures(ledger.failed))
+    account = complete(store, plan)
+    return sum_up(account, driver.reports, ledger.counts, time.monotonic() - start_s)
+
+
+class Metered:
+    """Passes a run's events on and keeps Ray's metrics of them, which Prometheus collects.
+
+    `onesketch_idle_share` is the share of time that a worker's sampling thread, and with it the
+    GPU, waited during its latest shard.
+    """
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self._pairs = Counter("onesketch_pairs", "Pairs committed.")
+        self._bytes = Counter("onesketch_bytes", "Bytes of committed shards and indices.")
+        self._rate = Gauge("onesketch_pairs_per_s", "Pairs per second since the run's start.")
+        self._idle = Gauge("onesketch_idle_share", "Sampling thread's waits.", ("worker",))
+        self._shard_s = Histogram(
+            "onesketch_shard_sampling_s", "Seconds to sample a shard.", boundaries=_SHARD_S
+        )
+        names = {
+            "generate.retry": "onesketch_retries",
+            "generate.quarantined": "onesketch_quarantined",
+            "generate.worker_lost": "onesketch_workers_lost",
+        }
+        self._counters = {event: Counter(name, event) for event, name in names.items()}
+
+    def __call__(self, name: str, **fields: Any) -> None:
+        """Count an event and pass it on."""
+        if name in self._counters:
+            self._counters[name].inc()
+        elif name == "generate":
+            self._rate.set(fields["pairs_per_s"])
+        elif name == "generate.shard" and fields["made"]:
+            self._count_shard(fields)
+        self._on_event(name, **fields)
+
+    def _count_shard(self, fields: dict[str, Any]) -> None:
+        sampling_s, waiting_s = fields["sampling_s"], fields["waiting_s"]
+        self._pairs.inc(fields["pairs"])
+        self._bytes.inc(fields["size_bytes"])
+        self._shard_s.observe(sampling_s)
+        self._idle.set(waiting_s / (sampling_s + waiting_s), {"worker": str(fields["worker"])})
+
+
+class RayFleet:
+    """Actors as the driver's workers. They are never restarted by Ray: the driver replaces them.
+
+    Actors that find no place yet are Ray's demand for more nodes.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        teacher_factory: TeacherFactory,
+        gpus_per_worker: float,
+        cpus_per_worker: float,
+    ) -> None:
+        self._actor_class = ray.remote(_Worker).options(
+            num_cpus=cpus_per_worker,
+            num_gpus=gpus_per_worker,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=_CALLS_AT_ONCE,
+        )
+        self._arguments = (plan, store, teacher_factory)
+        self._actors: dict[int, Any] = {}
+        self._calls: dict[Any, _Call] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for worker in list(self._actors):
+            self.stop(worker)
+
+    def start(self, worker: int) -> None:
+        """Ask Ray for an actor."""
+        actor = self._actor_class.remote(*self._arguments)
+        self._actors[worker] = actor
+        self._calls[actor.load.remote()] = _Call("load", worker)
+
+    def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
+        """Begin a task; publication follows when its samples are made."""
+        actor = self._actors[worker]
+        if task.trial:
+            self._calls[actor.try_samples.remote(task.trial)] = _Call("try", worker, task)
+        else:
+            sampled = actor.sample.remote(task.shard, excluded, task.begun)
+            self._calls[sampled] = _Call("sample", worker, task)
+
+    def ask(self, worker: int) -> None:
+        """Ask for a sign of life, unless the last question is still open."""
+        if _Call("beat", worker) not in self._calls.values():
+            self._calls[self._actors[worker].beat.remote()] = _Call("beat", worker)
+
+    def stop(self, worker: int) -> None:
+        """Kill an actor."""
+        ray.kill(self._actors.pop(worker), no_restart=True)
+        self._calls = {ref: call for ref, call in self._calls.items() if call.worker != worker}
+
+    def wait(self, timeout_s: float) -> list[News]:
+        """Wait for the first calls to come back; tell what became of them."""
+        if not self._calls:
+            time.sleep(timeout_s)
+            return []
+        refs = list(self._calls)
+        ray.wait(refs, timeout=timeout_s)
+        back, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        # A lost worker's other calls are dropped on the way.
+        return [self._hear(ref) for ref in back if ref in self._calls]
+
+    def _hear(self, ref: Any) -> News:
+        call = self._calls.pop(ref)
+        try:
+            answer = ray.get(ref)
+        except RayTaskError as error:
+            return _failure(call, error)
+        except RayError as error:
+            self.stop(call.worker)
+            return Lost(call.worker, _cause_of_death(error))
+        if call.task is None:
+            return Ready(call.worker) if call.kind == "load" else Beat(call.worker, answer)
+        if call.kind == "sample":
+            published = self._actors[call.worker].publish.remote(call.task.shard)
+            self._calls[published] = _Call("publish", call.worker, call.task)
+            return Sampled(call.worker, call.task)
+        return Done(call.worker, call.task, answer)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a reference stands for that an actor owes an answer to."""
+
+    kind: Literal["load", "sample", "publish", "try", "beat"]
+    worker: int
+    task: Task | None = None
+
+
+class _Worker:
+    """The actor around a ShardMaker."""
+
+    def __init__(self, plan: Plan, store: Store, teacher_factory: TeacherFactory) -> None:
+        self._arguments = (plan, store, teacher_factory)
+
+    def load(self) -> None:
+        # Not in the constructor, whose errors Ray reports as the actor's death, in words only.
+        self._maker = ShardMaker(*self._arguments)
+        note_ready(self._maker.store, worker_name())
+
+    def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
+        self._maker.sample(shard, excluded, begun)
+
+    def publish(self, shard: int) -> Report:
+        report = self._maker.publish(shard)
+        note_shard(self._maker.store, worker_name(), shard)
+        return report
+
+    def try_samples(self, indices: tuple[int, ...]) -> None:
+        self._maker.try_samples(indices)
+
+    def beat(self) -> int:
+        return self._maker.progress
+
+
+def _failure(call: _Call, error: RayTaskError) -> News:
+    cause = error.cause if isinstance(error.cause, Exception) else error
+    if call.task is None:
+        return Unfit(call.worker, cause)
+    return Failed(call.worker, call.task, cause)
+
+
+def _cause_of_death(error: RayError) -> str:
+    # Ray's own texts run over many lines with addresses and process numbers of the cluster.
+    return f"the worker's process died ({type(error).__name__})"

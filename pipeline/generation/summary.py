@@ -1,0 +1,78 @@
+"""What one run did for a dataset, counted by its driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.dataset.accounting import Account
+from pipeline.generation.fleet import Report
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A finished dataset and what this run did for it; an earlier run may have made parts of it.
+
+    `planned`, `committed`, `quarantined` and `shards` are the dataset's, all others this run's.
+    Times in seconds; `sampling_s` and `waiting_s` are summed over the workers' sampling threads.
+    `duplicates` are second copies of slow shards that were handed out.
+    """
+
+    planned: int
+    committed: int
+    quarantined: int
+    shards: int
+    shards_made: int
+    pairs_made: int
+    bytes_made: int
+    retries: int
+    workers_lost: int
+    duplicates: int
+    elapsed_s: float
+    sampling_s: float
+    waiting_s: float
+
+    @property
+    def pairs_per_s(self) -> float:
+        """Pairs made per second of the whole run, its start included."""
+        return self.pairs_made / self.elapsed_s if self.elapsed_s else 0.0
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of their time that the sampling threads waited for something else, 0 to 1."""
+        total_s = self.sampling_s + self.waiting_s
+        return self.waiting_s / total_s if total_s else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON-able data."""
+        shares = {"pairs_per_s": self.pairs_per_s, "waiting_share": self.waiting_share}
+        return asdict(self) | shares
+
+
+def sum_up(
+    account: Account, reports: Sequence[Report], counts: Mapping[str, int], elapsed_s: float
+) -> Summary:
+    """Sum up a run.
+
+    Args:
+        account: of the dataset at the end.
+        reports: one for each shard that this run committed or mended.
+        counts: the ledger's retries, workers_lost and duplicates.
+    """
+    made = [report for report in reports if report.made]
+    return Summary(
+        planned=account.planned,
+        committed=account.committed,
+        quarantined=len(account.quarantined),
+        shards=account.num_shards,
+        shards_made=len(made),
+        pairs_made=sum(report.commit.pairs for report in made),
+        bytes_made=sum(report.commit.size_bytes for report in made),
+        retries=counts.get("retries", 0),
+        workers_lost=counts.get("workers_lost", 0),
+        duplicates=counts.get("duplicates", 0),
+        elapsed_s=elapsed_s,
+        sampling_s=sum(report.sampling_s for report in reports),
+        waiting_s=sum(report.waiting_s for report in reports),
+    )

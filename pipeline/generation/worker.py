@@ -1,0 +1,109 @@
+"""A worker's inside, without Ray: one thread samples while others encode and upload."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.dataset.commit import Commit
+from pipeline.dataset.encode import EncodedPair, encode
+from pipeline.dataset.plan import Plan, PlanMismatchError
+from pipeline.generation.fleet import Report
+from pipeline.publishing.publish import mend, publish
+from pipeline.storage.store import Store
+
+if TYPE_CHECKING:
+    # Only for its type: the module brings torch and diffusers with it.
+    from pipeline.teachers.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """A shard on its way through the encoder; times in seconds, of the sampling thread."""
+
+    encoded: tuple[Future[EncodedPair], ...]
+    sampling_s: float
+    waiting_s: float
+
+
+class ShardMaker:
+    """Makes shards in two steps, `sample` and `publish`; those of different shards overlap.
+
+    All calls of the teacher, loading included, are made by one thread: compiled models and CUDA
+    graphs are bound to theirs.
+    """
+
+    def __init__(self, plan: Plan, store: Store, teacher_factory: Callable[[], Teacher]) -> None:
+        self.plan = plan
+        self.store = store
+        self.progress = 0
+        self._sampling = ThreadPoolExecutor(1, "sampling")
+        self._encoding = ThreadPoolExecutor(1, "encoding")
+        self._teacher = self._sampling.submit(teacher_factory).result()
+        _check_fingerprint(plan, self._teacher.fingerprint)
+        self._sampled: dict[int, _Sampled] = {}
+        self._mended: dict[int, Commit] = {}
+        self._idle_since_s = time.monotonic()
+
+    def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
+        """Make a shard's samples and queue them for encoding.
+
+        Args:
+            excluded: samples that are given up.
+            begun: look first whether part of the shard is in the store, to go on from there.
+        """
+        if begun and (commit := mend(self.store, self.plan, shard)):
+            self._mended[shard] = commit
+            return
+        batches = [
+            [index for index in batch if index not in excluded]
+            for batch in self.plan.batches(shard)
+        ]
+        self._sampled[shard] = self._sampling.submit(self._make, batches).result()
+
+    def publish(self, shard: int) -> Report:
+        """Wait until a sampled shard is encoded, then publish it."""
+        if shard in self._mended:
+            return Report(self._mended.pop(shard), sampling_s=0.0, waiting_s=0.0, made=False)
+        sampled = self._sampled.pop(shard)
+        pairs = [future.result() for future in sampled.encoded]
+        commit = publish(self.store, self.plan, shard, pairs)
+        self.progress += 1
+        return Report(commit, sampled.sampling_s, sampled.waiting_s, made=True)
+
+    def try_samples(self, indices: Sequence[int]) -> None:
+        """Make and encode samples, in the batches that they belong to, and forget them."""
+        wanted = set(indices)
+        shard = indices[0] // self.plan.shard_size
+        batches = [
+            [index for index in batch if index in wanted] for batch in self.plan.batches(shard)
+        ]
+        for future in self._sampling.submit(self._make, batches).result().encoded:
+            future.result()
+
+    def _make(self, batches: Sequence[Sequence[int]]) -> _Sampled:
+        start_s = time.monotonic()
+        waiting_s = start_s - self._idle_since_s
+        encoded: list[Future[EncodedPair]] = []
+        for batch in filter(None, batches):
+            pairs = self._teacher.pairs([self.plan.spec(index) for index in batch])
+            made = [pair.index for pair in pairs]
+            if made != list(batch):
+                raise ValueError(f"the teacher was asked for the samples {batch} and made {made}")
+            encoded += [self._encoding.submit(encode, pair) for pair in pairs]
+            self.progress += 1
+        self._idle_since_s = time.monotonic()
+        return _Sampled(tuple(encoded), self._idle_since_s - start_s, waiting_s)
+
+
+def _check_fingerprint(plan: Plan, fingerprint: Mapping[str, str]) -> None:
+    names = sorted(plan.fingerprints.keys() | fingerprint.keys())
+    other = [name for name in names if plan.fingerprints.get(name) != fingerprint.get(name)]
+    if other:
+        raise PlanMismatchError(
+            f"this worker's teacher is not the plan's: {', '.join(other)} differ; copy the taught "
+            "files to all nodes alike, or generate into another dataset.out"
+        )

@@ -1,0 +1,32 @@
+"""The last step of a dataset: gallery, card and, after everything else, the manifest."""
+
+from __future__ import annotations
+
+from pipeline.dataset import layout
+from pipeline.dataset.accounting import Account, take_account
+from pipeline.dataset.manifest import build_manifest, write_manifest
+from pipeline.dataset.plan import Plan
+from pipeline.publishing.card import write_card
+from pipeline.publishing.gallery import choose_pairs, write_gallery
+from pipeline.publishing.heartbeats import remove_notes
+from pipeline.storage.store import Store
+
+
+def complete(store: Store, plan: Plan) -> Account:
+    """Finish a dataset whose shards are all committed.
+
+    A card or gallery that is there already stays: people edit them.
+
+    Raises:
+        IncompleteError: samples are neither committed nor quarantined.
+        ManifestError: there is a manifest of something else.
+    """
+    account = take_account(store, plan, by_name=True)
+    manifest = build_manifest(plan, account)
+    if not store.exists(layout.MANIFEST):
+        pairs = choose_pairs(store, account.commits)
+        store.create(layout.GALLERY, write_gallery(manifest, pairs))
+        store.create(layout.CARD, write_card(manifest, pairs))
+    write_manifest(store, manifest)
+    remove_notes(store)
+    return account

@@ -1,0 +1,72 @@
+"""Pairs as Parquet with the pictures inside: the form that Hugging Face's hub itself keeps.
+
+`datasets.load_dataset(folder)` reads from the files' metadata that `image` and `sketch` are
+pictures; all other columns are the samples' facts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.dataset import layout
+from pipeline.reading.dataset import PublishedPair, RefusedError
+
+# Few enough that one picture can be had without reading hundreds.
+_ROWS_PER_GROUP = 64
+_PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_TYPES: dict[type, tuple[pa.DataType, str]] = {
+    int: (pa.int64(), "int64"),
+    float: (pa.float64(), "float64"),
+    str: (pa.string(), "string"),
+}
+_PICTURES = ("image", "sketch")
+
+
+def schema_of(facts: Mapping[str, Any]) -> pa.Schema:
+    """Columns for pairs with such facts, and how `datasets` is to show them."""
+    columns = {name: _TYPES[type(value)] for name, value in facts.items() if name not in _PICTURES}
+    features: dict[str, Any] = {name: {"_type": "Image"} for name in _PICTURES}
+    features |= {name: {"dtype": named, "_type": "Value"} for name, (_, named) in columns.items()}
+    fields = [(name, _PICTURE) for name in _PICTURES]
+    fields += [(name, arrow) for name, (arrow, _) in columns.items()]
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema(fields, metadata=metadata)
+
+
+def write_pairs(path: Path, pairs: Iterable[PublishedPair], schema: pa.Schema | None) -> pa.Schema:
+    """Write pairs as a Parquet file of a schema, or, without one, of what the first pair needs.
+
+    Raises:
+        RefusedError: a pair's facts do not fit the schema.
+    """
+    rows = [_row(pair) for pair in pairs]
+    schema = schema or schema_of(rows[0])
+    try:
+        table = pa.Table.from_pylist(_known_columns(rows, schema), schema=schema)
+    except (pa.ArrowException, UnicodeError) as error:
+        raise RefusedError(f"{path.name}: facts of different kinds: {error}") from error
+    # Pictures are compressed already.
+    pq.write_table(table, path, row_group_size=_ROWS_PER_GROUP, compression="none")
+    return schema
+
+
+def _row(pair: PublishedPair) -> dict[str, Any]:
+    key = layout.sample_key(pair.index)
+    return {
+        "image": {"bytes": pair.image, "path": f"{key}.webp"},
+        "sketch": {"bytes": pair.sketch, "path": f"{key}.png"},
+        **{name: value for name, value in pair.facts.items() if name not in _PICTURES},
+    }
+
+
+def _known_columns(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> list[dict[str, Any]]:
+    strange = {name for row in rows for name in row} - set(schema.names)
+    if strange:
+        raise RefusedError(f"columns that the first pair has not: {', '.join(sorted(strange))}")
+    return [dict(row) for row in rows]

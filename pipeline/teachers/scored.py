@@ -1,0 +1,67 @@
+"""A teacher whose pairs carry a scorer's columns; what they are scored with comes from outside.
+
+Shapes: B pairs of a batch, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.pair import Pair, SampleSpec
+
+if TYPE_CHECKING:
+    # Only for its type: the module brings diffusers with it.
+    from pipeline.teachers.teacher import Teacher
+
+
+class PairScorer(Protocol):
+    """Judges pairs, each by itself: neighbours may move the last bit of a number, no more."""
+
+    fingerprint: dict[str, str]
+    """SHA-256 of everything that the scores depend on, by name."""
+
+    def score(
+        self, images: NDArray[np.uint8], sketches: NDArray[np.uint8]
+    ) -> Sequence[Mapping[str, float]]:
+        """Score images (B, H, W, 3) with sketches (B, H, W): columns of the index, one per pair."""
+        ...
+
+
+class ScoringTeacher:
+    """Another teacher's pairs with a scorer's columns, from the pixels that the dataset holds.
+
+    Batches have `slots` pairs, sample i in slot i mod slots, and empty slots are filled, as in
+    `DiffSketchTeacher`: a sample made alone gets the scores that it gets among its neighbours.
+    """
+
+    def __init__(self, teacher: Teacher, scorer: PairScorer, slots: int) -> None:
+        self.teacher = teacher
+        self.scorer = scorer
+        self.slots = slots
+        self.fingerprint = teacher.fingerprint | scorer.fingerprint
+
+    @property
+    def image_size(self) -> int:
+        """Side of images and sketches in pixels."""
+        return self.teacher.image_size
+
+    def pairs(self, specs: Sequence[SampleSpec]) -> Sequence[Pair]:
+        """Make the pairs of `specs`, in their order, and score them."""
+        made = self.teacher.pairs(specs)
+        batches = groupby(made, key=lambda pair: pair.index // self.slots)
+        return [pair for _, batch in batches for pair in self._scored(list(batch))]
+
+    def _scored(self, pairs: list[Pair]) -> Iterator[Pair]:
+        of_slot = {pair.index % self.slots: pair for pair in pairs}
+        filled = [of_slot.get(slot, pairs[0]) for slot in range(self.slots)]
+        images, sketches = (np.stack([getattr(p, n) for p in filled]) for n in ("image", "sketch"))
+        scores = self.scorer.score(images, sketches)
+        for pair in pairs:
+            columns = {**pair.columns, **scores[pair.index % self.slots]}
+            yield replace(pair, columns=columns)

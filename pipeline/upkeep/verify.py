@@ -1,0 +1,269 @@
+"""Proof of a dataset: every hash, count and picture; tar against index against manifest.
+
+Faults make a dataset unfit until it is repaired. Remarks (blank sketches, duplicates, strays) are
+for people to judge: nothing is dropped because of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pipeline import canonical
+from pipeline.dataset import layout
+from pipeline.dataset.accounting import Account
+from pipeline.dataset.commit import Commit, StoredFile, check_commits, find_committed, parse_commit
+from pipeline.dataset.decode import decode_image, decode_sketch
+from pipeline.dataset.index import build_index, read_index
+from pipeline.dataset.manifest import ManifestError, build_manifest, read_manifest
+from pipeline.dataset.pair_stats import scores
+from pipeline.dataset.plan import Plan, read_plan
+from pipeline.dataset.quarantine import quarantined_samples
+from pipeline.dataset.tar import ShardError, list_members, sample_indices
+from pipeline.publishing.heartbeats import is_note
+from pipeline.storage.store import DamagedError, MissingKeyError, Store
+from pipeline.upkeep.near_duplicates import first_alike
+
+OnEvent = Callable[..., None]
+
+# A sketch of this blankness or more is remarked on.
+BLANK_FROM = 0.9
+_STRAY = "no file of a dataset: gc removes what runs left behind, all else is somebody's"
+_THREADS = 4
+
+
+class Kind(StrEnum):
+    """What is wrong with a file or a sample."""
+
+    MISSING = "missing"
+    CHANGED = "changed since it was committed"
+    BROKEN = "broken"
+    UNFINISHED = "unfinished"
+    BLANK = "blank"
+    DUPLICATE = "duplicate"
+    NEAR_DUPLICATE = "near-duplicate"
+    STRAY = "stray"
+
+
+FAULTS = frozenset({Kind.MISSING, Kind.CHANGED, Kind.BROKEN, Kind.UNFINISHED})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: the file it is about, and the sample, if it is about one."""
+
+    kind: Kind
+    name: str
+    detail: str
+    sample: int | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the dataset is unfit because of it."""
+        return self.kind in FAULTS
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is kept of a sample to compare it with all others."""
+
+    name: str
+    sample: int
+    image_sha256: str
+    image_hash: str
+    blankness: float
+
+
+@dataclass(frozen=True)
+class ShardCheck:
+    """What came out of one shard."""
+
+    findings: tuple[Finding, ...]
+    looks: tuple[Look, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out of a dataset; `pairs` are sound and were compared."""
+
+    pairs: int
+    shards: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """Findings that make the dataset unfit."""
+        return tuple(finding for finding in self.findings if finding.is_fault)
+
+
+def verify(store: Store, on_event: OnEvent, threads: int = _THREADS) -> Verdict:
+    """Check all of a dataset; needs the store only.
+
+    Raises:
+        MissingKeyError: there is no dataset.
+        ValueError: its plan is of another format.
+        StorageError: the store fails.
+    """
+    plan = read_plan(store)
+    commits, findings = _read_commits(store, plan)
+    findings += _check_manifest(store, plan, commits)
+    findings += _check_quarantine(store, commits)
+    looks: list[Look] = []
+    with ThreadPoolExecutor(threads) as pool:
+        checks = pool.map(lambda commit: check_shard(store, plan, commit), commits)
+        for done, check in enumerate(checks, start=1):
+            findings += check.findings
+            looks += check.looks
+            on_event("verify", done=done, total=len(commits))
+    findings += _compare(looks)
+    findings += [Finding(Kind.STRAY, name, _STRAY) for name in strays(store, plan)]
+    return Verdict(len(looks), len(commits), tuple(findings))
+
+
+def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
+    """Check one committed shard: hashes, table of contents, index, every pair."""
+    try:
+        tar, index = (_read_unchanged(store, file) for file in (commit.tar, commit.index))
+    except _FaultError as error:
+        return ShardCheck((error.finding,))
+    name = commit.tar.name
+    try:
+        members = list_members(tar)
+        found = sample_indices(members)
+        rebuilt = read_index(build_index(commit.shard, tar, members), len(found))
+        lacking = set(commit.quarantined)
+        if found != [each for each in plan.indices(commit.shard) if each not in lacking]:
+            raise ShardError("its samples are not those that plan and commit record say")
+        name = commit.index.name
+        table = read_index(index, len(found))
+        if not table.equals(rebuilt):
+            raise ShardError("its rows are not those of the tar")
+    except ShardError as error:
+        return ShardCheck((Finding(Kind.BROKEN, name, str(error)),))
+    name, rows = commit.tar.name, table.to_pylist()
+    faults = [_check_pair(name, tar, row) for row in rows]
+    looks = [_look(name, row) for row, fault in zip(rows, faults, strict=True) if not fault]
+    return ShardCheck(tuple(filter(None, faults)), tuple(looks))
+
+
+def strays(store: Store, plan: Plan) -> list[str]:
+    """Names in a dataset's root that its plan has no place for."""
+    shards = range(plan.num_shards)
+    expected = {layout.PLAN, layout.MANIFEST, layout.CARD, layout.GALLERY}
+    expected |= {layout.shard_key(shard) for shard in shards}
+    expected |= {layout.index_key(shard) for shard in shards}
+    expected |= {layout.commit_key(shard) for shard in shards}
+
+    def belongs(name: str) -> bool:
+        sample = layout.quarantined_sample(name)
+        planned = sample is not None and sample < plan.samples
+        return name in expected or planned or is_note(name)
+
+    return [name for name in store.keys("") if not belongs(name)]
+
+
+class _FaultError(Exception):
+    """Carries a finding out of a helper."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.detail)
+        self.finding = finding
+
+
+def _read_commits(store: Store, plan: Plan) -> tuple[list[Commit], list[Finding]]:
+    commits: list[Commit] = []
+    findings: list[Finding] = []
+    for shard in find_committed(store, plan.num_shards):
+        name = layout.commit_key(shard)
+        try:
+            commit = parse_commit(store.read(name), name)
+            check_commits(plan, [commit])
+            if commit.shard != shard:
+                raise ShardError(f"{name} speaks of shard {commit.shard}")
+        except (ShardError, DamagedError) as error:
+            findings.append(Finding(Kind.BROKEN, name, str(error)))
+        else:
+            commits.append(commit)
+    return commits, findings
+
+
+def _check_manifest(store: Store, plan: Plan, commits: Sequence[Commit]) -> list[Finding]:
+    account = Account(plan.samples, plan.num_shards, tuple(commits))
+    if not account.complete:
+        detail = f"{len(account.missing_shards)} of {plan.num_shards} shards have no sound commit"
+        return [Finding(Kind.UNFINISHED, layout.MANIFEST, detail)]
+    if not store.exists(layout.MANIFEST):
+        return [Finding(Kind.UNFINISHED, layout.MANIFEST, "it is not written yet")]
+    try:
+        same = read_manifest(store) == build_manifest(plan, account)
+    except (ManifestError, DamagedError) as error:
+        return [Finding(Kind.BROKEN, layout.MANIFEST, str(error))]
+    if same:
+        return []
+    return [Finding(Kind.CHANGED, layout.MANIFEST, "it does not fit the commit records")]
+
+
+def _check_quarantine(store: Store, commits: Iterable[Commit]) -> Iterator[Finding]:
+    recorded = quarantined_samples(store)
+    for commit in commits:
+        for index in commit.quarantined:
+            # Looked for by name as well: a listing may lag behind.
+            if index not in recorded and not store.exists(layout.quarantine_key(index)):
+                detail = f"it lacks sample {index}, which has no quarantine record"
+                yield Finding(Kind.MISSING, commit.tar.name, detail, index)
+
+
+def _read_unchanged(store: Store, file: StoredFile) -> bytes:
+    try:
+        data = store.read(file.name)
+    except MissingKeyError as error:
+        raise _FaultError(Finding(Kind.MISSING, file.name, "it is committed")) from error
+    except DamagedError as error:
+        raise _FaultError(Finding(Kind.CHANGED, file.name, str(error))) from error
+    if len(data) != file.size or canonical.sha256(data) != file.sha256:
+        detail = f"{len(data)} bytes whose hash is not that of the {file.size} committed"
+        raise _FaultError(Finding(Kind.CHANGED, file.name, detail))
+    return data
+
+
+def _check_pair(name: str, tar: bytes, row: Mapping[str, Any]) -> Finding | None:
+    def member(column: str) -> bytes:
+        start = row[f"{column}_offset"]
+        return tar[start : start + row[f"{column}_size"]]
+
+    try:
+        image, sketch = decode_image(member("image")), decode_sketch(member("sketch"))
+    except ShardError as error:
+        return Finding(Kind.BROKEN, name, str(error), row["index"])
+    if image.shape != (row.get("height"), row.get("width"), 3) or sketch.shape != image.shape[:2]:
+        detail = f"pictures of {image.shape} and {sketch.shape}, not what the index says"
+        return Finding(Kind.BROKEN, name, detail, row["index"])
+    other = [key for key, value in scores(image, sketch).items() if row.get(key) != value]
+    if other:
+        detail = f"{', '.join(other)} are not those of the pictures"
+        return Finding(Kind.BROKEN, name, detail, row["index"])
+    return None
+
+
+def _look(name: str, row: Mapping[str, Any]) -> Look:
+    return Look(name, row["index"], row["image_sha256"], row["image_hash"], row["blankness"])
+
+
+def _compare(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Remark on blank sketches and on images that are there twice, or nearly."""
+    by_sha256: dict[str, int] = {}
+    alike = first_alike([look.image_hash for look in looks])
+    for look, first in zip(looks, alike, strict=True):
+        if look.blankness >= BLANK_FROM:
+            detail = f"blankness {look.blankness:.2f}"
+            yield Finding(Kind.BLANK, look.name, detail, look.sample)
+        same = by_sha256.setdefault(look.image_sha256, look.sample)
+        near = looks[first].sample
+        if same != look.sample:
+            yield Finding(Kind.DUPLICATE, look.name, f"image of sample {same}", look.sample)
+        elif near != look.sample:
+            detail = f"image nearly that of sample {near}"
+            yield Finding(Kind.NEAR_DUPLICATE, look.name, detail, look.sample)

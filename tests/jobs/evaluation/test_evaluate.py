@@ -1,0 +1,100 @@
+"""The evaluation's page and its choices: self-contained, and plain about what is missing."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from jobs.evaluation.evaluate import (
+    Measurement,
+    choose_redrawer,
+    choose_sets,
+    encoder_names,
+    load_judges,
+    measure_set,
+)
+from jobs.evaluation.page import write_evaluation_page
+from jobs.evaluation.picture_sets import LINE_ART, scene_set
+from jobs.runtime.devices import choose_machine
+from tests.standins.tiny_encoders import write_perceptual
+from training.encoders.inception import FEATURES, Inception
+from training.encoders.lpips import load_perceptual
+from training.evaluation.evaluate import Judges
+from training.styles.styles import STYLES, xdog
+
+
+def pretend(picture: np.ndarray) -> np.ndarray:
+    """Draw nearly as XDoG does."""
+    return (xdog(picture) // 2 + 127).astype(np.uint8)
+
+
+def thumbnails(pictures: torch.Tensor) -> torch.Tensor:
+    """Describe pictures by 2,048 of their pixels: enough to tell drawings apart."""
+    return pictures.float().mean(1).flatten(1)[:, :FEATURES]
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory: pytest.TempPathFactory) -> Judges:
+    return Judges(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
+
+
+def page_of(folder: Path, judges: Judges) -> tuple[str, dict[str, object]]:
+    measured = [measure_set(scene_set(3, 64), pretend, judges, folder)]
+    path = write_evaluation_page(folder, measured, encoder_names(judges))
+    return path.read_text(), measured[0]["result"]
+
+
+def test_page_is_self_contained_and_says_that_no_inception_was_given(
+    judges: Judges, tmp_path: Path
+) -> None:
+    text, result = page_of(tmp_path, judges)
+    sources = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert len(sources) == 3 * 4
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "no Inception network was given" in text
+    assert "embedded (the package" in text
+    for scores in result["systems"].values():  # type: ignore[attr-defined]
+        assert f"{scores['lpips']['mean']:.3f}" in text
+        assert f"{scores['ssim']['low']:.3f}–{scores['ssim']['high']:.3f}" in text
+
+
+def test_page_shows_fid_and_kid_of_every_method(judges: Judges, tmp_path: Path) -> None:
+    inception = Inception("thumbnails of 64 pixels", thumbnails, "cpu")
+    text, result = page_of(tmp_path, Judges(judges.perceptual, inception))
+    assert "thumbnails of 64 pixels" in text and "no Inception" not in text
+    found = result["distribution"]["systems"]  # type: ignore[index]
+    assert set(found) == {"extractor", "blank", "sobel"}
+    for distances in found.values():
+        assert f"<td>{distances['fid']:.2f}</td><td>{distances['kid']:.4f}</td>" in text
+
+
+def test_drawings_belong_to_one_folder(tmp_path: Path) -> None:
+    measurement = Measurement(photographs=("a", "b"), drawings=tmp_path)
+    with pytest.raises(ValueError, match="one folder of photographs; got 2: a, b"):
+        choose_sets(measurement, LINE_ART, None, choose_machine("cpu"))
+
+
+def test_pairs_of_two_folders_are_a_set(tmp_path: Path) -> None:
+    for kind, colour in (("photographs", (9, 9, 200)), ("drawings", (255, 255, 255))):
+        (tmp_path / kind).mkdir()
+        Image.new("RGB", (40, 50), colour).save(tmp_path / kind / "a.png")
+    measurement = Measurement((str(tmp_path / "photographs"),), tmp_path / "drawings", scenes=0)
+    (pictures,) = choose_sets(measurement, LINE_ART, None, choose_machine("cpu"))
+    picture, drawing = pictures.pairs[0].read()
+    assert picture.shape == (50, 40, 3) and (drawing == STYLES["blank"](picture)).all()
+
+
+def test_the_teacher_needs_its_recipe_and_files_must_be_there(
+    judges: Judges, tmp_path: Path
+) -> None:
+    machine = choose_machine("cpu")
+    with pytest.raises(ValueError, match="give --recipe"):
+        choose_redrawer(Measurement(teacher=True), None, machine)
+    assert choose_redrawer(Measurement(), None, machine) is None
+    folder = str(write_perceptual(tmp_path / "perceptual"))
+    with pytest.raises(ValueError, match="no such file"):
+        load_judges(Measurement(perceptual=folder, inception="lost.pth"), machine)
+    assert load_judges(Measurement(perceptual=folder), machine).inception is None

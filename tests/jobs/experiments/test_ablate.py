@@ -1,0 +1,212 @@
+"""The ablation's pieces on tiny models, one after the other as Ray would run them."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from jobs.cli.main import app
+from jobs.evaluation.picture_sets import FIRST_SCENE_SEED
+from jobs.experiments.ablate import Ablation, check_styles, open_workshop, prepare, write_results
+from jobs.experiments.ablation.distilled import open_twin
+from jobs.experiments.ablation.rows import ROWS, Cell, cells
+from jobs.experiments.ablation.samples import (
+    evaluation_batches,
+    make_batch,
+    remove_training_samples,
+    training_batches,
+)
+from jobs.experiments.ablation.trainings import (
+    DRAWINGS,
+    Task,
+    TruthTask,
+    draw_truth,
+    read_drawings,
+    read_pictures,
+    read_scores,
+    train_and_score,
+)
+from jobs.experiments.ablation.workspace import GENERATED, SCENES, load_tools
+from jobs.runtime.devices import Machine
+from pipeline.diffusion.backbone import load_backbone
+from pipeline.diffusion.example import load_example
+from pipeline.recipe import parse_recipe
+from training.embedded.scenes.scene import make_scene
+from training.evaluation.metrics import Ssim
+from training.styles.styles import STYLES
+
+MACHINE = Machine(device="cpu", dtype=torch.float32, num_cpus=2, num_gpus=0)
+ASKED = Ablation(iterations=3, seeds=1, images=3, styles=("xdog", "lineart"))
+SHOWN_ROWS = ("full", "no-cdst", "no-vae")
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_backbone_folder, encoders, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipe")
+    (folder / "prompts.txt").write_text("a red cat\na blue dog\na green house\ntwo balls\n")
+    data = {
+        "style": "xdog",
+        "backbone": str(tiny_backbone_folder),
+        "example": {"prompt": "a red cat", "seed": 3, "drawing": "drawing.png"},
+        "sampler": {"steps": 4, "guidance": 2.0, "batch": 2},
+        "teach": {"iterations": 6, "diffusion_duration": 4, "timesteps": [1, 3],
+                  "prompts": "prompts.txt", "clip": str(encoders / "clip"),
+                  "perceptual": str(encoders / "perceptual")},
+        "dataset": {"samples": 4, "shard_size": 2},
+        "distill": {"preset": "small", "epochs": 1, "batch": 2, "workers": 1,
+                    "perceptual": str(encoders / "perceptual")},
+    }  # fmt: skip
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(data))
+    return parse_recipe(data, folder)
+
+
+@pytest.fixture(scope="module")
+def workshop(recipe, tmp_path_factory):
+    """An ablation whose shared pieces are made; no training yet."""
+    made = open_workshop(recipe, tmp_path_factory.mktemp("ablation"), ASKED, MACHINE)
+    made.out.mkdir(exist_ok=True)
+    prepare(made, ASKED.styles, load_backbone(made.backbone))
+    for batch in (*evaluation_batches(made, ASKED.styles), *training_batches(made, 0)):
+        make_batch(batch)
+    for style in ASKED.styles:
+        draw_truth(TruthTask(made, style))
+    yield made
+    load_tools.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def trained(workshop):
+    """The same with some rows trained in both styles."""
+    some = [cell for cell in cells(ASKED.styles, list(ROWS), 0) if cell.row in SHOWN_ROWS]
+    return {cell: train_and_score(Task(workshop, cell)) for cell in some}
+
+
+def test_the_length_keeps_the_recipes_proportion(workshop):
+    assert (workshop.recipe.teach.iterations, workshop.recipe.teach.diffusion_duration) == (3, 2)
+    assert workshop.timesteps == (1, 3) and set(workshop.timesteps) <= set(workshop.union)
+
+
+def test_what_is_shared_is_made_once(workshop):
+    assert evaluation_batches(workshop, ASKED.styles) == []
+    assert training_batches(workshop, 0) == []
+    # Of another seed: three iterations in batches of two, with CDST and without.
+    assert [batch.indices for batch in training_batches(workshop, 1)] == 2 * [
+        range(0, 2),
+        range(2, 4),
+    ]
+    lost = next(workshop.samples(0, cdst=False).glob("*.safetensors"))
+    kept = lost.read_bytes()
+    lost.unlink()
+    (again,) = training_batches(workshop, 0)
+    make_batch(again)
+    assert lost.read_bytes() == kept
+
+
+def test_the_truth_is_that_of_the_pictures(workshop):
+    pictures = read_pictures(workshop, GENERATED)
+    truth = read_drawings(workshop.truth("xdog") / DRAWINGS)
+    assert pictures.shape == (3, 64, 64, 3)
+    assert all(np.array_equal(STYLES["xdog"](p), t) for p, t in zip(pictures, truth, strict=True))
+    line_art = read_drawings(workshop.truth("lineart") / DRAWINGS)
+    assert np.array_equal(line_art[2], make_scene(FIRST_SCENE_SEED + 2, 64).line_art)
+    assert len(read_pictures(workshop, SCENES)) == 3
+
+
+def test_scores_are_those_of_the_sketches_that_are_kept(workshop, trained):
+    cell = Cell("lineart", "no-cdst", 0)
+    sketches = read_drawings(workshop.training(cell) / "sketches.npz")
+    truth = read_drawings(workshop.truth("lineart") / DRAWINGS)
+    ssim = Ssim()
+    for i in range(3):
+        ssim.update(str(i), sketches[i], truth[i])
+    assert trained[cell]["ssim"] == [ssim.scores[str(i)] for i in range(3)]
+    assert read_scores(workshop, cell) == trained[cell]
+    assert len({tuple(scores["lpips"]) for scores in trained.values()}) == len(trained)
+
+
+def test_a_training_that_only_lacks_its_scores_is_not_repeated(workshop, trained):
+    cell = Cell("xdog", "full", 0)
+    folder = workshop.training(cell)
+    (folder / "scores.json").unlink()
+    assert read_scores(workshop, cell) is None
+    before = (folder / "gsketch.safetensors").stat().st_mtime_ns
+    again = train_and_score(Task(workshop, cell))
+    assert (folder / "gsketch.safetensors").stat().st_mtime_ns == before
+    assert again["lpips"] == trained[cell]["lpips"]
+
+
+def test_the_page_shows_what_has_finished(workshop, trained):
+    page = write_results(workshop, ASKED, MACHINE).read_text()
+    results = json.loads((workshop.out / "ablation.json").read_text())
+    assert results["trainings"] == len(trained) == 6
+    assert set(results["table"]["lpips"]) == {"xdog", "lineart", "average"}
+    for row in SHOWN_ROWS:
+        means = [np.mean(trained[Cell(style, row, 0)]["lpips"]) for style in ASKED.styles]
+        shown = results["table"]["lpips"]["average"][row]["mean"]
+        assert shown == pytest.approx(np.mean(means))
+        assert f"{shown:.4f}" in page
+    assert {o["worse"] for o in results["orderings"]} == {"no-cdst", "no-vae"}
+    assert "Without VAE features" in page
+    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?http""", page)
+
+
+def test_a_folder_of_another_ablation_is_refused(workshop, recipe):
+    longer = open_workshop(recipe, workshop.out, replace(ASKED, iterations=4), MACHINE)
+    with pytest.raises(ValueError, match=r"another ablation \(.*iterations.*--out"):
+        prepare(longer, ASKED.styles, load_backbone(longer.backbone))
+
+
+def test_a_style_that_draws_differently_is_refused(workshop, monkeypatch):
+    monkeypatch.setitem(STYLES, "xdog", STYLES["sobel"])
+    with pytest.raises(ValueError, match=r"xdog\.png: the style draws the example differently"):
+        prepare(workshop, ASKED.styles, load_backbone(workshop.backbone))
+
+
+def test_only_styles_with_a_truth_are_taken(recipe, tmp_path):
+    with pytest.raises(ValueError, match=r"'ink'\]: expected some of lineart, xdog, edges$"):
+        check_styles(["xdog", "ink"])
+    asked = replace(ASKED, styles=("xdog",), distilled=("lineart",))
+    with pytest.raises(ValueError, match="students in .*lineart"):
+        open_workshop(recipe, tmp_path, asked, MACHINE)
+
+
+@pytest.mark.parametrize("style", ["xdog", "lineart"])
+def test_a_students_run_folder_holds_its_teachers_example(workshop, trained, style):
+    cell = Cell(style, "no-cdst", 0)
+    session = open_twin(workshop, cell, MACHINE, lambda name, **fields: None)
+    pair = load_example(session.recipe, session.folder.source)
+    truth = STYLES["xdog"](pair.image) if style == "xdog" else None
+    assert truth is None or np.array_equal(pair.drawing, truth)
+    assert not session.recipe.teach.cdst
+    taught = (session.folder.teacher / "gsketch.safetensors").read_bytes()
+    assert taught == (workshop.training(cell) / "gsketch.safetensors").read_bytes()
+
+
+def test_samples_of_a_finished_seed_are_removed(workshop, trained):
+    remove_training_samples(workshop, 0)
+    assert len(training_batches(workshop, 0)) == 4
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_command_goes_the_whole_way_and_goes_on(recipe, tmp_path, local_ray):
+    out = tmp_path / "out"
+    arguments = ["ablate", str(recipe._folder / "recipe.yaml"), "--out", str(out)]
+    arguments += ["--iterations", "2", "--seeds", "1", "--images", "2", "--styles", "xdog"]
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    results = json.loads((out / "ablation.json").read_text())
+    assert results["trainings"] == len(ROWS)
+    assert {o["style"] for o in results["students"]["xdog"]["orderings"]} == {
+        "pictures",
+        "photographs",
+    }
+    assert not list((out / "samples").rglob("*.safetensors"))
+    files = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    (out / "trainings/xdog/l2/seed-0/scores.json").unlink()
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == files

@@ -1,0 +1,115 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from training.distillation.extractor import (
+    Extractor,
+    ExtractorError,
+    reflected,
+    working_size,
+    write_extractor,
+)
+from training.encoders.features import FeatureNetwork
+from training.students.pix2pixhd import Pix2PixHD, Preset
+from training.students.pix2pixhd_discriminators import DiscriminatorConfig
+from training.students.pix2pixhd_generator import GeneratorConfig
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("extractor")
+    torch.manual_seed(0)
+    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
+    student = Pix2PixHD(preset, FeatureNetwork)
+    write_extractor(folder, student, "pix2pixhd", {"provenance": {"style": "blobs"}})
+    return folder
+
+
+def picture(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (17, 16), (40, 41), (64, 32)])
+def test_any_size_comes_back_at_its_own_size(folder, size):
+    sketch = Extractor.load(folder).sketch(picture(*size))
+    assert sketch.shape == size and sketch.dtype == np.uint8
+
+
+def test_a_fitting_picture_goes_through_the_network_as_it_is(folder):
+    extractor, image = Extractor.load(folder), picture(32, 48)
+    x = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
+    expected = ((extractor.network(x)[0, 0] + 1) * 127.5).round().clamp(0, 255)
+    assert np.abs(extractor.sketch(image) - expected.numpy()).max() <= 1
+
+
+def test_padding_reflects():
+    image = picture(13, 18)[None]
+    padded = reflected(image, 8)
+    assert padded.shape == (1, 32, 32, 3)
+    np.testing.assert_array_equal(padded[0, :13, :18], image[0])
+    np.testing.assert_array_equal(
+        padded[0, 13], np.pad(image[0], ((0, 1), (0, 14), (0, 0)), mode="reflect")[13]
+    )
+
+
+def test_many_pictures_give_the_same_drawings_as_each_alone(folder):
+    extractor = Extractor.load(folder)
+    images = [picture(*size, seed) for seed, size in enumerate([(32, 32)] * 5 + [(20, 30)] * 2)]
+    for drawn, image in zip(extractor.sketches(iter(images), batch=3), images, strict=True):
+        assert np.abs(drawn.astype(int) - extractor.sketch(image)).max() <= 1
+
+
+def test_working_size_keeps_the_aspect_and_the_limit():
+    assert working_size(600, 400, None) == (600, 400)
+    assert working_size(600, 400, 100) == (150, 100)
+    assert working_size(2, 400, 1) == (1, 200)
+    height, width = working_size(20_000, 10_000, None)
+    assert height * width <= 2**24 * 1.001 and height == pytest.approx(2 * width, abs=2)
+
+
+def test_drawing_small_gives_the_size_asked_for(folder):
+    assert Extractor.load(folder).sketch(picture(60, 90), short_side_px=32).shape == (60, 90)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((0, 8, 3), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+    ],
+)
+def test_other_arrays_are_refused(folder, wrong):
+    with pytest.raises(ExtractorError, match=r"expected a picture uint8 \(H, W, 3\)"):
+        Extractor.load(folder).sketch(wrong)
+
+
+def test_the_config_tells_the_origin(folder):
+    assert Extractor.load(folder).config["provenance"] == {"style": "blobs"}
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda f: (f / "config.json").unlink(), "config.json is missing"),
+        (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "config.json").write_text("{}"), "no extractor of the format"),
+        (lambda f: (f / "model.safetensors").unlink(), "cannot be read"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"x"), "SHA-256 differs"),
+        (
+            lambda f: (f / "config.json").write_text(
+                json.dumps(json.loads((f / "config.json").read_text()) | {"student": "hida"})
+            ),
+            "'hida' is not known",
+        ),
+    ],
+)
+def test_unusable_folders_are_refused(folder, tmp_path, break_it, message):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    break_it(tmp_path)
+    with pytest.raises(ExtractorError, match=message):
+        Extractor.load(tmp_path)

@@ -1,0 +1,225 @@
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from pipeline.reading.dataset import RefusedError
+from pipeline.recipe import Distill
+from tests.standins.published_blobs import write_dataset
+from tests.standins.standin_teacher import StandinTeacher, make_plan
+from tests.standins.tiny_encoders import write_perceptual
+from training.distillation import loop
+from training.distillation.extractor import Extractor
+from training.distillation.loop import DivergenceError, distill
+from training.distillation.spec import Course, Execution
+from training.distillation.state import CHECKPOINT
+from training.oneshot.state import OtherLessonError
+
+EXECUTION = Execution(checkpoint_every=3)
+
+
+def make_course(folder, **settings):
+    asked = {"preset": "small", "epochs": 2, "batch": 4, "true_pair_every": 4, "workers": 1}
+    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    return Course(
+        Distill.model_validate(asked | settings),
+        write_dataset(folder / "dataset", 12),
+        known.image,
+        known.sketch,
+        str(write_perceptual(folder / "features")),
+        provenance={"style": "blobs"},
+    )
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """Two epochs of 12 pairs in batches of 4: 6 batches and twice the true pair, 8 iterations."""
+    return make_course(tmp_path_factory.mktemp("course"))
+
+
+class Events:
+    """Remembers events; `stop_at` is an iteration of which the event interrupts the training."""
+
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
+        self.seen = []
+
+    def __call__(self, name, **fields):
+        self.seen.append((name, fields))
+        if name == "distill.iteration" and fields["done"] == self.stop_at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def undisturbed(course, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    events = Events()
+    distill(course, folder, EXECUTION, events)
+    return SimpleNamespace(folder=folder, events=events)
+
+
+def weights_of(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def assert_same_weights(folder, other, **tolerance):
+    expected = weights_of(other)
+    assert weights_of(folder).keys() == expected.keys()
+    for name, tensor in weights_of(folder).items():
+        torch.testing.assert_close(tensor, expected[name], **({"atol": 0, "rtol": 0} | tolerance))
+
+
+def test_a_run_leaves_extractor_history_and_strip(undisturbed):
+    folder = undisturbed.folder
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "history.jsonl",
+        "model.safetensors",
+        "strip.png",
+    ]
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == list(range(8))
+    assert [line["iteration"] for line in lines if line["true_pair"]] == [3, 7]
+    assert {
+        "generator.adversarial",
+        "generator.matching",
+        "generator.perceptual",
+        "discriminators.fake",
+        "discriminators.real",
+    } < lines[0].keys()
+    name, fields = undisturbed.events.seen[-1]
+    assert name == "distill.iteration" and fields["done"] == fields["total"] == 8
+    assert Image.open(folder / "strip.png").width > 500
+
+
+def test_the_extractor_draws_and_knows_its_origin(undisturbed):
+    extractor = Extractor.load(undisturbed.folder)
+    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    assert extractor.sketch(known.image).shape == (32, 32)
+    assert extractor.config["provenance"] == {"style": "blobs"}
+    assert extractor.config["trained"]["pairs"] == 12
+
+
+@pytest.mark.parametrize("stop_at", [3, 6, 8])
+def test_an_interrupted_run_ends_with_the_same_weights(course, undisturbed, tmp_path, stop_at):
+    with pytest.raises(KeyboardInterrupt):
+        distill(course, tmp_path, EXECUTION, Events(stop_at))
+    assert not (tmp_path / "config.json").exists()
+    events = Events()
+    distill(course, tmp_path, EXECUTION, events)
+    resumed = [fields["iteration"] for name, fields in events.seen if name == "distill.resumed"]
+    # The interruption comes before the checkpoint of the same iteration.
+    assert resumed == ([] if stop_at == 3 else [stop_at // 3 * 3 - (3 if stop_at == 6 else 0)])
+    assert_same_weights(tmp_path, undisturbed.folder)
+    for name in ("history.jsonl", "strip.png"):
+        assert (tmp_path / name).read_bytes() == (undisturbed.folder / name).read_bytes()
+
+
+def test_a_finished_run_is_left_alone_and_another_course_refused(course, undisturbed):
+    before = (undisturbed.folder / "model.safetensors").stat()
+    distill(course, undisturbed.folder, EXECUTION, Events())
+    assert (undisturbed.folder / "model.safetensors").stat() == before
+    other = replace(course, distill=course.distill.model_copy(update={"learning_rate": 1e-3}))
+    with pytest.raises(OtherLessonError, match=r"distill\.learning_rate: 0\.0002 -> 0\.001"):
+        distill(other, undisturbed.folder, EXECUTION, Events())
+
+
+def test_a_checkpoint_of_another_course_is_refused(course, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        distill(course, tmp_path, EXECUTION, Events(stop_at=6))
+    assert (tmp_path / CHECKPOINT).is_file()
+    with pytest.raises(OtherLessonError, match="drawing"):
+        distill(replace(course, drawing=course.drawing.T.copy()), tmp_path, EXECUTION, Events())
+
+
+def test_the_true_pair_matters(course, undisturbed, tmp_path):
+    distill(replace(course, drawing=255 - course.drawing), tmp_path, EXECUTION, Events())
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(
+            weights_of(tmp_path).values(), weights_of(undisturbed.folder).values(), strict=True
+        )
+    )
+
+
+def test_both_networks_learn_on_both_kinds_of_iteration(course, tmp_path, monkeypatch):
+    changed = []
+    step = loop.train_step
+
+    def watched(room, training, batch):
+        before = {
+            phase.name: [p.detach().clone() for p in phase.module.parameters()]
+            for phase in training.student.phases()
+        }
+        terms = step(room, training, batch)
+        for phase in training.student.phases():
+            after = phase.module.parameters()
+            assert any(
+                not torch.equal(a, b) for a, b in zip(before[phase.name], after, strict=True)
+            )
+        changed.append(len(batch.images))
+        return terms
+
+    monkeypatch.setattr(loop, "train_step", watched)
+    distill(course, tmp_path, EXECUTION, Events())
+    assert changed == [4, 4, 4, 1] * 2
+
+
+def test_it_learns_what_the_teacher_draws(course, tmp_path):
+    """More epochs bring the drawing of a pair nearer to the teacher's."""
+    longer = replace(
+        course, distill=course.distill.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
+    )
+    distill(longer, tmp_path, EXECUTION, Events())
+    lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    perceptual = [line["generator.perceptual"] for line in lines]
+    assert np.mean(perceptual[-5:]) < 0.8 * np.mean(perceptual[:5])
+
+
+def test_losses_that_are_no_numbers_end_the_training(course, tmp_path):
+    hopeless = replace(course, distill=course.distill.model_copy(update={"learning_rate": 1e30}))
+    with pytest.raises(DivergenceError, match=r"Lower distill\.learning_rate"):
+        distill(hopeless, tmp_path, EXECUTION, Events())
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_damaged_dataset_ends_the_training_without_an_extractor(tmp_path):
+    course = make_course(tmp_path)
+    shard = tmp_path / "dataset/shards/00001.tar"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    with pytest.raises(RefusedError, match=r"shards/00001\.tar: its SHA-256"):
+        distill(course, tmp_path / "run", EXECUTION, Events())
+    assert not (tmp_path / "run/config.json").exists()
+
+
+def test_a_filter_leaves_pairs_out(tmp_path):
+    course = make_course(tmp_path, where="cdst_step >= 8", epochs=1)  # all but the first shard
+    distill(course, tmp_path / "run", EXECUTION, Events())
+    assert Extractor.load(tmp_path / "run").config["trained"]["pairs"] == 4
+    lines = (tmp_path / "run/history.jsonl").read_text().splitlines()
+    assert len(lines) == 1  # one batch of 4; the true pair comes every 4th time
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"where": "cdst_stap > 3"}, "no column 'cdst_stap'"),
+        ({"where": "cdst_step > 9"}, "at most the dataset's 2 pairs"),
+        ({"student": "pix3pix"}, "no student"),
+        ({"batch": 13}, "at most the dataset's 12 pairs"),
+        ({"true_pair_every": 1}, "expected 2 or more"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_at_once(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        distill(make_course(tmp_path, **settings), tmp_path / "run", EXECUTION, Events())
+
+
+def test_half_precision_without_scaling_is_refused():
+    with pytest.raises(ValueError, match="expected float32 or bfloat16"):
+        Execution(dtype=torch.float16)

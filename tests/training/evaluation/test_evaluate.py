@@ -1,0 +1,168 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.standins.tiny_encoders import write_perceptual
+from training.encoders.inception import FEATURES, Inception
+from training.encoders.lpips import load_perceptual
+from training.evaluation.evaluate import BASELINES, Judges, bootstrap_interval, evaluate
+from training.evaluation.fid_kid import frechet_distance
+from training.evaluation.pairs import (
+    EvaluationPair,
+    PairingError,
+    folder_pairs,
+    read_drawing,
+    read_picture,
+)
+from training.styles.styles import STYLES, xdog
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory):
+    return Judges(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(3):
+        coarse = np.random.default_rng(i).integers(0, 256, size=(5, 6, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((48, 40), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
+    return folder
+
+
+def xdog_pairs(folder):
+    def pair(path):
+        picture = read_picture(path)
+        return EvaluationPair(path.stem, lambda: (picture, xdog(picture)))
+
+    return [pair(path) for path in sorted(folder.iterdir())]
+
+
+def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, judges):
+    result = evaluate({"perfect": xdog}, xdog_pairs(pictures), "xdog", judges)
+    result = json.loads(json.dumps(result))
+    assert result["pairs"] == 3 and result["encoders"] == {"lpips": "embedded"}
+    assert set(result["systems"]) == {"perfect", "blank", "sobel"}
+    perfect = result["systems"]["perfect"]
+    assert perfect["ssim"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert perfect["lpips"]["mean"] == 0
+    assert result["better"] == {"lpips": "lower", "ssim": "higher"}
+    for scores in result["systems"].values():
+        for score in scores.values():
+            assert score["low"] <= score["mean"] <= score["high"]
+
+
+def eight_pixels(pictures):
+    """Random projections stand for the network, whose weights are random in these tests too."""
+    values = pictures.float().mean(1).flatten(1)  # (N, H W)
+    generator = torch.Generator().manual_seed(0)
+    projection = torch.randn(values.shape[1], FEATURES, generator=generator)
+    return values @ projection / values.shape[1]
+
+
+def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(pictures, judges):
+    missing = evaluate({}, xdog_pairs(pictures), "xdog", judges, metrics=["ssim"])
+    assert "no Inception network" in missing["distribution"]["missing"]
+    with_network = Judges(judges.perceptual, Inception("random", eight_pixels, "cpu"))
+    pairs = xdog_pairs(pictures)
+    result = evaluate({"perfect": xdog}, pairs, "xdog", with_network, metrics=["ssim"])
+    found = json.loads(json.dumps(result["distribution"]))
+    assert found["network"] == "random" and found["pictures"] == 3
+    assert set(found["systems"]) == {"perfect", *BASELINES}
+    assert found["systems"]["perfect"]["fid"] == pytest.approx(0, abs=1e-6)
+    truths, drawn = (
+        with_network.inception.features([draw(pair.read()[0]) for pair in pairs])
+        for draw in (xdog, STYLES["sobel"])
+    )
+    assert found["systems"]["sobel"]["fid"] == pytest.approx(frechet_distance(drawn, truths))
+    alone = evaluate({}, pairs[:1], "xdog", with_network, metrics=["ssim"])
+    assert "at least 2 pictures" in alone["distribution"]["missing"]
+
+
+def test_the_same_seed_gives_the_same_interval(pictures, judges):
+    first, second = (
+        evaluate({}, xdog_pairs(pictures), "xdog", judges, metrics=["ssim"]) for _ in range(2)
+    )
+    assert first == second
+
+
+def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        low, high = bootstrap_interval(rng.normal(size=50), seed=1, resamples=400)
+        covered += low <= 0 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_folders_are_paired_by_name(pictures, tmp_path, judges):
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    for path in pictures.iterdir():
+        Image.fromarray(xdog(np.asarray(Image.open(path)))).save(
+            drawings / f"{path.stem}.webp", lossless=True
+        )
+    pairs = folder_pairs(pictures, drawings)
+    assert [pair.name for pair in pairs] == ["0", "1", "2"]
+    result = evaluate({"perfect": xdog}, pairs, "drawings", judges, metrics=["ssim"])
+    assert result["systems"]["perfect"]["ssim"]["mean"] == 1.0
+
+
+def test_a_missing_partner_is_named(pictures, tmp_path):
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    Image.new("L", (48, 40)).save(drawings / "1.png")
+    with pytest.raises(PairingError, match="2 files lack a partner.*0 only in .*pictures"):
+        folder_pairs(pictures, drawings)
+
+
+def test_a_drawing_of_another_size_is_refused_and_never_resized(pictures, tmp_path):
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    for i in range(3):
+        Image.new("L", (40, 48)).save(drawings / f"{i}.png")
+    with pytest.raises(PairingError, match="expected the picture's size 48 x 40, got 40 x 48"):
+        folder_pairs(pictures, drawings)[0].read()
+
+
+def test_modes_are_checked(tmp_path):
+    Image.new("RGBA", (8, 8)).save(tmp_path / "clear.png")
+    with pytest.raises(PairingError, match="Flatten it"):
+        read_drawing(tmp_path / "clear.png")
+    Image.new("RGB", (8, 8), (9, 8, 9)).save(tmp_path / "colour.png")
+    with pytest.raises(PairingError, match="found colours"):
+        read_drawing(tmp_path / "colour.png")
+    Image.new("RGB", (8, 6), (9, 9, 9)).save(tmp_path / "grey.png")
+    assert read_drawing(tmp_path / "grey.png").tolist() == [[9] * 8] * 6
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(PairingError, match="cannot be read"):
+        read_drawing(tmp_path / "text.png")
+
+
+def test_folders_that_cannot_be_used_are_named(pictures, tmp_path):
+    with pytest.raises(PairingError, match="no such folder"):
+        folder_pairs(pictures, tmp_path / "lost")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PairingError, match="holds no pictures"):
+        folder_pairs(tmp_path / "empty", pictures)
+    Image.new("RGB", (48, 40)).save(pictures / "1.jpg")
+    with pytest.raises(PairingError, match="share a name"):
+        folder_pairs(pictures, pictures)
+
+
+def test_an_extractor_that_breaks_its_word_is_named(pictures, judges):
+    with pytest.raises(ValueError, match="system 'small', picture '0'"):
+        evaluate(
+            {"small": lambda picture: xdog(picture)[1:]},
+            xdog_pairs(pictures),
+            "xdog",
+            judges,
+            metrics=["ssim"],
+        )
+    with pytest.raises(ValueError, match="not named like the baselines"):
+        evaluate({"blank": xdog}, xdog_pairs(pictures), "xdog", judges)

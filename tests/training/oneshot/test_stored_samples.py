@@ -1,0 +1,72 @@
+import dataclasses
+
+import pytest
+import torch
+
+from pipeline.diffusion.backbone import load_backbone
+from tests.standins import tiny_spec
+from training.oneshot.loop import fit, prepare
+from training.oneshot.stored_samples import StoredSamples, batch_path, read_batch, write_batch
+
+
+@pytest.fixture(scope="module")
+def lesson(tiny_backbone_folder, tmp_path_factory):
+    backbone = load_backbone(tiny_backbone_folder)
+    return tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"), iterations=3)
+
+
+@pytest.fixture(scope="module")
+def stored(lesson, tmp_path_factory):
+    """The lesson's batches, with taps of a step that it does not use."""
+    folder = tmp_path_factory.mktemp("samples")
+    rehearsal = prepare(lesson).rehearsal
+    wider = dataclasses.replace(rehearsal, timesteps=(0, 1, 2))
+    for first in (0, 2):
+        write_batch(batch_path(folder, first), wider.make(range(first, first + 2)))
+    return StoredSamples(folder, lesson.sampler.batch, lesson.timesteps)
+
+
+def ignore(name, **fields):
+    pass
+
+
+def test_what_is_read_has_the_bits_of_what_was_made(lesson, stored):
+    made = prepare(lesson).rehearsal.make(stored.chunk_of(3))
+    read = stored.make(stored.chunk_of(3))
+    assert stored.chunk_of(3) == range(2, 4)
+    assert torch.equal(read.images, made.images) and torch.equal(read.latents, made.latents)
+    assert read.taps.unet.keys() == made.taps.unet.keys()
+    for t, features in made.taps.unet.items():
+        assert all(map(torch.equal, read.taps.unet[t], features))
+    assert len(read.taps.vae) == len(made.taps.vae)
+    assert all(map(torch.equal, read.taps.vae, made.taps.vae))
+
+
+def test_training_on_stored_samples_gives_the_same_teacher(lesson, stored, tmp_path):
+    fit(lesson, tmp_path / "made", ignore)
+    fit(lesson, tmp_path / "read", ignore, samples=stored)
+    for name in ("gsketch.safetensors", "history.jsonl", "teach.json"):
+        assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "read" / name).read_bytes()
+
+
+def test_a_known_picture_that_was_given_is_not_sampled_again(lesson, tmp_path):
+    classroom = prepare(lesson)
+    # Another noise would make another picture, which `prepare` refuses.
+    pair = dataclasses.replace(lesson.pair, noise=-lesson.pair.noise)
+    given = dataclasses.replace(lesson, pair=pair, known=classroom.known)
+    assert prepare(given).known is classroom.known
+    assert given.identity().keys() - lesson.identity().keys() == {"known picture"}
+    other = dataclasses.replace(classroom.known, images=-classroom.known.images)
+    changed = dataclasses.replace(given, known=other).identity()
+    assert changed["known picture"] != given.identity()["known picture"]
+
+
+def test_a_batch_that_cannot_be_used_is_named(stored, tmp_path):
+    with pytest.raises(ValueError, match=r"\[7\] are missing"):
+        read_batch(batch_path(stored.folder, 0), (0, 7))
+    with pytest.raises(ValueError, match="batch-000008.*cannot be read"):
+        stored.make(stored.chunk_of(8))
+    broken = tmp_path / "batch-000000.safetensors"
+    broken.write_bytes(batch_path(stored.folder, 0).read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cannot be read.*made again"):
+        read_batch(broken, (0,))

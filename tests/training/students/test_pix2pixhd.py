@@ -1,0 +1,162 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from training.encoders.features import SLICE_WEIGHTS
+from training.students.pix2pixhd import PRESETS, Pix2PixHD
+from training.students.pix2pixhd_discriminators import DiscriminatorConfig, MultiScaleDiscriminators
+from training.students.pix2pixhd_generator import GeneratorConfig, GlobalGenerator
+from training.students.student import Batch
+
+
+class Halves:
+    """A feature network of five halvings, with nothing learned."""
+
+    label = "halves"
+
+    def slices(self, x):
+        return [functional.avg_pool2d(x, 2**k) for k in range(5)]
+
+
+def num_parameters(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def make_batch(side=32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(2, 3, side, side, generator=generator) * 2 - 1
+    return Batch(images, images.mean(dim=1, keepdim=True).sign())
+
+
+@pytest.mark.parametrize(
+    ("preset", "generator", "discriminators"),
+    [("paper", 182_436_993, 5_531_522), ("small", 1_082_529, 350_690)],
+)
+def test_numbers_of_parameters(preset, generator, discriminators):
+    with torch.device("meta"):
+        student = Pix2PixHD(PRESETS[preset](), Halves())
+    assert num_parameters(student.generator) == generator
+    assert num_parameters(student.discriminators) == discriminators
+
+
+def literal_generator(state, x, downs, blocks):
+    """The description of Wang et al. (3.1) and method.md section 6, operation by operation."""
+    weights = iter(state.values())
+
+    def take():
+        return next(weights), next(weights)
+
+    def norm(y):
+        mean, variance = y.mean((2, 3), keepdim=True), y.var((2, 3), keepdim=True, correction=0)
+        return (y - mean) / (variance + 1e-5).sqrt()
+
+    def reflected(y, pad):
+        return functional.conv2d(functional.pad(y, [pad] * 4, mode="reflect"), *take())
+
+    x = norm(reflected(x, 3)).clamp(min=0)
+    for _ in range(downs):
+        x = norm(functional.conv2d(x, *take(), stride=2, padding=1)).clamp(min=0)
+    for _ in range(blocks):
+        inner = norm(reflected(x, 1)).clamp(min=0)
+        x = x + norm(reflected(inner, 1))
+    for _ in range(downs):
+        x = functional.conv_transpose2d(x, *take(), stride=2, padding=1, output_padding=1)
+        x = norm(x).clamp(min=0)
+    return reflected(x, 3).tanh()
+
+
+def test_the_generator_is_the_one_described():
+    torch.manual_seed(0)
+    network = GlobalGenerator(GeneratorConfig(width=4, downs=2, blocks=2)).double()
+    x = torch.rand(1, 3, 24, 16).double() * 2 - 1
+    expected = literal_generator(network.state_dict(), x, downs=2, blocks=2)
+    assert network(x).shape == (1, 1, 24, 16)
+    torch.testing.assert_close(network(x), expected, atol=1e-9, rtol=1e-7)
+
+
+def test_discriminators_see_both_pictures_at_both_scales():
+    torch.manual_seed(0)
+    network = MultiScaleDiscriminators(DiscriminatorConfig(width=4))
+    batch = make_batch(64)
+    maps = network(batch.images, batch.sketches)
+    assert [[m.shape[1] for m in scale] for scale in maps] == [[4, 8, 16, 32, 1]] * 2
+    # Kernels of 4 with padding 2 give n / 2 + 1 at stride 2 and n + 1 at stride 1.
+    assert [[m.shape[-1] for m in scale] for scale in maps] == [
+        [33, 17, 9, 10, 11],
+        [17, 9, 5, 6, 7],
+    ]
+    blank = network(batch.images, torch.ones_like(batch.sketches))
+    grey = network(torch.zeros_like(batch.images), batch.sketches)
+    for scale in range(2):
+        assert not torch.allclose(maps[scale][-1], blank[scale][-1])
+        assert not torch.allclose(maps[scale][-1], grey[scale][-1])
+
+
+def test_losses_are_the_weighted_terms_of_the_paper():
+    torch.manual_seed(0)
+    student, batch = Pix2PixHD.create("small", Halves()), make_batch()
+    terms = student.losses("generator", batch)
+    drawn = student.generator(batch.images)
+    fake = student.discriminators(batch.images, drawn)
+    real = student.discriminators(batch.images, batch.sketches)
+    adversarial = sum((scale[-1] - 1).square().mean() for scale in fake)
+    # Wang et al., eq. 3: a sum over the maps in front of the scores; a mean over the two scales.
+    matching = (
+        sum(
+            (a - b).abs().mean()
+            for s in range(2)
+            for a, b in zip(fake[s][:-1], real[s][:-1], strict=True)
+        )
+        / 2
+    )
+    slices = zip(
+        SLICE_WEIGHTS, Halves().slices(drawn), Halves().slices(batch.sketches), strict=True
+    )
+    perceptual = sum(weight * (a - b).abs().mean() for weight, a, b in slices)
+    torch.testing.assert_close(terms["adversarial"], adversarial)
+    torch.testing.assert_close(terms["matching"], 10 * matching)
+    torch.testing.assert_close(terms["perceptual"], 10 * perceptual)
+
+    terms = student.losses("discriminators", batch)
+    torch.testing.assert_close(terms["fake"], 0.5 * sum(s[-1].square().mean() for s in fake))
+    torch.testing.assert_close(terms["real"], 0.5 * sum((s[-1] - 1).square().mean() for s in real))
+
+
+def test_nothing_flows_from_one_phase_into_the_other():
+    torch.manual_seed(0)
+    student, batch = Pix2PixHD.create("small", Halves()), make_batch()
+    student.discriminators.requires_grad_(False)
+    sum(student.losses("generator", batch).values()).backward()
+    assert all(p.grad is None for p in student.discriminators.parameters())
+    student.generator.zero_grad()
+    student.discriminators.requires_grad_(True)
+    sum(student.losses("discriminators", batch).values()).backward()
+    assert all(p.grad is None for p in student.generator.parameters())
+
+
+def test_all_that_can_matter_receives_gradient():
+    torch.manual_seed(0)
+    student, batch = Pix2PixHD.create("small", Halves()), make_batch()
+    sum(student.losses("generator", batch).values()).backward()
+    student.discriminators.zero_grad()
+    sum(student.losses("discriminators", batch).values()).backward()
+    for phase in student.phases():
+        for name, parameter in phase.module.named_parameters():
+            assert parameter.grad is not None, name
+            # A bias in front of an instance norm without affine is undone by it.
+            assert name.endswith("bias") or parameter.grad.abs().max() > 0, name
+
+
+def test_weights_start_narrow():
+    torch.manual_seed(0)
+    network = GlobalGenerator(GeneratorConfig(width=32, downs=1, blocks=1))
+    weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert all(abs(w.std().item() - 0.02) < 0.002 for w in weights)
+
+
+@pytest.mark.parametrize("wrong", [{"preset": "huge"}, {"phase": "encoder"}])
+def test_unknown_names_are_refused(wrong):
+    with pytest.raises(ValueError, match="expected"):
+        student = Pix2PixHD.create(wrong.get("preset", "small"), Halves())
+        student.losses(wrong["phase"], make_batch())

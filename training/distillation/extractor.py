@@ -1,0 +1,213 @@
+"""The fast extractor: photographs of any size in, drawings of the same size out.
+
+Pictures are uint8 (H, W, 3), drawings uint8 (H, W), 255 = paper. Files of its folder:
+model.safetensors (the drawing network) and config.json (its sizes, hash and origin), written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pipeline.pixels import image_from_uint8, sketch_to_uint8
+from training.students.registry import STUDENTS, find_student
+from training.students.student import Student
+
+Pixels = NDArray[np.uint8]
+
+FORMAT = "onesketch-extractor/1"
+CONFIG, MODEL = "config.json", "model.safetensors"
+# Networks reflect and normalise at their coarsest level, which must not shrink to a point.
+LEAST_SIDE = 4  # in multiples of the network's stride
+# Larger pictures are drawn at this size and the drawing is enlarged: at full width a generator
+# holds some 300 bytes per pixel and channel of its first layer.
+MAX_PIXELS = 2**24
+
+
+class ExtractorError(ValueError):
+    """A folder that holds no usable extractor, or a picture it cannot draw."""
+
+
+class Extractor:
+    """A student's drawing network, ready to draw."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        multiple: int,
+        config: Mapping[str, Any],
+        device: str,
+        dtype: torch.dtype,
+    ) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.multiple = multiple
+        self.config = config
+        self.device = device
+        self.dtype = dtype
+
+    @classmethod
+    def load(
+        cls, folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Extractor:
+        """Load what `onesketch distill` left in a folder.
+
+        dtype: of the convolutions. Raises ExtractorError for a folder without a whole extractor.
+        """
+        config = read_config(folder)
+        path = folder / MODEL
+        network = find_student(config["student"]).network_from(config["network"])
+        try:
+            if sha256_of(path) != config["sha256"]:
+                raise ExtractorError(
+                    f"{path} is not the file that {CONFIG} speaks of: its SHA-256 "
+                    "differs. Run `onesketch distill` again"
+                )
+            network.load_state_dict(load_file(path))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise ExtractorError(f"{path} cannot be read: {error}") from error
+        layout = torch.channels_last if device.startswith("cuda") else torch.contiguous_format
+        network.to(device=device, dtype=dtype)
+        network.to(memory_format=layout)  # the stubs know it alone only
+        return cls(network, config["multiple"], config, device, dtype)
+
+    def sketch(self, image: Pixels, short_side_px: int | None = None) -> Pixels:
+        """Draw one picture uint8 (H, W, 3) of any size: -> uint8 (H, W).
+
+        short_side_px: draw at this resolution and bring the drawing back to the picture's size;
+        the default is the picture's own. Pictures of more than MAX_PIXELS are always drawn
+        smaller. Raises ExtractorError for another shape or type.
+        """
+        check_picture(image)
+        height, width = image.shape[:2]
+        drawn = self._draw(resized(image, *working_size(height, width, short_side_px))[None])[0]
+        return resized(drawn, height, width)
+
+    def sketches(self, images: Iterable[Pixels], batch: int = 8) -> Iterator[Pixels]:
+        """Draw many pictures, neighbours of one size together in batches: the same drawings."""
+        waiting: list[Pixels] = []
+        for image in images:
+            check_picture(image)
+            if waiting and (image.shape != waiting[0].shape or len(waiting) == batch):
+                yield from self._draw_equal(waiting)
+                waiting = []
+            waiting.append(image)
+        if waiting:
+            yield from self._draw_equal(waiting)
+
+    def _draw_equal(self, images: list[Pixels]) -> Iterator[Pixels]:
+        height, width = images[0].shape[:2]
+        size = working_size(height, width, None)
+        drawn = self._draw(np.stack([resized(image, *size) for image in images]))
+        yield from (resized(drawing, height, width) for drawing in drawn)
+
+    @torch.no_grad()
+    def _draw(self, images: Pixels) -> Pixels:
+        """(B, H, W, 3) -> (B, H, W) at the same size."""
+        height, width = images.shape[1:3]
+        padded = reflected(images, self.multiple)
+        x = torch.cat([image_from_uint8(image) for image in padded])  # (B, 3, H', W')
+        sketches: Tensor = self.network(x.to(self.device, self.dtype))
+        return sketch_to_uint8((sketches[..., :height, :width].float() + 1) / 2)
+
+
+def check_picture(image: Pixels) -> None:
+    """Raise ExtractorError unless a picture is uint8 (H, W, 3) with pixels in it."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ExtractorError(
+            f"expected a picture uint8 (H, W, 3), got {image.dtype} "
+            f"{image.shape}; read files with a reader that gives RGB"
+        )
+
+
+def working_size(height: int, width: int, short_side_px: int | None) -> tuple[int, int]:
+    """Size (H, W) at which a picture is drawn."""
+    scale = 1.0 if short_side_px is None else short_side_px / min(height, width)
+    scale = min(scale, (MAX_PIXELS / (height * width)) ** 0.5)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resized(picture: Pixels, height: int, width: int) -> Pixels:
+    """Resize uint8 (H, W) or (H, W, 3): averaging when it shrinks, Lanczos when it grows."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    shrinks = height < picture.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
+
+
+def reflected(images: Pixels, multiple: int) -> Pixels:
+    """Continue pictures (B, H, W, 3) by reflection to the right and below, to whole multiples."""
+    least = LEAST_SIDE * multiple
+    below, right = (
+        max(least, -(-side // multiple) * multiple) - side for side in images.shape[1:3]
+    )
+    return np.pad(images, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
+
+
+def write_extractor(folder: Path, student: Student, name: str, facts: Mapping[str, Any]) -> None:
+    """Write a student's drawing network; config.json comes last and makes it complete.
+
+    name: the student's in the registry; facts: further JSON-able keys of config.json.
+    """
+    tensors = {
+        key: t.detach().float().cpu().contiguous()
+        for key, t in student.network.state_dict().items()
+    }
+    partial = folder / f"{MODEL}.part"
+    save_file(tensors, partial)
+    os.replace(partial, folder / MODEL)
+    config = {
+        **facts,
+        "format": FORMAT,
+        "student": name,
+        "network": student.network_config,
+        "multiple": student.multiple,
+        "sha256": sha256_of(folder / MODEL),
+    }
+    partial = folder / f"{CONFIG}.part"
+    partial.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(partial, folder / CONFIG)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read config.json; ExtractorError if it is missing, broken or of another format."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise ExtractorError(
+            f"{folder} holds no extractor ({CONFIG} is missing): expected the "
+            "folder that `onesketch distill` finished"
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExtractorError(f"{path} cannot be read: {error}") from error
+    wanted = {"format", "student", "network", "multiple", "sha256"}
+    if not isinstance(config, dict) or config.get("format") != FORMAT or wanted - config.keys():
+        raise ExtractorError(
+            f"{path} is no extractor of the format {FORMAT}: use the version of "
+            "onesketch that wrote it"
+        )
+    if config["student"] not in STUDENTS:
+        raise ExtractorError(
+            f"{path}: student {config['student']!r} is not known here; expected "
+            f"one of {', '.join(sorted(STUDENTS))}"
+        )
+    return config
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

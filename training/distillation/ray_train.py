@@ -1,0 +1,212 @@
+"""Distillation on Ray Train: the only file of training that knows Ray.
+
+Ray starts the ranks, places them and starts them anew when one is lost. All that they need to go
+on lies in the folder of the training, which every node must see (a local machine's disk, or a
+shared file system); Ray's own checkpoints are not used, so that a killed driver, a lost worker and
+the plain loop all resume from the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from pipeline.storage.address import open_store
+from training.distillation.loop import OnEvent, distill, prepare
+from training.distillation.process_group import Alone, ProcessGroup
+from training.distillation.spec import Course, Execution
+
+# Ray's default of 0 would end a night's work with its first lost worker; a fault that comes back
+# at the same iteration should still end it before long.
+MAX_FAILURES = 3
+POLL_S = 0.2
+EVENTS = "ranks.jsonl"
+
+
+class ClusterError(RuntimeError):
+    """Ranks that failed for a reason of their own more often than MAX_FAILURES."""
+
+
+def distill_on_ray(
+    course: Course,
+    folder: Path,
+    execution: Execution,
+    on_event: OnEvent,
+    cpus_per_worker: float = 1.0,
+) -> Path:
+    """Train as `training.distillation.loop.distill` does, on `course.distill.workers` ranks.
+
+    Ray must be initialised. Ranks use one GPU each when execution.device is cuda. With one worker
+    the weights are those of the plain loop. Raises what `distill` raises, ClusterError when ranks
+    keep failing otherwise.
+    """
+    folder = folder.absolute()
+    course, execution = portable(course, execution)
+    on_gpu = execution.device.startswith("cuda")
+    share = {"CPU": cpus_per_worker} | ({"GPU": 1.0} if on_gpu else {})
+    workers = fitting_workers(
+        course.distill.workers,
+        course.distill.batch,
+        _room_for(share, ray.cluster_resources()),
+        len(ray.nodes()),
+    )
+    on_event("distill.workers", asked=course.distill.workers, used=workers)
+    # People's mistakes are found here, before any rank starts.
+    prepare(course, folder, replace(execution, device="cpu"), Alone(count=workers))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ray-", dir=folder) as scratch:
+        events = Path(scratch) / EVENTS
+        scaling = ScalingConfig(num_workers=workers, use_gpu=on_gpu, resources_per_worker=share)
+        trainer = _trainer(_Task(course, folder, execution, events), scaling, scratch)
+        with _forwarded(events, on_event):
+            _fit(trainer)
+    return folder
+
+
+def fitting_workers(asked: int, batch: int, room: int, nodes: int) -> int:
+    """Number of ranks: as asked, or on a single machine what there is room for.
+
+    Ranks share each batch, so that fewer do the same training, up to rounding, in more time. A
+    cluster is taken at its word: it may be about to grow. Gives a divisor of the batch if it takes
+    fewer.
+    """
+    if nodes > 1 or room >= asked or room < 1:
+        return asked
+    return max(workers for workers in range(1, room + 1) if batch % workers == 0)
+
+
+def portable(course: Course, execution: Execution) -> tuple[Course, Execution]:
+    """Make every location absolute: ranks may have other working directories."""
+    name, _, file = course.features.rpartition(":")
+    features = f"{name}:{Path(file).absolute()}" if name else course.features
+    if not name and Path(features).is_dir():
+        features = str(Path(features).absolute())
+    cache = None if execution.cache is None else execution.cache.absolute()
+    return (
+        replace(course, dataset=open_store(course.dataset).url, features=features),
+        replace(execution, cache=cache),
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What a rank is sent."""
+
+    course: Course
+    folder: Path
+    execution: Execution
+    events: Path
+
+
+def _trainer(task: _Task, scaling: ScalingConfig, scratch: str) -> TorchTrainer:
+    return TorchTrainer(
+        _train_rank,
+        train_loop_config={"task": task},
+        torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
+        scaling_config=scaling,
+        run_config=RunConfig(
+            # A name used before would make Ray load that run's state instead of ours.
+            name=f"distill-{secrets.token_hex(8)}",
+            storage_path=scratch,
+            # Preemptions are not faults and stay unlimited, Ray's default for them.
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+        ),
+    )
+
+
+def _room_for(share: Mapping[str, float], resources: Mapping[str, float]) -> int:
+    return int(min(resources.get(name, 0.0) / amount for name, amount in share.items()))
+
+
+def _fit(trainer: TorchTrainer) -> None:
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        for failure in getattr(error, "worker_failures", {}).values():
+            cause = getattr(failure, "_base_exc", failure)  # below Ray's wrapper
+            if isinstance(cause, ValueError):
+                raise cause from error
+        raise ClusterError(
+            f"distillation gave up after {MAX_FAILURES} restarts: {error}. Start "
+            "the same command again to go on from the last checkpoint"
+        ) from error
+
+
+def _train_rank(config: dict[str, Any]) -> None:
+    task: _Task = config["task"]
+    context = ray.train.get_context()
+    ranks = ProcessGroup(context.get_world_rank(), context.get_world_size())
+    execution = task.execution
+    device = ray.train.torch.get_device()
+    if device.type == "cuda":
+        execution = replace(execution, device=str(device))
+    else:
+        # Ray sets the variable to the rank's share of the machine, torch may have read another.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    write = _writer(task.events)
+    write("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
+    distill(task.course, task.folder, execution, write if ranks.rank == 0 else _ignore, ranks)
+
+
+def _writer(path: Path) -> OnEvent:
+    def on_event(name: str, **fields: Any) -> None:
+        # One write to a file opened for appending: lines of several ranks do not mix.
+        with path.open("ab", buffering=0) as file:
+            file.write((json.dumps({"name": name, "fields": fields}) + "\n").encode())
+
+    return on_event
+
+
+def _ignore(name: str, **fields: Any) -> None:
+    """Drop an event: all ranks go through the same."""
+
+
+@contextmanager
+def _forwarded(path: Path, on_event: OnEvent) -> Iterator[None]:
+    """Hand what the ranks write on to the driver's `on_event` while the context lasts."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        offset = 0
+        while True:
+            last = ended.wait(POLL_S)
+            offset = _hand_on(path, offset, on_event)
+            if last:
+                return
+
+    thread = threading.Thread(target=follow, name="distill-events", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _hand_on(path: Path, offset: int, on_event: OnEvent) -> int:
+    """Hand on the whole lines after an offset; gives the offset behind them."""
+    if not path.is_file():
+        return offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    for line in whole.splitlines():
+        event = json.loads(line)
+        on_event(event["name"], **event["fields"])
+    return offset + len(whole)

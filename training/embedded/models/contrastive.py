@@ -1,0 +1,122 @@
+"""Trains the embedded CLIP: scenes and their drawings against their captions.
+
+Shapes: B batch, D embedding width, K tokens a caption, S side in pixels.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTokenizer
+
+from training.embedded.scenes.arrays import SceneArrays, step_rng
+from training.embedded.scenes.drawings import draw
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+DRAWING_PREFIX = "a drawing of "
+
+
+def model_config(tokenizer: CLIPTokenizer) -> dict:
+    """open_clip's configuration of the embedded model: 64 patches of 16 px, width 128."""
+    return {
+        "embed_dim": 128,
+        "vision_cfg": {
+            "image_size": 128,
+            "layers": 4,
+            "width": 128,
+            "head_width": 32,
+            "patch_size": 16,
+        },
+        "text_cfg": {
+            "context_length": tokenizer.model_max_length,
+            "vocab_size": len(tokenizer),
+            "width": 128,
+            "heads": 4,
+            "layers": 2,
+        },
+    }
+
+
+def new_clip(tokenizer: CLIPTokenizer) -> open_clip.CLIP:
+    """The embedded CLIP with random weights."""
+    return open_clip.CLIP(**model_config(tokenizer))
+
+
+def to_clip(images: np.ndarray, device: torch.device) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 3, S, S), standardised."""
+    x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
+    return (x - mean) / std
+
+
+def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
+    """Captions -> (B, K) int64, padded with the end token."""
+    encoded = tokenizer(
+        captions, padding="max_length", truncation=True, max_length=tokenizer.model_max_length
+    )
+    return torch.tensor(encoded.input_ids)
+
+
+class Contrast(nn.Module):
+    """Symmetric cross entropy over pictures and captions (CLIP's objective)."""
+
+    def __init__(self, clip: open_clip.CLIP) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def forward(self, pictures: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        image, text, scale = self.clip(pictures, tokens)
+        logits = scale * image @ text.T  # (B, B)
+        target = torch.arange(len(logits), device=logits.device)
+        loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+        return loss / 2, (logits.argmax(1) == target).float().mean()
+
+
+def contrastive_loss(
+    model: Contrast,
+    scenes: SceneArrays,
+    inked: np.ndarray,
+    tokenizer: CLIPTokenizer,
+    seed: int,
+    batch: int = 64,
+) -> Callable[[int], tuple[Tensor, dict[str, float]]]:
+    """Half a batch of scenes with their captions, half of drawings with "a drawing of ..."."""
+    device = next(model.parameters()).device
+    plain = tokenize(tokenizer, list(scenes.captions))
+    drawn = tokenize(tokenizer, [DRAWING_PREFIX + caption for caption in scenes.captions])
+
+    def loss_fn(step: int) -> tuple[Tensor, dict[str, float]]:
+        rng = step_rng(seed, step)
+        rows = rng.choice(len(scenes), batch, replace=False)
+        first, second = rows[: batch // 2], rows[batch // 2 :]
+        pictures = np.concatenate([scenes.images[first], draw(scenes, inked, second, rng)])
+        tokens = torch.cat([plain[first], drawn[second]]).to(device)
+        loss, hits = model(to_clip(pictures, device), tokens)
+        return loss, {"retrieved": hits.item()}
+
+    return loss_fn
+
+
+def save_clip(clip: open_clip.CLIP, tokenizer: CLIPTokenizer, folder: Path) -> None:
+    """Writes open_clip's own local-dir format: configuration and half-precision safetensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "model_cfg": model_config(tokenizer),
+        "preprocess_cfg": {
+            "mean": MEAN,
+            "std": STD,
+            "size": [128, 128],
+            "interpolation": "bicubic",
+        },
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    weights = {
+        k: v.half().contiguous() for k, v in clip.state_dict().items() if v.is_floating_point()
+    }
+    save_file(weights, folder / "open_clip_model.safetensors")

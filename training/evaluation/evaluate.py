@@ -1,0 +1,152 @@
+"""Scoring an extractor against true drawings, beside two trivial systems (paper 5.3, 5.4).
+
+A system maps a picture, uint8 (H, W, 3), to a drawing, uint8 (H, W), 255 = paper. White paper alone
+earns a high SSIM, so no score is shown without those of a blank page and of an edge filter.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.encoders.inception import Inception
+from training.encoders.lpips import Perceptual
+from training.evaluation.fid_kid import LEAST_PICTURES, FeatureSet
+from training.evaluation.metrics import METRICS, Metric
+from training.evaluation.pairs import EvaluationPair
+from training.styles.styles import STYLES
+
+Extractor = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+BASELINES = ("blank", "sobel")
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Networks to score with; without an Inception the result says that FID and KID are missing."""
+
+    perceptual: Perceptual
+    inception: Inception | None = None
+
+
+def evaluate(
+    systems: Mapping[str, Extractor],
+    pairs: Sequence[EvaluationPair],
+    truth: str,
+    judges: Judges,
+    metrics: Sequence[str] = ("lpips", "ssim"),
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score systems and the two baselines on the same pictures: a result that JSON can hold.
+
+    truth: what the drawings are compared with, for the report (a style's name or a folder's).
+    Each score is a mean with its bootstrap interval; FID and KID compare each system's drawings
+    with the truths as sets. Raises ValueError on a drawing of the wrong type or size, naming the
+    system and the picture.
+    """
+    _check(systems, pairs, metrics)
+    contenders = {**systems, **{name: STYLES[name] for name in BASELINES}}
+    scored = {name: [METRICS[metric](judges.perceptual) for metric in metrics]
+              for name in contenders}  # fmt: skip
+    sets = {name: FeatureSet() for name in contenders}
+    for pair in pairs:
+        picture, true_drawing = pair.read()
+        drawings = {
+            name: _drawn(system, picture, f"system {name!r}, picture {pair.name!r}")
+            for name, system in contenders.items()
+        }
+        for name, drawing in drawings.items():
+            for metric in scored[name]:
+                metric.update(pair.name, drawing, true_drawing)
+        if judges.inception:
+            _describe(pair.name, drawings, true_drawing, judges.inception, sets)
+    return {
+        "truth": truth,
+        "pairs": len(pairs),
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+        "seed": seed,
+        "encoders": {"lpips": judges.perceptual.label},
+        "better": {metric.name: metric.better for metric in next(iter(scored.values()))},
+        "systems": {
+            name: {metric.name: summary(metric, seed) for metric in of_system}
+            for name, of_system in scored.items()
+        },
+        "distribution": distribution(sets, judges.inception, len(pairs), seed),
+    }
+
+
+def distribution(
+    sets: Mapping[str, FeatureSet], inception: Inception | None, pictures: int, seed: int
+) -> dict[str, Any]:
+    """Say how far each system's drawings are from the truths as a set, or why that is not known."""
+    if inception is None:
+        return {"missing": "no Inception network was given, so FID and KID are not known"}
+    if pictures < LEAST_PICTURES:
+        return {"missing": f"FID and KID need at least {LEAST_PICTURES} pictures"}
+    return {
+        "network": inception.label,
+        "pictures": pictures,
+        "systems": {name: of_system.compute(seed) for name, of_system in sets.items()},
+    }
+
+
+def _describe(
+    name: str,
+    drawings: Mapping[str, NDArray[np.uint8]],
+    truth: NDArray[np.uint8],
+    inception: Inception,
+    sets: Mapping[str, FeatureSet],
+) -> None:
+    described = inception.features([truth, *drawings.values()])
+    for of_system, features in zip(drawings, described[1:], strict=True):
+        sets[of_system].update(name, features, described[0])
+
+
+def summary(metric: Metric, seed: int) -> dict[str, float]:
+    """Mean of a metric with the ends of its bootstrap interval."""
+    # Sorted by picture: workers that merge in another order must not change the interval.
+    scores = np.array([metric.scores[name] for name in sorted(metric.scores)])
+    low, high = bootstrap_interval(scores, seed)
+    return {"mean": metric.compute(), "low": low, "high": high}
+
+
+def bootstrap_interval(
+    scores: NDArray[np.float64], seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Percentile interval of the mean at 95 %: scores (N,) -> (low, high).
+
+    One seed draws the same pictures for every system, so that their intervals are comparable.
+    """
+    generator = np.random.default_rng(seed)
+    draws = generator.integers(0, len(scores), size=(resamples, len(scores)))
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(scores[draws].mean(axis=1), [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _check(
+    systems: Mapping[str, Extractor], pairs: Sequence[EvaluationPair], metrics: Sequence[str]
+) -> None:
+    unknown = [name for name in metrics if name not in METRICS]
+    taken = [name for name in systems if name in BASELINES]
+    if unknown or taken or not pairs:
+        raise ValueError(
+            f"expected metrics of {sorted(METRICS)}, systems not named like the "
+            f"baselines {BASELINES} and at least one pair; got metrics "
+            f"{list(metrics)}, systems {list(systems)}, {len(pairs)} pairs"
+        )
+
+
+def _drawn(system: Extractor, picture: NDArray[np.uint8], shown: str) -> NDArray[np.uint8]:
+    drawing = system(picture)
+    if drawing.dtype != np.uint8 or drawing.shape != picture.shape[:2]:
+        raise ValueError(
+            f"{shown}: expected a drawing uint8 {picture.shape[:2]}, "
+            f"got {drawing.dtype} {drawing.shape}"
+        )
+    return drawing

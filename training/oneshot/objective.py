@@ -1,0 +1,87 @@
+"""The objective of one-shot training: equations 3 and 4 of the paper.
+
+B: pictures, H, W: pixels, D: width of CLIP embeddings. Pictures are in [-1, 1], drawings in [0, 1].
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from pipeline.recipe import Teach
+from training.encoders.clip import ClipEncoder
+from training.encoders.lpips import Perceptual
+from training.losses import DirectionalClip, Embeddings, cosine_distance, pixel_distance
+
+TERMS = ("across", "within", "pixel", "lpips", "clip")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The losses of one lesson, with all that never changes about the known pair worked out.
+
+    drawing: I_sketch, (1, 1, H, W); source, sketch: embeddings of I_source and I_sketch, (1, D);
+    drawing_slices: the perceptual network's feature maps of I_sketch; weights: one per term.
+    """
+
+    clip: ClipEncoder
+    perceptual: Perceptual
+    drawing: Tensor
+    drawing_slices: list[Tensor]
+    source: Tensor
+    sketch: Tensor
+    weights: dict[str, float]
+    reconstruction: str
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls, image: Tensor, drawing: Tensor, teach: Teach, clip: ClipEncoder, perceptual: Perceptual
+    ) -> Self:
+        """Prepare the objective for I_source, (1, 3, H, W), and I_sketch, (1, 1, H, W)."""
+        w = teach.weights
+        return cls(
+            clip=clip,
+            perceptual=perceptual,
+            drawing=drawing,
+            drawing_slices=perceptual.slices(2 * drawing - 1),
+            source=clip.image((image.float() + 1) / 2),
+            sketch=clip.image(drawing),
+            weights={
+                "across": w.across,
+                "within": w.within,
+                "pixel": w.l1,
+                "lpips": w.lpips,
+                "clip": w.clip,
+            },
+            reconstruction=teach.reconstruction,
+        )
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings of samples, known before training: (B, 3, H, W) in [-1, 1] -> (B, D)."""
+        return self.clip.image((images.float() + 1) / 2)
+
+    def terms(self, drawn: Tensor, sample: Tensor) -> dict[str, Tensor]:
+        """All terms before weighting, scalars.
+
+        drawn: G_sketch's drawings of the known picture and of the sample, (2, 1, H, W) in [0, 1];
+        sample: the sample's embedding, (1, D).
+        """
+        reconstruction = drawn[:1]
+        embedded = self.clip.image(drawn)  # (2, D)
+        directional = DirectionalClip.paper().terms(
+            Embeddings(self.source, self.sketch, sample, embedded[1:])
+        )
+        slices = self.perceptual.slices(2 * reconstruction - 1)
+        return {
+            **directional,
+            "pixel": pixel_distance(reconstruction, self.drawing, self.reconstruction),
+            "lpips": self.perceptual.between(slices, self.drawing_slices).mean(),
+            "clip": cosine_distance(embedded[:1], self.sketch),
+        }
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum, L of equation 3: scalar."""
+        return torch.stack([self.weights[name] * terms[name] for name in TERMS]).sum()

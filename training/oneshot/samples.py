@@ -1,0 +1,83 @@
+"""Samples for one-shot training, made ahead in batches (paper 4.3; method, sections 2 and 4).
+
+Sampling does not depend on the weights being trained. B: samples, L: tokens, D: text channels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from pipeline.diffusion.backbone import Backbone
+from pipeline.diffusion.cdst import ConditionPrior, condition
+from pipeline.diffusion.sampling import Sample, initial_noise, sample
+from pipeline.recipe import Sampler
+from pipeline.seeds import generator
+
+# Streams of their own: a dataset of the same seed must not repeat the training samples.
+CONDITION_STREAM = "teach-condition"
+NOISE_STREAM = "teach-noise"
+
+
+class Samples(Protocol):
+    """The training samples of a lesson, wherever they come from."""
+
+    def chunk_of(self, index: int) -> range:
+        """The batch that sample `index` comes in."""
+        ...
+
+    def make(self, indices: Sequence[int]) -> Sample:
+        """Give one batch, as `chunk_of` named it: images and taps of len(indices) samples."""
+        ...
+
+
+def batch_of(index: int, size: int) -> range:
+    """The batch of `size` samples, full and at a multiple of its size, that holds `index`."""
+    first = index - index % size
+    return range(first, first + size)
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The endless list of training samples; sample i depends on (seed, i) and nothing else.
+
+    known: embedding (L, D) of the one known prompt; duration: S of equation 5; cdst: False draws
+    every condition from the prior alone (the ablation of the paper's Table 1).
+    """
+
+    backbone: Backbone
+    prior: ConditionPrior
+    sampler: Sampler
+    timesteps: tuple[int, ...]
+    known: Tensor
+    seed: int
+    duration: int
+    cdst: bool = True
+
+    def chunk_of(self, index: int) -> range:
+        """The batch that sample `index` is made in.
+
+        Batches are always full and lie at multiples of their size, since kernels may round
+        differently at another size: however long a run is and wherever it is resumed, sample i
+        comes out with the same bits.
+        """
+        return batch_of(index, self.sampler.batch)
+
+    def make(self, indices: Sequence[int]) -> Sample:
+        """Sample a batch by address: images and taps of len(indices) samples."""
+        noise = initial_noise(
+            self.backbone, [generator(self.seed, i, NOISE_STREAM) for i in indices]
+        )
+        return sample(self.backbone, self.conditions(indices), noise, self.sampler, self.timesteps)
+
+    def conditions(self, indices: Sequence[int]) -> Tensor:
+        """Conditions C_i of equation 5, or plain draws without CDST: (B, L, D)."""
+        generators = [generator(self.seed, i, CONDITION_STREAM) for i in indices]
+        drawn = self.prior.sample_many(generators)
+        if not self.cdst:
+            return drawn
+        known = self.known.to(drawn)
+        mixed = [condition(known, d, i, self.duration) for d, i in zip(drawn, indices, strict=True)]
+        return torch.stack(mixed)

@@ -1,0 +1,77 @@
+"""What distillation asks of a student, and what it hands to it.
+
+B: pairs, H, W: pixels. Inside students pictures and sketches are float [-1, 1], 1 = paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+from torch import Tensor, nn
+
+from training.encoders.features import FeatureNetwork
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs of one step: images (B, 3, H, W), sketches (B, 1, H, W).
+
+    `made` carries what an early phase of a step computed to its later phases, so that no network
+    runs twice and no student holds the state of a step.
+    """
+
+    images: Tensor
+    sketches: Tensor
+    made: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of each step: `module` alone learns in it, all else is frozen; Adam's betas."""
+
+    name: str
+    module: nn.Module
+    betas: tuple[float, float]
+
+
+class Student(Protocol):
+    """A network that learns to draw from pairs, with whatever helps it to learn."""
+
+    @classmethod
+    def create(cls, preset: str, features: FeatureNetwork) -> Self:
+        """Build an untrained student from torch's default generator; ValueError on the preset."""
+        ...
+
+    @classmethod
+    def network_from(cls, config: Mapping[str, Any]) -> nn.Module:
+        """Build the drawing network that `network_config` describes, images -> sketches."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """The part that draws: all that an extractor needs."""
+        ...
+
+    @property
+    def network_config(self) -> dict[str, Any]:
+        """What `network_from` needs, as JSON."""
+        ...
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a picture must be divisible by."""
+        ...
+
+    def phases(self) -> Sequence[Phase]:
+        """The phases of a step, in order; together they hold everything that learns."""
+        ...
+
+    def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms, scalars by name; their sum is minimised over the phase's module."""
+        ...
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Draw: images (B, 3, H, W) -> sketches (B, 1, H, W), without gradient."""
+        ...
