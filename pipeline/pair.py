@@ -22,7 +22,7 @@ class Pair:
     """One image-sketch pair.
 
     `image` is uint8 (H, W, 3), `sketch` uint8 (H, W) with 255 = paper and 0 = ink; `columns` are
-    further facts for the index (alpha, beta, seeds).
+    further metadata for the index (alpha, beta, seeds).
     """
 
     index: int

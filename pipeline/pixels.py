@@ -1,4 +1,7 @@
-"""Pixels at the border: uint8 [0, 255] on disk, float in models; the one place that converts."""
+"""Pixels at the border: uint8 [0, 255] on disk, float in models; the one place that converts.
+
+Models take [-1, 1] ("signed") or [0, 1] ("unit"). B: pictures, C: channels, H, W: pixels.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Pixels = NDArray[np.uint8]
 
-def image_to_uint8(images: Tensor) -> NDArray[np.uint8]:
+
+def signed_from_uint8(x: Tensor) -> Tensor:
+    """Convert uint8 of any shape to float [-1, 1], on the tensor's own device."""
+    return x.float() / 127.5 - 1
+
+
+def unit_from_uint8(x: Tensor) -> Tensor:
+    """Convert uint8 of any shape to float [0, 1], on the tensor's own device."""
+    return x.float() / 255
+
+
+def uint8_from_unit(x: Tensor) -> Tensor:
+    """Convert float [0, 1] of any shape to uint8 on the CPU; what lies outside is clamped."""
+    return (x.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+
+
+def channels_first(pictures: Pixels, device: torch.device | str = "cpu") -> Tensor:
+    """Bring uint8 (B, H, W, C) to a device as (B, C, H, W), still bytes."""
+    # Decoded arrays may be read-only, and torch takes no negative strides (mirrored pictures).
+    bytes_of = np.require(pictures, requirements=["C", "W"])
+    return torch.from_numpy(bytes_of).to(device).permute(0, 3, 1, 2)
+
+
+def image_to_uint8(images: Tensor) -> Pixels:
     """Convert images (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3)."""
-    return _to_uint8((images.float() + 1) / 2).permute(0, 2, 3, 1).contiguous().numpy()
+    pixels = uint8_from_unit((images.float() + 1) / 2)
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def sketch_to_uint8(sketches: Tensor) -> NDArray[np.uint8]:
+def sketch_to_uint8(sketches: Tensor) -> Pixels:
     """Convert sketches (B, 1, H, W) in [0, 1] to uint8 (B, H, W), 255 = paper."""
-    return _to_uint8(sketches.float())[:, 0].contiguous().numpy()
+    return uint8_from_unit(sketches)[:, 0].contiguous().numpy()
 
 
-def image_from_uint8(image: NDArray[np.uint8]) -> Tensor:
+def image_from_uint8(image: Pixels) -> Tensor:
     """Convert one image, uint8 (H, W, 3), to float (1, 3, H, W) in [-1, 1]."""
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
-    return pixels.float() / 127.5 - 1
+    return signed_from_uint8(channels_first(image[None]))
 
 
-def sketch_from_uint8(sketch: NDArray[np.uint8]) -> Tensor:
+def sketch_from_uint8(sketch: Pixels) -> Tensor:
     """Convert one sketch, uint8 (H, W), to float (1, 1, H, W) in [0, 1], 1 = paper."""
-    return torch.from_numpy(np.array(sketch))[None, None].float() / 255
-
-
-def _to_uint8(x: Tensor) -> Tensor:
-    return (x.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return unit_from_uint8(channels_first(sketch[None, ..., None]))

@@ -55,7 +55,7 @@ class Example(_Section):
     drawing: str
 
 
-class Sampler(_Section):
+class Sampling(_Section):
     """DDIM sampling: number of steps T, guidance scale (1 = no guidance), images per batch."""
 
     steps: Annotated[int, Field(gt=0, le=1000)] = 50
@@ -63,7 +63,7 @@ class Sampler(_Section):
     batch: PositiveInt = 8
 
     @property
-    def halves(self) -> int:
+    def branches(self) -> int:
         """UNet evaluations per step: 2 (uncond, cond) with guidance, 1 without."""
         return 2 if self.guidance > 1 else 1
 
@@ -147,7 +147,7 @@ class Recipe(_Section):
     backbone: Annotated[str, Field(min_length=1)] = "embedded"
     run: str = ""
     example: Example
-    sampler: Sampler = Sampler()
+    sampler: Sampling = Sampling()
     teach: Teach = Teach()
     dataset: Dataset = Dataset()
     distill: Distill = Distill()

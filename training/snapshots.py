@@ -21,7 +21,7 @@ PARTS = 24  # snapshots thin out: 1/24, 1/12, 1/6, 1/3, 2/3 of the way, and the 
 
 
 @dataclass(frozen=True)
-class Row:
+class StripRow:
     """One row: its name, the picture, the true drawing if there is one, sketches by iteration."""
 
     label: str
@@ -40,7 +40,7 @@ def snapshot_iterations(iterations: int) -> list[int]:
     return sorted(kept)
 
 
-def draw_strip(rows: Sequence[Row]) -> Image.Image:
+def draw_strip(rows: Sequence[StripRow]) -> Image.Image:
     """Lay rows out under a header of iterations, smaller pictures being enlarged to the cell."""
     shown = sorted({i for row in rows for i in row.sketches})
     headers = ["picture", "drawing", *(_header(i) for i in shown)]

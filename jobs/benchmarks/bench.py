@@ -21,6 +21,7 @@ from jobs.benchmarks.workers import measure_overlap, measure_worker
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
+from pipeline.whole_file import write_json, write_text
 
 Benchmark = Callable[[Effort], Measured]
 
@@ -73,8 +74,7 @@ def run_bench(
         if out:
             write_results(out, results)
     if page:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(write_page(results), encoding="utf-8")
+        write_text(page, write_page(results))
 
 
 def measure(benchmark: Benchmark, effort: Effort, device: str = "cpu") -> dict[str, Any]:
@@ -106,10 +106,7 @@ def read_results(path: Path) -> dict[str, Any]:
 def write_results(path: Path, results: Mapping[str, Any]) -> None:
     """Write all results, sorted as the benchmarks are."""
     kept = {name: results[name] for name in BENCHMARKS | EXTRA if name in results}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f"{path.name}.part")
-    partial_path.write_text(json.dumps({"results": kept}, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial_path, path)
+    write_json(path, {"results": kept})
 
 
 def results_table(results: Mapping[str, Any]) -> Table:

@@ -19,7 +19,7 @@ NUM_PAIRS = 7
 def measure_encode(effort: Effort) -> Measured:
     """Encode photographs and their XDoG drawings on one thread.
 
-    Ours includes what the peer leaves out: scores, facts and the checks of the arrays.
+    Ours includes what the peer leaves out: scores, metadata and the checks of the arrays.
     """
     side, count = (64, 2) if effort.tiny else (SIDE, NUM_PAIRS)
     pairs = photograph_pairs(count, side)
@@ -36,7 +36,7 @@ def measure_encode(effort: Effort) -> Measured:
             Score("size of the peer's", (ours_bytes / peer_bytes,), 1.0, at_least=False),
         ),
         seconds={"ours": ours_s, "peer": peer_s},
-        facts={
+        metadata={
             "pairs": count,
             "ours_kB_per_pair": ours_bytes / count / 1e3,
             "peer_kB_per_pair": peer_bytes / count / 1e3,

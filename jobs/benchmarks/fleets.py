@@ -1,7 +1,7 @@
-"""Benchmarks `control`, `straggler` and `preempt`: the driver with a thousand virtual GPUs.
+"""Benchmarks `control`, `straggler` and `preempt`: the driver with a thousand simulated GPUs.
 
-Workers exist on a virtual clock only, the driver is the real one, and the processor time that it
-takes passes on the virtual clock as well. What Ray itself takes to carry a call is not in here.
+Workers exist on a simulated clock only, the driver is the real one, and the processor time that it
+takes passes on the simulated clock as well. What Ray itself takes to carry a call is not in here.
 """
 
 import heapq
@@ -17,7 +17,7 @@ from jobs.benchmarks.standins.pictures import plan_for
 from pipeline.dataset.plan import Plan
 from pipeline.generation.driver import Driver, open_ledger
 from pipeline.generation.scheduling import Policy
-from pipeline.generation.simulated_fleet import Conduct, VirtualFleet
+from pipeline.generation.simulated_fleet import SimulatedFleet, WorkerBehaviour
 from pipeline.storage.local import LocalStore
 
 SHARD_SIZE = 128
@@ -31,7 +31,7 @@ SPREAD = 0.05
 
 @dataclass(frozen=True)
 class Job:
-    """So many shards for so many virtual GPUs."""
+    """So many shards for so many simulated GPUs."""
 
     workers: int = 1000
     shards: int = 4000
@@ -41,16 +41,16 @@ class Job:
         """Its plan."""
         return plan_for(self.shards * SHARD_SIZE, SHARD_SIZE, batch=32)
 
-    def conduct(self, seed: int) -> Conduct:
+    def behaviour(self, seed: int) -> WorkerBehaviour:
         """Shards of unequal effort, drawn from a seed."""
         draw = random.Random(seed)
         effort = {shard: draw.lognormvariate(0.0, SPREAD) for shard in range(self.shards)}
-        return Conduct(SAMPLE_S, START_S, PUBLISH_S, effort=effort)
+        return WorkerBehaviour(SAMPLE_S, START_S, PUBLISH_S, effort=effort)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a job: virtual seconds, the driver's own seconds, what was committed."""
+    """What became of a job: simulated seconds, the driver's own seconds, what was committed."""
 
     makespan_s: float
     driver_s: float
@@ -66,11 +66,11 @@ class Run:
         return len(self.committed) - len(set(self.committed))
 
 
-def drive(job: Job, conduct: Conduct) -> Run:
+def drive(job: Job, behaviour: WorkerBehaviour) -> Run:
     """Let the driver run a job."""
     with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
         store, policy = LocalStore(Path(temp)), Policy()
-        fleet = VirtualFleet(job.plan, conduct, real_clock=time.thread_time)
+        fleet = SimulatedFleet(job.plan, behaviour, real_clock=time.thread_time)
         ledger = open_ledger(store, job.plan, policy)
         driver = Driver(store, ledger, fleet, job.workers, ignore, fleet.clock)
         start_s = time.thread_time()
@@ -80,47 +80,49 @@ def drive(job: Job, conduct: Conduct) -> Run:
         return Run(fleet.now_s, driver_s, committed, ledger.counts)
 
 
-def list_schedule_s(job: Job, conduct: Conduct) -> float:
+def list_schedule_s(job: Job, behaviour: WorkerBehaviour) -> float:
     """Makespan of ideal list scheduling: each shard, in order, to whoever is free first.
 
     Decisions cost nothing, and publishing counts for the last shard of each worker only.
     """
-    free = [(conduct.start_s, worker) for worker in range(job.workers)]
+    free = [(behaviour.start_s, worker) for worker in range(job.workers)]
     end_s = 0.0
     for shard in range(job.shards):
         free_s, worker = heapq.heappop(free)
-        done_s = free_s + conduct.sampling_s(worker, shard, SHARD_SIZE)
-        end_s = max(end_s, done_s + conduct.publish_s)
+        done_s = free_s + behaviour.sampling_s(worker, shard, SHARD_SIZE)
+        end_s = max(end_s, done_s + behaviour.publish_s)
         heapq.heappush(free, (done_s, worker))
     return end_s
 
 
-def divisible_s(job: Job, conduct: Conduct) -> float:
+def divisible_s(job: Job, behaviour: WorkerBehaviour) -> float:
     """Makespan if the work could be cut at will: no schedule of whole shards is faster."""
-    rate = sum(1 / conduct.slowness.get(worker, 1.0) for worker in range(job.workers))
-    work = sum(conduct.effort.get(shard, 1.0) for shard in range(job.shards))
-    return conduct.start_s + work * SHARD_SIZE * conduct.sample_s / rate + conduct.publish_s
+    rate = sum(1 / behaviour.slowness.get(worker, 1.0) for worker in range(job.workers))
+    work = sum(behaviour.effort.get(shard, 1.0) for shard in range(job.shards))
+    return behaviour.start_s + work * SHARD_SIZE * behaviour.sample_s / rate + behaviour.publish_s
 
 
-def static_split_s(job: Job, conduct: Conduct) -> float:
+def static_split_s(job: Job, behaviour: WorkerBehaviour) -> float:
     """Makespan if each worker is given its shards beforehand, equally many."""
-    ends = [conduct.start_s + conduct.publish_s] * job.workers
+    ends = [behaviour.start_s + behaviour.publish_s] * job.workers
     for shard in range(job.shards):
         worker = shard % job.workers
-        ends[worker] += conduct.sampling_s(worker, shard, SHARD_SIZE)
+        ends[worker] += behaviour.sampling_s(worker, shard, SHARD_SIZE)
     return max(ends)
 
 
 def measure_control(effort: Effort) -> Measured:
     """A job without incidents: the driver's own pace, and what its decisions cost in time."""
     job = Job(20, 80) if effort.tiny else Job()
-    runs = [(conduct := job.conduct(seed), drive(job, conduct)) for seed in range(effort.rounds)]
-    bounds = [list_schedule_s(job, conduct) for conduct, _ in runs]
+    runs = [
+        (behaviour := job.behaviour(seed), drive(job, behaviour)) for seed in range(effort.rounds)
+    ]
+    bounds = [list_schedule_s(job, behaviour) for behaviour, _ in runs]
     makespans = [run.makespan_s for _, run in runs]
     lost = sum(run.lost(job) + run.doubled() for _, run in runs)
     return Measured(
-        workload=f"{job.shards} shards on {job.workers} virtual GPUs, {SHARD_SIZE * SAMPLE_S:.0f} "
-        "s each, give or take 5 %",
+        workload=f"{job.shards} shards on {job.workers} simulated GPUs, "
+        f"{SHARD_SIZE * SAMPLE_S:.0f} s each, give or take 5 %",
         peer="ideal list scheduling of the same shards: in order, to whoever is free first, at no "
         "cost",
         scores=(
@@ -134,10 +136,10 @@ def measure_control(effort: Effort) -> Measured:
             Score("makespan of the peer's", _each(makespans, bounds), 1.05, at_least=False),
             Score("shards lost or doubled", (lost,), 0, at_least=False, unit=""),
         ),
-        facts={
+        metadata={
             "virtual_makespan_s": makespans,
             "list_schedule_s": bounds,
-            "divisible_bound_s": [divisible_s(job, conduct) for conduct, _ in runs],
+            "divisible_bound_s": [divisible_s(job, behaviour) for behaviour, _ in runs],
             "driver_s": [run.driver_s for _, run in runs],
         },
     )
@@ -150,16 +152,16 @@ def measure_straggler(effort: Effort) -> Measured:
     for seed in range(effort.rounds):
         draw = random.Random(seed)
         slow = draw.sample(range(job.workers), job.workers // 20)
-        conduct = _changed(job.conduct(seed), slowness=dict.fromkeys(slow, 3.0))
-        run = drive(job, conduct)
+        behaviour = _changed(job.behaviour(seed), slowness=dict.fromkeys(slow, 3.0))
+        run = drive(job, behaviour)
         makespans.append(run.makespan_s)
-        splits.append(static_split_s(job, conduct))
+        splits.append(static_split_s(job, behaviour))
         duplicates.append(run.counts.get("duplicates", 0))
     return Measured(
-        workload=f"{job.shards} shards on {job.workers} virtual GPUs, 5 % of them 3 times slower",
+        workload=f"{job.shards} shards on {job.workers} simulated GPUs, 5 % of them 3 times slower",
         peer="static split: each worker has its equal share from the start",
         scores=(Score("times as fast", _each(splits, makespans), 1.6, at_least=True),),
-        facts={
+        metadata={
             "virtual_makespan_s": makespans,
             "static_split_s": splits,
             "duplicated_shards": duplicates,
@@ -174,7 +176,7 @@ def measure_preempt(effort: Effort) -> Measured:
     the fewer shards a worker makes, the more that is of the whole. Hence two jobs.
     """
     jobs = [Job(20, 80), Job(10, 200)] if effort.tiny else [Job(), Job(100, 2000)]
-    # Much depends on when the last ones die: three times the rounds, which are virtual and cheap.
+    # Much depends on when the last ones die: three times the rounds, which are simulated and cheap.
     rounds = effort.rounds * (1 if effort.tiny else 3)
     pairs = [[_disturbed(job, seed) for seed in range(rounds)] for job in jobs]
     scores = [
@@ -191,7 +193,7 @@ def measure_preempt(effort: Effort) -> Measured:
         for job, runs in zip(jobs, pairs, strict=True)
         for _, run in runs
     )
-    sizes = " and ".join(f"{job.shards} shards on {job.workers} virtual GPUs" for job in jobs)
+    sizes = " and ".join(f"{job.shards} shards on {job.workers} simulated GPUs" for job in jobs)
     return Measured(
         workload=f"{sizes}; 10 % of these killed at random times, a new one {START_S:.0f} s later",
         peer="the same run undisturbed",
@@ -199,7 +201,7 @@ def measure_preempt(effort: Effort) -> Measured:
             *scores,
             Score("shards lost, doubled or given up", wrong, 0, at_least=False, unit=""),
         ),
-        facts={
+        metadata={
             "killed": [run.counts.get("workers_lost", 0) for runs in pairs for _, run in runs],
             "virtual_makespan_s": [run.makespan_s for runs in pairs for _, run in runs],
             "undisturbed_s": [calm.makespan_s for runs in pairs for calm, _ in runs],
@@ -210,16 +212,16 @@ def measure_preempt(effort: Effort) -> Measured:
 def _disturbed(job: Job, seed: int) -> tuple[Run, Run]:
     """The same job in peace and with deaths."""
     draw = random.Random(seed)
-    conduct = job.conduct(seed)
-    calm = drive(job, conduct)
+    behaviour = job.behaviour(seed)
+    calm = drive(job, behaviour)
     killed = draw.sample(range(job.workers), job.workers // 10)
     deaths = {worker: draw.uniform(START_S, calm.makespan_s) for worker in killed}
-    return calm, drive(job, _changed(conduct, deaths=deaths))
+    return calm, drive(job, _changed(behaviour, deaths=deaths))
 
 
 def _each(of: list[float], to: list[float]) -> tuple[float, ...]:
     return tuple(a / b for a, b in zip(of, to, strict=True))
 
 
-def _changed(conduct: Conduct, **changes: Mapping[int, float]) -> Conduct:
-    return Conduct(**(vars(conduct) | changes))
+def _changed(behaviour: WorkerBehaviour, **changes: Mapping[int, float]) -> WorkerBehaviour:
+    return WorkerBehaviour(**(vars(behaviour) | changes))

@@ -16,7 +16,7 @@ from pipeline.dataset.plan import Plan
 from pipeline.generation.ray_actors import generate
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.summary import Summary
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 # Shards of a few minutes each: two cores take minutes for a pair, a GPU a fraction of a second.
 CPU_SHARDS, CPU_SHARD_SIZE, CPU_BATCH = 3, 1, 1
@@ -45,13 +45,14 @@ def measure_full_size(effort: Effort) -> Measured:
         unit="",
     )
     return Measured(
-        workload=f"{plan.samples} pairs in {plan.num_shards} shards, {factory.sampler.steps} steps "
-        f"with guidance, batches of {plan.batch}, {factory.dtype} on {machine.device}; one worker "
+        workload=f"{plan.samples} pairs in {plan.num_shards} shards, "
+        f"{factory.sampling.steps} steps with guidance, batches of {plan.batch}, "
+        f"{factory.dtype} on {machine.device}; one worker "
         f"with all cores, to {'S3' if effort.far else 'a local folder'}; "
         f"{'weights of ' + effort.backbone if effort.backbone else 'random weights'}",
         peer="none: a job that is limited by sampling alone does not wait",
         scores=(share,),
-        facts={
+        metadata={
             "sampling_s_a_pair": summary.sampling_s / summary.pairs_made,
             "waiting_s": summary.waiting_s,
             "kB_a_pair": summary.bytes_made / summary.pairs_made / 1e3,
@@ -63,7 +64,7 @@ def _plan(effort: Effort, machine: Machine, factory: UntaughtFactory) -> Plan:
     shards, size = (CPU_SHARDS, CPU_SHARD_SIZE)
     if machine.num_gpus:
         shards, size = (GPU_SHARDS, GPU_SHARD_SIZE)
-    batch = factory.sampler.batch
+    batch = factory.sampling.batch
     size = batch if effort.tiny else size
     return plan_for(shards * size, size, batch, factory.fingerprint)
 
@@ -90,7 +91,7 @@ def _factory(effort: Effort, machine: Machine, temp: Path) -> UntaughtFactory:
     return replace(
         UntaughtFactory.embedded(effort),
         backbone=backbone,
-        sampler=Sampler(steps=STEPS, batch=batch),
+        sampling=Sampling(steps=STEPS, batch=batch),
         device=machine.device,
         dtype=dtype,
     )

@@ -66,14 +66,14 @@ class Score:
 class Measured:
     """What a benchmark found.
 
-    `seconds` holds the rounds' times of each side, `facts` what else is worth knowing.
+    `seconds` holds the rounds' times of each side, `metadata` what else is worth knowing.
     """
 
     workload: str
     peer: str
     scores: tuple[Score, ...]
     seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything about it as JSON-able data."""
@@ -82,7 +82,7 @@ class Measured:
             "peer": self.peer,
             "scores": [score.to_dict() for score in self.scores],
             "seconds": {name: list(values) for name, values in self.seconds.items()},
-            "facts": dict(self.facts),
+            "metadata": dict(self.metadata),
         }
 
 

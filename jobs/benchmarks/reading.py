@@ -64,7 +64,7 @@ def measure_read(effort: Effort) -> Measured:
         peer="the same pairs as loose PNG files (Pillow's defaults), same order and threads",
         scores=tuple(scores),
         seconds=seconds,
-        facts={"pairs": count, "threads": THREADS} | _decoding(pairs, effort),
+        metadata={"pairs": count, "threads": THREADS} | _decoding(pairs, effort),
     )
 
 

@@ -1,6 +1,6 @@
 """Benchmarks `sample` and `aggregate`: the embedded model's sampling, and G_sketch's first half.
 
-Shapes: B images, halves (uncond, cond), C channels, h x w pixels; f_{l,t} is layer l's feature at
+Shapes: B images, branches (uncond, cond), C channels, h x w pixels; f_{l,t} is layer l's feature at
 step t.
 """
 
@@ -19,18 +19,18 @@ from jobs.benchmarks.standins.sketchers import PROMPTS, UntaughtFactory, untaugh
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.gsketch.aggregation import Aggregation, Bottleneck
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 
 def measure_sample(effort: Effort) -> Measured:
     """Sample a batch with taps, against diffusers' own pipeline without."""
-    backbone, sampler, embeddings, noise = _prepared(effort)
-    timesteps = untaught(backbone, sampler).config.timesteps
+    backbone, sampling, embeddings, noise = _prepared(effort)
+    timesteps = untaught(backbone, sampling).config.timesteps
     pipeline = _pipeline(UntaughtFactory.embedded(effort).backbone)
     images: dict[str, Tensor] = {}
 
     def ours() -> None:
-        made = sample(backbone, embeddings, noise, sampler, timesteps).images
+        made = sample(backbone, embeddings, noise, sampling, timesteps).images
         images["ours"] = (made + 1) / 2
 
     def peer() -> None:
@@ -38,8 +38,8 @@ def measure_sample(effort: Effort) -> Measured:
             prompt_embeds=embeddings,
             negative_prompt_embeds=backbone.unconditional.expand_as(embeddings),
             latents=noise,
-            num_inference_steps=sampler.steps,
-            guidance_scale=sampler.guidance,
+            num_inference_steps=sampling.steps,
+            guidance_scale=sampling.guidance,
             output_type="pt",
         ).images
 
@@ -47,7 +47,7 @@ def measure_sample(effort: Effort) -> Measured:
         ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
     difference = float((images["ours"] - images["peer"]).abs().max())
     return Measured(
-        workload=f"embedded model, batch {sampler.batch}, {sampler.steps} steps, taps of "
+        workload=f"embedded model, batch {sampling.batch}, {sampling.steps} steps, taps of "
         f"{len(timesteps)} steps and of the VAE kept; processor time of one thread",
         peer="diffusers' StableDiffusionPipeline: same model, noise, embeddings, steps; no taps",
         scores=(
@@ -60,9 +60,9 @@ def measure_sample(effort: Effort) -> Measured:
 
 def measure_aggregate(effort: Effort) -> Measured:
     """Equation 1 as G_sketch computes it, against equation 1 as it is written."""
-    backbone, sampler, embeddings, noise = _prepared(effort)
-    aggregation = untaught(backbone, sampler).aggregation
-    taps = sample(backbone, embeddings, noise, sampler, aggregation.timesteps).taps.unet
+    backbone, sampling, embeddings, noise = _prepared(effort)
+    aggregation = untaught(backbone, sampling).aggregation
+    taps = sample(backbone, embeddings, noise, sampling, aggregation.timesteps).taps.unet
     found: dict[str, Tensor] = {}
 
     @torch.no_grad()
@@ -77,7 +77,7 @@ def measure_aggregate(effort: Effort) -> Measured:
         ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
     error = float((found["ours"] - found["peer"]).norm() / found["peer"].norm())
     return Measured(
-        workload=f"F_fin of {sampler.batch} images of the embedded model from the taps of "
+        workload=f"F_fin of {sampling.batch} images of the embedded model from the taps of "
         f"{len(aggregation.timesteps)} steps; processor time of one thread",
         peer="the equations as they are written: each feature is enlarged, then convolved",
         scores=(
@@ -89,7 +89,7 @@ def measure_aggregate(effort: Effort) -> Measured:
 
 
 def literal(aggregation: Aggregation, taps: Mapping[int, Sequence[Tensor]]) -> Tensor:
-    """F_fin by equation 1, term by term: (B, halves C, h, w)."""
+    """F_fin by equation 1, term by term: (B, branches C, h, w)."""
     w, w_parts = aggregation.weights()
     levels = aggregation.first_level
     sums: list[Any] = [0, 0]
@@ -97,12 +97,12 @@ def literal(aggregation: Aggregation, taps: Mapping[int, Sequence[Tensor]]) -> T
         level = int(layer >= levels)
         size = aggregation.final_size if level else aggregation.first_size
         for row, t in enumerate(aggregation.timesteps):
-            f = taps[t][layer].transpose(0, 1).flatten(0, 1)  # (halves B, C, h, w)
+            f = taps[t][layer].transpose(0, 1).flatten(0, 1)  # (branches B, C, h, w)
             sums[level] = sums[level] + w[layer, row] * _written(bottleneck, f, size)
     upper = aggregation.bottlenecks[levels:]
     for weight, bottleneck, part in zip(w_parts, upper, sums[0].chunk(len(upper), 1), strict=True):
         sums[1] = sums[1] + weight * _written(bottleneck, part, aggregation.final_size)
-    rows: Tensor = sums[1].unflatten(0, (aggregation.halves, -1))
+    rows: Tensor = sums[1].unflatten(0, (aggregation.branches, -1))
     return rows.transpose(0, 1).flatten(1, 2)
 
 
@@ -116,12 +116,12 @@ def _written(bottleneck: Any, f: Tensor, size: tuple[int, int]) -> Tensor:
     return F.relu(y + bottleneck.norm_shortcut(bottleneck.shortcut(x)))
 
 
-def _prepared(effort: Effort) -> tuple[Backbone, Sampler, Tensor, Tensor]:
+def _prepared(effort: Effort) -> tuple[Backbone, Sampling, Tensor, Tensor]:
     factory = UntaughtFactory.embedded(effort)
-    backbone, sampler = load_backbone(factory.backbone, "cpu", torch.float32), factory.sampler
-    prompts = [PROMPTS[i % len(PROMPTS)] for i in range(sampler.batch)]
-    noise = [torch.Generator().manual_seed(i) for i in range(sampler.batch)]
-    return backbone, sampler, encode_prompts(backbone, prompts), initial_noise(backbone, noise)
+    backbone, sampling = load_backbone(factory.backbone, "cpu", torch.float32), factory.sampling
+    prompts = [PROMPTS[i % len(PROMPTS)] for i in range(sampling.batch)]
+    noise = [torch.Generator().manual_seed(i) for i in range(sampling.batch)]
+    return backbone, sampling, encode_prompts(backbone, prompts), initial_noise(backbone, noise)
 
 
 def _pipeline(folder: str) -> Any:

@@ -64,7 +64,7 @@ def measure_scale(effort: Effort) -> Measured:
         peer="none: the counts speak for themselves",
         scores=_scores(plan, summary, verdicts[0], reads[0], memory),
         seconds=seconds,
-        facts={
+        metadata={
             "pairs_per_s": summary.pairs_per_s,
             "waiting_share": summary.waiting_share,
             "retries": summary.retries,

@@ -19,7 +19,7 @@ from jobs.runtime.ray_session import ray_runtime
 from pipeline.dataset.encode import encode
 from pipeline.dataset.plan import Plan, write_or_check
 from pipeline.generation.driver import Driver, open_ledger
-from pipeline.generation.fleet import News, Ready, Report
+from pipeline.generation.fleet import Event, Ready, Report
 from pipeline.generation.ray_actors import RayFleet
 from pipeline.generation.scheduling import Policy, Task
 from pipeline.generation.worker import ShardMaker
@@ -40,7 +40,7 @@ class WarmFleet(RayFleet):
 
     def __init__(self, plan: Plan, store: Store, factory: Callable[[], Teacher]) -> None:
         super().__init__(plan, store, factory, gpus_per_worker=0.0, cpus_per_worker=1.0)
-        self._at_once: list[News] = []
+        self._at_once: list[Event] = []
 
     def start(self, worker: int) -> None:
         """Start an actor, unless it is there."""
@@ -49,10 +49,10 @@ class WarmFleet(RayFleet):
         else:
             super().start(worker)
 
-    def wait(self, timeout_s: float) -> list[News]:
+    def wait(self, timeout_s: float) -> list[Event]:
         """Tell of those that were there first."""
-        news, self._at_once = self._at_once, []
-        return news or super().wait(timeout_s)
+        events, self._at_once = self._at_once, []
+        return events or super().wait(timeout_s)
 
 
 @dataclass
@@ -94,7 +94,7 @@ class BareLoop:
 def measure_worker(effort: Effort) -> Measured:
     """Generate with one Ray actor and compare with the bare loop in another, in turns."""
     factory = UntaughtFactory.embedded(effort)
-    batch, steps = factory.sampler.batch, factory.sampler.steps
+    batch, steps = factory.sampling.batch, factory.sampling.steps
     shards = 1 if effort.tiny else SHARDS_A_ROUND
     plan = plan_for((effort.rounds + 1) * shards * batch, batch, batch, factory.fingerprint)
     with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
@@ -124,7 +124,7 @@ def measure_worker(effort: Effort) -> Measured:
             ),
         ),
         seconds={"ours": ours_s, "peer": peer_s},
-        facts={"pairs_per_round": shards * batch, "steps": steps},
+        metadata={"pairs_per_round": shards * batch, "steps": steps},
     )
 
 
@@ -193,7 +193,7 @@ def measure_overlap(effort: Effort) -> Measured:
         peer="sampling, encoding and upload one after the other in one thread",
         scores=(Score("times as fast", ratios(peer_s, ours_s), 1.25, at_least=True),),
         seconds={"ours": ours_s, "peer": peer_s},
-        facts={"sleep_of_sampling_s": sample_s * plan.samples},
+        metadata={"sleep_of_sampling_s": sample_s * plan.samples},
     )
 
 

@@ -63,7 +63,7 @@ def catch_sigterm() -> None:
         signal.signal(signal.SIGTERM, raise_terminated)
 
 
-class Border(TyperGroup):
+class CommandGroup(TyperGroup):
     """A command group whose commands end in exit code 2 and one line when a person erred."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from jobs.cli import bench, dataset, experiments
-from jobs.cli.errors import Border
+from jobs.cli.errors import CommandGroup
 from jobs.cli.options import Device, Dtype, RecipeName, Run, ShortSide, SingleWriter
 from jobs.runtime.events import quiet_libraries
 
 app = typer.Typer(
     name="onesketch",
-    cls=Border,
+    cls=CommandGroup,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -152,16 +152,22 @@ def extract(
                     raise ValueError(f"{name} is for a teacher: give --teacher and its folder too")
             run_extract(model, inputs, out, machine, on_event, short_side)
             return
-        from jobs.extract.by_teacher import Redrawing, load_redrawer, run_redraw
+        from jobs.extract.by_teacher import (
+            InversionOptions,
+            load_teacher_extractor,
+            run_extract_by_teacher,
+        )
 
         if short_side is not None:
             raise ValueError("--short-side is the extractor's: a teacher draws at its own size")
         given = {"prompt": prompt, "inversion": inversion}
-        redrawing = Redrawing(**{name: text for name, text in given.items() if text is not None})
-        redrawer = load_redrawer(
-            model, "embedded" if backbone is None else backbone, redrawing, machine
+        options = InversionOptions(
+            **{name: text for name, text in given.items() if text is not None}
         )
-        run_redraw(redrawer, inputs, out, on_event)
+        teacher_extractor = load_teacher_extractor(
+            model, "embedded" if backbone is None else backbone, options, machine
+        )
+        run_extract_by_teacher(teacher_extractor, inputs, out, on_event)
 
 
 @app.command()

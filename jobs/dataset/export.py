@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jobs.runtime.events import OnEvent
+from pipeline.events import OnEvent
 from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.export import export
 

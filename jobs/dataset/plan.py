@@ -16,7 +16,7 @@ from pipeline.generation.estimate import Estimate, Measured, Trial, estimate, ru
 from pipeline.generation.scheduling import Policy
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
-from pipeline.storage.probe import reach
+from pipeline.storage.probe import check_reachable
 from pipeline.storage.store import StorageError
 from pipeline.teachers.teacher import Teacher
 
@@ -58,7 +58,7 @@ def look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
     """Say what lies in the dataset's place, and give the shards that are done."""
     store = open_store(out)
     try:
-        reach(store)  # to ask for one object does not tell whether the bucket is there
+        check_reachable(store)  # to ask for one object does not tell whether the bucket is there
         if not store.exists(layout.PLAN):
             return "nothing", []
         differences = read_plan(store).differences(plan)

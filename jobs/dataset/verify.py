@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from jobs.pages.tables import counted, print_table
-from jobs.runtime.events import OnEvent
 from pipeline.dataset import layout
+from pipeline.events import OnEvent
 from pipeline.storage.address import open_store
 from pipeline.upkeep.verify import Finding, Kind, Verdict, verify
 

@@ -22,21 +22,26 @@ from jobs.evaluation.picture_sets import (
 )
 from jobs.evaluation.score_table import SCORES, beats_baselines, print_table
 from jobs.evaluation.side_by_side import EXTRACTOR, columns, write_comparison
-from jobs.extract.by_teacher import Redrawer, Redrawing, groups, load_redrawer
+from jobs.extract.by_teacher import (
+    InversionOptions,
+    TeacherExtractor,
+    groups,
+    load_teacher_extractor,
+)
 from jobs.extract.photographs import BUNDLED, find_photographs
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine, choose_machine
-from jobs.runtime.events import OnEvent
-from jobs.runtime.files import write_json
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import open_events
 from jobs.runtime.teacher_factory import held_out_pairs
+from pipeline.events import OnEvent
 from pipeline.recipe import Recipe
+from pipeline.whole_file import write_json
 from training.distillation.extractor import Extractor
 from training.encoders.inception import load_inception
 from training.encoders.lpips import load_perceptual
-from training.evaluation.evaluate import BASELINES, Judges, evaluate
+from training.evaluation.evaluate import BASELINES, ScoringNetworks, evaluate
 from training.evaluation.evaluate import Extractor as ExtractorFunction
 from training.styles.styles import STYLES
 
@@ -102,56 +107,56 @@ def choose_sets(
     return sets
 
 
-def load_judges(measurement: Measurement, machine: Machine) -> Judges:
+def load_scoring_networks(measurement: Measurement, machine: Machine) -> ScoringNetworks:
     """Load the networks that score."""
     location = weights.locate("perceptual", measurement.perceptual)
     perceptual = load_perceptual(location, machine.device)
     if not measurement.inception:
-        return Judges(perceptual)
-    return Judges(perceptual, load_inception(Path(measurement.inception), machine.device))
+        return ScoringNetworks(perceptual)
+    return ScoringNetworks(perceptual, load_inception(Path(measurement.inception), machine.device))
 
 
-def encoder_names(judges: Judges) -> dict[str, str]:
+def encoder_names(networks: ScoringNetworks) -> dict[str, str]:
     """Name the networks that scored; what is missing is said in words."""
-    inception = judges.inception
+    inception = networks.inception
     return {
-        "lpips": judges.perceptual.label,
+        "lpips": networks.perceptual.label,
         "inception": inception.label if inception else "none given: no FID, no KID",
     }
 
 
-def choose_redrawer(
+def choose_teacher_extractor(
     measurement: Measurement, recipe: Recipe | None, machine: Machine
-) -> Redrawer | None:
+) -> TeacherExtractor | None:
     """Load the recipe's teacher to draw by inversion, where that was asked for."""
     if not measurement.teacher:
         return None
     if recipe is None:
         raise ValueError("scoring the teacher (--with-teacher) needs the recipe: give --recipe")
     folder = RunFolder(recipe.run_path).teacher
-    return load_redrawer(folder, recipe.backbone, Redrawing(), machine)
+    return load_teacher_extractor(folder, recipe.backbone, InversionOptions(), machine)
 
 
-def with_teacher(pictures: PictureSet, redrawer: Redrawer) -> PictureSet:
+def with_teacher(pictures: PictureSet, teacher_extractor: TeacherExtractor) -> PictureSet:
     """Add the teacher, drawing by inversion, to the systems of a set."""
     drawn: dict[str, np.ndarray] = {}
-    for group in groups(pictures.pairs, redrawer.batch):
+    for group in groups(pictures.pairs, teacher_extractor.batch):
         read = [pair.read()[0] for pair in group]
-        for picture, result in zip(read, redrawer.draw(read), strict=True):
+        for picture, result in zip(read, teacher_extractor.draw(read), strict=True):
             drawn[picture_key(picture)] = result.drawing
     systems = {**pictures.systems, TEACHER: lambda picture: drawn[picture_key(picture)]}
     return replace(pictures, systems=systems)
 
 
 def measure_set(
-    pictures: PictureSet, sketch: ExtractorFunction, judges: Judges, out: Path
+    pictures: PictureSet, sketch: ExtractorFunction, networks: ScoringNetworks, out: Path
 ) -> dict[str, Any]:
     """Score one set and keep some of its pictures; gives its part of the scores file."""
     shown = write_comparison(out / pictures.name, pictures, sketch)
     systems = {EXTRACTOR: sketch, **pictures.systems}
     result = None
     if pictures.truth:
-        result = evaluate(systems, pictures.pairs, pictures.truth, judges)
+        result = evaluate(systems, pictures.pairs, pictures.truth, networks)
     return {
         "name": pictures.name,
         "truth": pictures.truth,
@@ -177,18 +182,18 @@ def run_evaluate(
     """
     extractor = Extractor.load(model, machine.device)
     sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
-    judges = load_judges(measurement, machine)
+    networks = load_scoring_networks(measurement, machine)
     truth = choose_truth(measurement, recipe)
-    redrawer = choose_redrawer(measurement, recipe, machine)
+    teacher_extractor = choose_teacher_extractor(measurement, recipe, machine)
     measured = []
     for pictures in choose_sets(measurement, truth, recipe, machine):
-        if redrawer and TEACHER not in (pictures.truth, *pictures.systems):
-            pictures = with_teacher(pictures, redrawer)
-        scores = measure_set(pictures, sketch, judges, out)
+        if teacher_extractor and TEACHER not in (pictures.truth, *pictures.systems):
+            pictures = with_teacher(pictures, teacher_extractor)
+        scores = measure_set(pictures, sketch, networks, out)
         measured.append(scores)
         on_event("evaluate.set", set=pictures.name, truth=pictures.truth or "none",
                  pictures=len(pictures.pairs), **scores["beats_baselines"])  # fmt: skip
-    encoders = encoder_names(judges)
+    encoders = encoder_names(networks)
     write_json(out / SCORES, {"sets": measured, "encoders": encoders})
     page = write_evaluation_page(out, measured, encoders)
     on_event("evaluate.page", page=str(page))

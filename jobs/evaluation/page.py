@@ -10,8 +10,8 @@ import jinja2
 
 from jobs.evaluation.pictures_section import shown_sets
 from jobs.evaluation.scores_section import METHODS, ORDER, SETS, score_groups
-from jobs.runtime.files import write_whole
 from jobs.runtime.provenance import versions
+from pipeline.whole_file import write_bytes
 
 PAGE, TEMPLATE = "evaluation.html", "evaluation.html.j2"
 
@@ -56,15 +56,15 @@ def compose(
 ) -> dict[str, Any]:
     """Gather everything that the template shows."""
     groups = score_groups(sets)
-    judged = [scores for scores in sets if scores["result"]]
-    result = judged[0]["result"] if judged else {"resamples": 0, "confidence": 0.0}
+    scored_sets = [scores for scores in sets if scores["result"]]
+    result = scored_sets[0]["result"] if scored_sets else {"resamples": 0, "confidence": 0.0}
     return {
         "title": "Evaluation",
         "lead": "Drawings compared with true ones, beside a blank page and an edge filter.",
         "networks": network_facts(encoders),
         "groups": groups,
         "metrics": groups[0].metrics if groups else [],
-        "distances": [set_distances(scores) for scores in judged],
+        "distances": [set_distances(scores) for scores in scored_sets],
         "interval_note": f"Mean and {100 * result['confidence']:.0f} % interval over pictures, "
         f"from {result['resamples']:,} bootstrap resamples. Best mean in bold.",
         "sets": shown_sets(folder, sets),
@@ -84,5 +84,5 @@ def write_evaluation_page(
         trim_blocks=True,
     )
     page = environment.get_template(TEMPLATE).render(compose(folder, sets, encoders))
-    write_whole(folder / PAGE, page.encode())
+    write_bytes(folder / PAGE, page.encode())
     return folder / PAGE

@@ -31,10 +31,10 @@ from jobs.experiments.ablation.trainings import (
     read_scores,
     train_and_score,
 )
-from jobs.experiments.ablation.workspace import Workshop
+from jobs.experiments.ablation.workspace import Workspace
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
-from jobs.runtime.files import png_bytes, write_json, write_whole
+from jobs.runtime.files import png_bytes
 from jobs.runtime.provenance import describe_machine, versions
 from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.ray_tasks import run_tasks
@@ -44,9 +44,10 @@ from jobs.stages.teach import choose_timesteps, fit_prior
 from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.diffusion.example import RECORD_FILE, make_source, read_source, write_source
 from pipeline.recipe import Example, Recipe
+from pipeline.whole_file import write_bytes, write_json
+from training.checkpoint import differences
 from training.embedded.scenes.scene import make_scene
 from training.evaluation.evaluate import BASELINES
-from training.oneshot.spec import differences
 from training.oneshot.stored_samples import write_batch
 from training.styles.styles import STYLES
 
@@ -94,7 +95,7 @@ def fix_recipe(recipe: Recipe, iterations: int) -> Recipe:
     return recipe.model_copy(update={"teach": teach, "example": example})
 
 
-def open_workshop(recipe: Recipe, out: Path, ablation: Ablation, machine: Machine) -> Workshop:
+def open_workspace(recipe: Recipe, out: Path, ablation: Ablation, machine: Machine) -> Workspace:
     """Settle everything that fixes the ablation."""
     check_styles(ablation.styles)
     alone = [style for style in ablation.distilled if style not in ablation.styles]
@@ -103,7 +104,7 @@ def open_workshop(recipe: Recipe, out: Path, ablation: Ablation, machine: Machin
     recipe = fix_recipe(recipe, ablation.iterations)
     location = locate_backbone(recipe.backbone)
     timesteps = choose_timesteps(recipe, backbone_folder(location))
-    return Workshop(
+    return Workspace(
         out=out.absolute(),
         recipe=recipe,
         backbone=absolute(location),
@@ -117,18 +118,20 @@ def open_workshop(recipe: Recipe, out: Path, ablation: Ablation, machine: Machin
     )
 
 
-def write_plan(workshop: Workshop, backbone: Backbone) -> None:
+def write_plan(workspace: Workspace, backbone: Backbone) -> None:
     """Keep what the folder's pieces were made for; ValueError when it was something else."""
-    recipe, path = workshop.recipe, workshop.out / PLAN
+    recipe, path = workspace.recipe, workspace.out / PLAN
     steps = recipe.sampler.steps
     asked: dict[str, Any] = {
         "format": FORMAT,
         "example": recipe.example.model_dump(),
         "sampler": recipe.sampler.model_dump(),
         "teach": recipe.teach.model_dump(mode="json", exclude={"seed", "prompts"}),
-        "rows": {row.name: list(row.timesteps(workshop.timesteps, steps)) for row in ROWS.values()},
-        "images": workshop.images,
-        "dtype": str(workshop.dtype),
+        "rows": {
+            row.name: list(row.timesteps(workspace.timesteps, steps)) for row in ROWS.values()
+        },
+        "images": workspace.images,
+        "dtype": str(workspace.dtype),
         "backbone": dict(backbone.fingerprint),
     }
     if path.is_file():
@@ -141,17 +144,17 @@ def write_plan(workshop: Workshop, backbone: Backbone) -> None:
     write_json(path, asked)
 
 
-def prepare(workshop: Workshop, styles: Sequence[str], backbone: Backbone) -> None:
+def prepare(workspace: Workspace, styles: Sequence[str], backbone: Backbone) -> None:
     """Make what is needed once: plan, prior, example pictures and their drawings."""
-    write_plan(workshop, backbone)
-    recipe, folder = workshop.recipe, workshop.examples
-    if not workshop.prior.is_file():
-        prior = fit_prior(recipe, backbone, backbone_folder(workshop.backbone))
-        prior.save(workshop.prior)
+    write_plan(workspace, backbone)
+    recipe, folder = workspace.recipe, workspace.examples
+    if not workspace.prior.is_file():
+        prior = fit_prior(recipe, backbone, backbone_folder(workspace.backbone))
+        prior.save(workspace.prior)
     if not (folder / RECORD_FILE).is_file():
         write_source(make_source(backbone, recipe.example, recipe.sampler), folder)
     if LINE_ART in styles and not (folder / SCENE).is_file():
-        write_batch(folder / SCENE, scenes(workshop, backbone, [EXAMPLE_SCENE_SEED]))
+        write_batch(folder / SCENE, scenes(workspace, backbone, [EXAMPLE_SCENE_SEED]))
     image = read_source(folder).image
     for style in styles:
         keep_drawing(folder / f"{style}.png", example_drawing(style, image))
@@ -172,7 +175,7 @@ def keep_drawing(path: Path, drawing: np.ndarray) -> None:
             f"{path}: the style draws the example differently from when this folder was begun. "
             "Use another --out folder"
         )
-    write_whole(path, data)
+    write_bytes(path, data)
 
 
 def make_batches(
@@ -183,67 +186,69 @@ def make_batches(
         on_event(name, done=done, total=len(batches))
 
 
-def draw_truths(workshop: Workshop, ablation: Ablation, machine: Machine, on_event: Events) -> None:
+def draw_truths(
+    workspace: Workspace, ablation: Ablation, machine: Machine, on_event: Events
+) -> None:
     """Draw what the pictures should become, and score the baselines."""
     lacking = [
-        TruthTask(workshop, style)
+        TruthTask(workspace, style)
         for style in ablation.styles
-        if not (workshop.truth(style) / SCORES).is_file()
+        if not (workspace.truth(style) / SCORES).is_file()
     ]
     for task, _ in run_tasks(draw_truth, lacking, machine, ablation.workers):
-        on_event("ablate.truth", style=task.style, pictures=workshop.images)
+        on_event("ablate.truth", style=task.style, pictures=workspace.images)
 
 
 def train_seed(
-    workshop: Workshop, seed: int, ablation: Ablation, machine: Machine, on_event: Events
+    workspace: Workspace, seed: int, ablation: Ablation, machine: Machine, on_event: Events
 ) -> None:
     """Train and score all cells of one seed on samples that are made once and then removed."""
     all_cells = cells(ablation.styles, list(ROWS), seed)
-    lacking = [cell for cell in all_cells if read_scores(workshop, cell) is None]
+    lacking = [cell for cell in all_cells if read_scores(workspace, cell) is None]
     if lacking:
-        batches = training_batches(workshop, seed)
+        batches = training_batches(workspace, seed)
         make_batches(batches, f"ablate.samples-{seed}", machine, ablation.workers, on_event)
     done = seed * len(all_cells) + len(all_cells) - len(lacking)
-    tasks = [Task(workshop, cell) for cell in lacking]
+    tasks = [Task(workspace, cell) for cell in lacking]
     for task, scores in run_tasks(train_and_score, tasks, machine, ablation.workers):
         done += 1
         means = {name: float(np.mean(scores[name])) for name in ("lpips", "ssim")}
         on_event("ablate.training", done=done, total=ablation.seeds * len(all_cells),
                  cell=task.cell.place, seconds=scores["training_s"], **means)  # fmt: skip
-    remove_training_samples(workshop, seed)
+    remove_training_samples(workspace, seed)
 
 
 def run_ablate(
     recipe: Recipe, out: Path, ablation: Ablation, machine: Machine, on_event: Events
 ) -> None:
     """Train and score what is lacking, and write the page; a killed run goes on where it was."""
-    workshop = open_workshop(recipe, out, ablation, machine)
+    workspace = open_workspace(recipe, out, ablation, machine)
     with on_event.stage("ablate"), ray_runtime(machine):
-        backbone = load_backbone(workshop.backbone, machine.device, machine.dtype)
-        prepare(workshop, ablation.styles, backbone)
-        batches = evaluation_batches(workshop, ablation.styles)
+        backbone = load_backbone(workspace.backbone, machine.device, machine.dtype)
+        prepare(workspace, ablation.styles, backbone)
+        batches = evaluation_batches(workspace, ablation.styles)
         make_batches(batches, "ablate.pictures", machine, ablation.workers, on_event)
-        draw_truths(workshop, ablation, machine, on_event)
+        draw_truths(workspace, ablation, machine, on_event)
         for seed in range(ablation.seeds):
-            train_seed(workshop, seed, ablation, machine, on_event)
-            write_results(workshop, ablation, machine)
+            train_seed(workspace, seed, ablation, machine, on_event)
+            write_results(workspace, ablation, machine)
         for cell in (c for style in ablation.distilled for c in twin_cells(style, ablation.seeds)):
-            distill_twin(workshop, cell, machine, ablation.workers, on_event)
-            write_results(workshop, ablation, machine)
-    page = write_results(workshop, ablation, machine)
+            distill_twin(workspace, cell, machine, ablation.workers, on_event)
+            write_results(workspace, ablation, machine)
+    page = write_results(workspace, ablation, machine)
     on_event("ablate.ready", page=str(page))
 
 
-def write_results(workshop: Workshop, ablation: Ablation, machine: Machine) -> Path:
+def write_results(workspace: Workspace, ablation: Ablation, machine: Machine) -> Path:
     """Write ablation.json and the page from what has finished so far; gives the page's path."""
-    results = gather(workshop, ablation.styles, ablation.seeds)
-    facts = {
-        "plan": json.loads((workshop.out / PLAN).read_text()),
+    results = gather(workspace, ablation.styles, ablation.seeds)
+    metadata = {
+        "plan": json.loads((workspace.out / PLAN).read_text()),
         "machine": describe_machine(machine),
         "versions": versions(),
     }
-    students = {s: students_json(workshop, s, ablation.seeds) for s in ablation.distilled}
-    write_json(workshop.out / RESULTS, to_json(results, facts) | {"students": students})
-    page = workshop.out / PAGE
-    write_page(page, workshop, results, facts)
+    students = {s: students_json(workspace, s, ablation.seeds) for s in ablation.distilled}
+    write_json(workspace.out / RESULTS, to_json(results, metadata) | {"students": students})
+    page = workspace.out / PAGE
+    write_page(page, workspace, results, metadata)
     return page

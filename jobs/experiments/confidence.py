@@ -12,14 +12,14 @@ from torch import Tensor
 
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
-from jobs.runtime.files import write_json, write_whole
 from jobs.runtime.provenance import describe_machine, versions
 from jobs.runtime.weights import locate
 from pipeline.pixels import image_from_uint8, sketch_from_uint8
-from training.distillation.spec import fingerprint
+from pipeline.whole_file import write_bytes, write_json
 from training.encoders.clip import ClipEncoder, load_clip
 from training.evaluation.confidence import Domain, confidences
 from training.evaluation.pairs import EvaluationPair, folder_pairs
+from training.tensor_hash import sha256_of_network
 
 IMAGES = "images"
 FIGURES, TABLE = "confidence.json", "confidence.md"
@@ -134,11 +134,11 @@ def run_confidence(
         "rows": {name: dict(zip(heads, values, strict=True)) for name, values in rows.items()},
         "pairs": {each.name: len(next(iter(each.styles.values()))) for each in (a, b)},
         "clip": encoder.label,
-        "clip_sha256": fingerprint(encoder),
+        "clip_sha256": sha256_of_network(encoder),
         "machine": describe_machine(machine),
         "versions": versions(),
     }
     write_json(out / FIGURES, figures)
-    write_whole(out / TABLE, to_markdown(heads, rows, figures).encode())
+    write_bytes(out / TABLE, to_markdown(heads, rows, figures).encode())
     print_table(heads, rows, f"Confidence by CLIP ({encoder.label}), per cent")
     events("confidence.ready", table=str(out / TABLE))

@@ -12,7 +12,6 @@ from torch import Tensor
 from jobs.experiments.prior_page import write_page
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
-from jobs.runtime.files import write_json, write_whole
 from jobs.runtime.provenance import describe_machine, versions
 from jobs.runtime.weights import locate_backbone
 from jobs.stages.prompts import embed_prompts, prompts_for
@@ -21,6 +20,7 @@ from pipeline.diffusion.backbone import backbone_folder, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.seeds import generator, stream_seed
 from pipeline.teachers.diffsketch import PRIOR_FILE
+from pipeline.whole_file import write_bytes, write_json
 
 FIGURES, PAGE, PROMPTS = "prior.json", "prior.html", "prompts.txt"
 COMPONENTS = 512
@@ -31,7 +31,7 @@ DRAWS = 30_000
 
 
 @dataclass(frozen=True)
-class Examination:
+class NormalityTests:
     """What the tests of appendix D.2 say of a prior.
 
     scores: of the prompts on the components, (N, K); shapiro_p: one a component; emd: distance to
@@ -58,9 +58,9 @@ def time_draws(prior: ConditionPrior, seed: int) -> float:
     return time.monotonic() - start
 
 
-def examine(
+def run_tests(
     prior: ConditionPrior, embeddings: Tensor, distinct: Sequence[int], seed: int, events: Events
-) -> Examination:
+) -> NormalityTests:
     """Run every test on a prior and the embeddings (N, L, D) that it was fitted to.
 
     distinct: the first of each group of equal prompts: none may be held out and fitted to as well.
@@ -78,10 +78,12 @@ def examine(
     events("prior.emd", **{name.replace(" ", "_"): float(np.mean(d)) for name, d in emd.items()})
     draws_s = time_draws(prior, seed)
     events("prior.draws", conditions=DRAWS, seconds=round(draws_s, 2))
-    return Examination(scores, shapiro_p, normality, emd, draws_s)
+    return NormalityTests(scores, shapiro_p, normality, emd, draws_s)
 
 
-def figures_of(found: Examination, prior: ConditionPrior, prompts: Sequence[str]) -> dict[str, Any]:
+def figures_of(
+    found: NormalityTests, prior: ConditionPrior, prompts: Sequence[str]
+) -> dict[str, Any]:
     """Give every figure of an examination as JSON."""
     return {
         "prompts": len(prompts),
@@ -125,9 +127,9 @@ def run_prior(
         embeddings = embed_prompts(loaded, texts)
         prior = ConditionPrior.fit(embeddings, COMPONENTS, {"prompts": str(len(texts))})
         prior.save(out / PRIOR_FILE)
-        write_whole(out / PROMPTS, ("\n".join(texts) + "\n").encode())
+        write_bytes(out / PROMPTS, ("\n".join(texts) + "\n").encode())
         distinct = [texts.index(text) for text in dict.fromkeys(texts)]
-        found = examine(prior, embeddings, distinct, seed, events)
+        found = run_tests(prior, embeddings, distinct, seed, events)
         provenance = {
             "backbone": backbone,
             "seed": seed,

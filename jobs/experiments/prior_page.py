@@ -10,8 +10,8 @@ import numpy as np
 
 from jobs.experiments.prior_plots import plot_distances, plot_quantiles, plot_spectrum
 from jobs.report.report import Fact
-from jobs.runtime.files import write_whole
 from pipeline.analysis.normality import MULTIVARIATE, OTHER_PROMPTS, PER_AXIS, UNIFORM
+from pipeline.whole_file import write_bytes
 
 TEMPLATE = "prior.html.j2"
 NAMES = {
@@ -159,4 +159,4 @@ def write_page(path: Path, figures: dict[str, Any], scores: np.ndarray) -> None:
         trim_blocks=True,
     )
     page = environment.get_template(TEMPLATE).render(compose(figures, scores))
-    write_whole(path, page.encode())
+    write_bytes(path, page.encode())

@@ -12,7 +12,6 @@ from jobs.experiments.selection.features import Features, Settings, make_feature
 from jobs.experiments.selection.page import compose, write_page
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
-from jobs.runtime.files import write_json
 from jobs.runtime.provenance import describe_machine, versions
 from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.weights import EMBEDDED, locate_backbone
@@ -20,6 +19,7 @@ from jobs.stages.prompts import prompts_for
 from pipeline.analysis.selection_count import candidates
 from pipeline.diffusion.backbone import backbone_folder, fingerprint
 from pipeline.diffusion.timesteps import write_selection
+from pipeline.whole_file import write_json
 from training.embedded.scenes.scene import KIND_NAMES
 
 FIGURES = "selection.json"
@@ -29,7 +29,7 @@ PAGE = "selection.html"
 
 @dataclass(frozen=True)
 class Selection:
-    """What the command was asked for; guidance as in the sampler, 0 workers: by the machine."""
+    """What the command was asked for; guidance as in the recipe, 0 workers: by the machine."""
 
     images: int
     steps: int

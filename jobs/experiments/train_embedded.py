@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jobs.runtime.devices import Machine
-from jobs.runtime.events import OnEvent
+from pipeline.events import OnEvent
 from training.embedded.train import train_all
 
 

@@ -14,13 +14,14 @@ from jobs.extract.letterbox import frame, unframe
 from jobs.extract.photographs import Photograph, find_photographs, read_photograph
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine
-from jobs.runtime.events import OnEvent
-from jobs.runtime.files import write_json, write_png
+from jobs.runtime.files import write_png
 from pipeline.diffusion.inversion import FIXED_POINT, ORDINARY
 from pipeline.diffusion.sampling import encode_prompts
-from pipeline.gsketch.streaming import Redrawn, draw_while_inverting
+from pipeline.events import OnEvent
+from pipeline.gsketch.streaming import InvertedDrawing, draw_while_inverting
 from pipeline.pixels import image_from_uint8, sketch_to_uint8
 from pipeline.teachers.diffsketch import DiffSketchTeacher
+from pipeline.whole_file import write_json
 
 Item = TypeVar("Item")
 
@@ -29,7 +30,7 @@ ITERATIONS = {"fixed-point": FIXED_POINT, "ordinary": ORDINARY}
 
 
 @dataclass(frozen=True)
-class Redrawing:
+class InversionOptions:
     """How the teacher draws photographs: what they show, and how their noise is found.
 
     An empty prompt says nothing about them, as the unconditional half of guidance does.
@@ -66,51 +67,53 @@ class DrawnPhotograph:
     fidelity: Fidelity
 
 
-class Redrawer:
+class TeacherExtractor:
     """A taught teacher that draws photographs."""
 
-    def __init__(self, teacher: DiffSketchTeacher, redrawing: Redrawing) -> None:
+    def __init__(self, teacher: DiffSketchTeacher, options: InversionOptions) -> None:
         self.teacher = teacher
-        self.iterations = ITERATIONS[redrawing.inversion]
-        self.condition = encode_prompts(teacher.backbone, [redrawing.prompt])
+        self.iterations = ITERATIONS[options.inversion]
+        self.condition = encode_prompts(teacher.backbone, [options.prompt])
 
     @property
     def batch(self) -> int:
         """How many photographs are drawn together."""
-        return self.teacher.conditions.sampler.batch
+        return self.teacher.conditions.sampling.batch
 
     def draw(self, photographs: Sequence[np.ndarray]) -> list[DrawnPhotograph]:
         """Draw photographs uint8 (H, W, 3) of any sizes as one batch."""
         frames = [frame(photograph, self.teacher.image_size) for photograph in photographs]
         images = torch.cat([image_from_uint8(framed.picture) for framed in frames])
-        drawn = self._redrawn(images)
+        drawn = self._inverted(images)
         drawings = sketch_to_uint8(drawn.sketches)
         return [
             DrawnPhotograph(unframe(framed, drawing), fidelity)
             for framed, drawing, fidelity in zip(frames, drawings, _fidelities(drawn), strict=True)
         ]
 
-    def _redrawn(self, images: Tensor) -> Redrawn:
+    def _inverted(self, images: Tensor) -> InvertedDrawing:
         teacher = self.teacher
         return draw_while_inverting(
             teacher.backbone,
             teacher.sketcher,
             images.to(teacher.backbone.device, teacher.backbone.dtype),
             self.condition.expand(len(images), -1, -1),
-            teacher.conditions.sampler,
+            teacher.conditions.sampling,
             self.iterations,
         )
 
 
-def load_redrawer(folder: Path, backbone: str, redrawing: Redrawing, machine: Machine) -> Redrawer:
+def load_teacher_extractor(
+    folder: Path, backbone: str, options: InversionOptions, machine: Machine
+) -> TeacherExtractor:
     """Load the teacher of a folder (<run>/teacher) on its backbone, to draw photographs."""
     location = weights.locate_backbone(backbone)
     teacher = DiffSketchTeacher.load(folder, location, machine.device, machine.dtype)
-    return Redrawer(teacher, redrawing)
+    return TeacherExtractor(teacher, options)
 
 
-def run_redraw(
-    redrawer: Redrawer, inputs: Sequence[str], out: Path, on_event: OnEvent
+def run_extract_by_teacher(
+    teacher_extractor: TeacherExtractor, inputs: Sequence[str], out: Path, on_event: OnEvent
 ) -> list[Path]:
     """Draw every photograph as out/NAME.png and write out/inversion.json; gives the drawings.
 
@@ -119,8 +122,8 @@ def run_redraw(
     photographs = find_photographs(inputs)
     unreadable: list[ValueError] = []
     fidelities: dict[str, Fidelity] = {}
-    for group in groups(_readable(photographs, unreadable), redrawer.batch):
-        drawn = redrawer.draw([picture for _, picture in group])
+    for group in groups(_readable(photographs, unreadable), teacher_extractor.batch):
+        drawn = teacher_extractor.draw([picture for _, picture in group])
         for (name, _), result in zip(group, drawn, strict=True):
             write_png(out / f"{name}.png", result.drawing)
             fidelities[name] = result.fidelity
@@ -153,7 +156,7 @@ def _readable(
             unreadable.append(error)
 
 
-def _fidelities(drawn: Redrawn) -> list[Fidelity]:
+def _fidelities(drawn: InvertedDrawing) -> list[Fidelity]:
     columns = (drawn.vae_psnr_db, drawn.round_trip.psnr_db, drawn.round_trip.latent_rmse)
     return [Fidelity(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from jobs.extract.photographs import find_photographs, read_photograph
 from jobs.runtime.devices import Machine
-from jobs.runtime.events import OnEvent
 from jobs.runtime.files import write_png
+from pipeline.events import OnEvent
 from training.distillation.extractor import Extractor
 
 

@@ -18,11 +18,11 @@ from jobs.extract.photographs import read_photograph
 from jobs.pages import durations
 from jobs.pages.figures import Figure, make_figure
 from jobs.report.dataset_section import show_dataset
-from jobs.runtime.files import write_whole
 from jobs.runtime.provenance import versions
 from jobs.runtime.run_folder import RunFolder
 from jobs.stages.teach import KNOWN
 from pipeline.recipe import Recipe
+from pipeline.whole_file import write_bytes
 
 TEMPLATE = "report.html.j2"
 STRIP_SIDE = 2160
@@ -188,5 +188,5 @@ def write_report(recipe: Recipe, folder: RunFolder) -> Path:
         trim_blocks=True,
     )
     page = environment.get_template(TEMPLATE).render(compose(recipe, folder))
-    write_whole(folder.report, page.encode())
+    write_bytes(folder.report, page.encode())
     return folder.report

@@ -41,7 +41,7 @@ class TeacherFactory:
     """Loads a run's teacher together with the CLIP that scores its pairs against the known pair.
 
     The known pair, image uint8 (H, W, 3) and drawing uint8 (H, W), travels along: worker nodes
-    need the taught files and the weights only. `batch` is that of the sampler.
+    need the taught files and the weights only. `batch` is that of the sampling.
     """
 
     teacher: PlainTeacherFactory

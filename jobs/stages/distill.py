@@ -15,13 +15,13 @@ from pipeline.recipe import Recipe
 from training.distillation.extractor import CONFIG
 from training.distillation.loop import distill
 from training.distillation.ray_train import distill_on_ray
-from training.distillation.spec import Course, Execution
+from training.distillation.spec import DistillationSpec, Execution
 
 
-def make_course(recipe: Recipe, source: Path) -> Course:
+def make_spec(recipe: Recipe, source: Path) -> DistillationSpec:
     """Gather all that fixes the outcome of distillation."""
     pair = load_example(recipe, source)
-    return Course(
+    return DistillationSpec(
         distill=recipe.distill,
         dataset=recipe.dataset.out,
         image=pair.image,
@@ -55,11 +55,11 @@ def run_distill(session: Session, cache: Cache | None = None) -> None:
     """Train the extractor, or go on where it stopped; a finished one is only checked."""
     folder = session.folder.extractor
     with session.events.stage("distill"):
-        course = make_course(session.recipe, session.folder.source)
+        spec = make_spec(session.recipe, session.folder.source)
         execution = choose_execution(session.machine, cache or Cache())
         if (folder / CONFIG).is_file():
-            distill(course, folder, execution, session.events)
+            distill(spec, folder, execution, session.events)
         else:
             with ray_runtime(session.machine):
-                distill_on_ray(course, folder, execution, session.events)
+                distill_on_ray(spec, folder, execution, session.events)
     session.events("distill.ready", extractor=str(folder))

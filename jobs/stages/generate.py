@@ -11,7 +11,7 @@ from pipeline.dataset.plan import Plan, plan_from_recipe, write_or_check
 from pipeline.generation.ray_actors import generate
 from pipeline.generation.scheduling import Policy
 from pipeline.storage.address import open_store
-from pipeline.storage.probe import reach
+from pipeline.storage.probe import check_reachable
 
 
 def refuse_other_plan(out: str, plan: Plan) -> None:
@@ -29,7 +29,7 @@ def run_generate(session: Session, workers: int = 0, single_writer: bool = False
     recipe, machine = session.recipe, session.machine
     factory = teacher_factory(recipe, machine)
     with session.events.stage("generate"):
-        reach(open_store(recipe.dataset.out))
+        check_reachable(open_store(recipe.dataset.out))
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         refuse_other_plan(recipe.dataset.out, plan)
         with ray_runtime(machine):

@@ -1,7 +1,6 @@
 """What a run of `generate` did: a table for people, a JSON file for machines."""
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from jobs.pages.durations import in_words
 from pipeline.generation.summary import Summary
+from pipeline.whole_file import write_json
 
 
 def add_summary(path: Path, summary: Summary) -> None:
@@ -19,9 +19,7 @@ def add_summary(path: Path, summary: Summary) -> None:
         runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
     finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
     runs.append(finished | summary.to_dict())
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(json.dumps({"runs": runs}, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_json(path, {"runs": runs})
 
 
 def summary_table(summary: Summary) -> Table:

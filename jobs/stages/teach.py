@@ -17,8 +17,8 @@ from pipeline.pixels import sketch_to_uint8
 from pipeline.recipe import Recipe
 from training.encoders.clip import load_clip
 from training.encoders.lpips import load_perceptual
-from training.oneshot.loop import fit, remake_known
-from training.oneshot.spec import Lesson
+from training.oneshot.loop import fit, sample_example
+from training.oneshot.spec import OneShotSpec
 
 KNOWN = "known.png"
 
@@ -37,10 +37,10 @@ def fit_prior(recipe: Recipe, backbone: Backbone, folder: Path) -> ConditionPrio
     """Fit the distribution of conditions to the prompts' embeddings."""
     prompts = choose_prompts(recipe, folder)
     embeddings = embed_prompts(backbone, prompts)
-    return ConditionPrior.fit(embeddings, facts={"prompts": str(len(prompts))})
+    return ConditionPrior.fit(embeddings, metadata={"prompts": str(len(prompts))})
 
 
-def make_lesson(session: Session) -> Lesson:
+def make_spec(session: Session) -> OneShotSpec:
     """Load all that one-shot training starts from; the cheap checks come first."""
     recipe, machine = session.recipe, session.machine
     pair = load_example(recipe, session.folder.source)
@@ -49,23 +49,23 @@ def make_lesson(session: Session) -> Lesson:
     perceptual = load_perceptual(locate("perceptual", recipe.teach.perceptual), machine.device)
     backbone = load_backbone(location, machine.device, machine.dtype)
     folder = backbone_folder(location)
-    return Lesson(
+    return OneShotSpec(
         pair=pair,
         backbone=backbone,
         prior=fit_prior(recipe, backbone, folder),
         timesteps=choose_timesteps(recipe, folder),
         teach=recipe.teach,
-        sampler=recipe.sampler,
+        sampling=recipe.sampler,
         clip=clip,
         perceptual=perceptual,
     )
 
 
 @torch.no_grad()
-def draw_known(lesson: Lesson, sketcher: GSketch, path: Path) -> None:
+def draw_example(spec: OneShotSpec, sketcher: GSketch, path: Path) -> None:
     """Keep what the teacher makes of the one image it was taught on."""
-    known = remake_known(lesson)
-    sketch = sketcher.to(lesson.backbone.device)(known.taps, known.images)
+    example = sample_example(spec)
+    sketch = sketcher.to(spec.backbone.device)(example.taps, example.images)
     write_png(path, sketch_to_uint8(sketch)[0])
 
 
@@ -73,8 +73,8 @@ def run_teach(session: Session) -> None:
     """Train the teacher, or go on where it stopped; a finished one is only checked."""
     folder = session.folder.teacher
     with session.events.stage("teach"):
-        lesson = make_lesson(session)
-        sketcher = fit(lesson, folder, session.events)
+        spec = make_spec(session)
+        sketcher = fit(spec, folder, session.events)
         if not (folder / KNOWN).is_file():
-            draw_known(lesson, sketcher, folder / KNOWN)
+            draw_example(spec, sketcher, folder / KNOWN)
     session.events("teach.ready", teacher=str(folder))

@@ -108,7 +108,7 @@ def distances(
     Every fold of the prompts is held out once; each distribution is fitted to the rest, and gives
     as many samples as there are held-out prompts. In PCA space a multivariate normal and one per
     axis are the same distribution, so that the rivals' axes are the E axes of the embeddings.
-    `other prompts` are prompts of the rest, chosen at random: what a perfect sampler would reach.
+    `other prompts` are prompts of the rest, chosen at random: what a perfect sampling would reach.
 
     Args:
         embeddings: (N, L, D), in the order of the prompts.

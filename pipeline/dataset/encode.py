@@ -31,17 +31,17 @@ class EncodedPair:
     index: int
     image: bytes
     sketch: bytes
-    facts: bytes
+    metadata: bytes
 
     @property
     def members(self) -> tuple[tuple[str, bytes], ...]:
         """(suffix, content) in the order of the shard."""
-        contents = (self.image, self.sketch, self.facts)
+        contents = (self.image, self.sketch, self.metadata)
         return tuple(zip(layout.SUFFIXES, contents, strict=True))
 
 
 def encode(pair: Pair) -> EncodedPair:
-    """Encode one pair; its facts are its columns, size and scores.
+    """Encode one pair; its metadata are its columns, size and scores.
 
     Raises:
         ValueError: arrays of another shape or type than `Pair` promises, a column that JSON cannot
@@ -63,7 +63,7 @@ def encode(pair: Pair) -> EncodedPair:
         index=pair.index,
         image=_save(pair.image, _WEBP),
         sketch=_save(pair.sketch, _PNG),
-        facts=canonical.to_line(own | columns),
+        metadata=canonical.to_line(own | columns),
     )
 
 

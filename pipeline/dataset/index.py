@@ -27,7 +27,7 @@ _ROWS_AT_ONCE = 16
 MEMBER_COLUMNS = {
     layout.IMAGE_SUFFIX: "image",
     layout.SKETCH_SUFFIX: "sketch",
-    layout.FACTS_SUFFIX: "facts",
+    layout.METADATA_SUFFIX: "facts",
 }
 
 
@@ -87,7 +87,7 @@ def _small_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
         )
 
 
-def read_facts(content: bytes, index: int) -> Mapping[str, Any]:
+def read_metadata(content: bytes, index: int) -> Mapping[str, Any]:
     """Read a sample's JSON member.
 
     Raises:
@@ -95,14 +95,18 @@ def read_facts(content: bytes, index: int) -> Mapping[str, Any]:
     """
     key = layout.sample_key(index)
     try:
-        facts = json.loads(content)
+        metadata = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ShardError(f"sample {key}: its JSON is broken: {error}") from error
-    if not isinstance(facts, dict) or facts.get("key") != key or facts.get("index") != index:
+    if (
+        not isinstance(metadata, dict)
+        or metadata.get("key") != key
+        or metadata.get("index") != index
+    ):
         raise ShardError(f"sample {key}: its JSON speaks of another sample")
-    if not all(_fits(value) for value in facts.values()):
+    if not all(_fits(value) for value in metadata.values()):
         raise ShardError(f"sample {key}: its JSON holds more than texts and 64-bit numbers")
-    return facts
+    return metadata
 
 
 def _rows(shard: int, tar: bytes, members: Sequence[Member]) -> list[dict[str, Any]]:
@@ -117,11 +121,11 @@ def _rows(shard: int, tar: bytes, members: Sequence[Member]) -> list[dict[str, A
             f"{prefix}_size": member.size,
             f"{prefix}_sha256": canonical.sha256(content),
         }
-        if member.suffix == layout.FACTS_SUFFIX:
-            facts = read_facts(content, member.index)
-            if taken := sorted(facts.keys() & (rows[-1].keys() - {"key"})):
+        if member.suffix == layout.METADATA_SUFFIX:
+            metadata = read_metadata(content, member.index)
+            if taken := sorted(metadata.keys() & (rows[-1].keys() - {"key"})):
                 raise ShardError(f"sample {rows[-1]['key']}: its JSON takes the columns {taken}")
-            rows[-1] |= facts
+            rows[-1] |= metadata
     return rows
 
 

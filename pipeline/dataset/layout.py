@@ -17,9 +17,9 @@ WORKERS = "workers/"
 
 IMAGE_SUFFIX = "image.webp"
 SKETCH_SUFFIX = "sketch.png"
-FACTS_SUFFIX = "json"
+METADATA_SUFFIX = "json"
 # Order of a sample's members in its shard.
-SUFFIXES = (IMAGE_SUFFIX, SKETCH_SUFFIX, FACTS_SUFFIX)
+SUFFIXES = (IMAGE_SUFFIX, SKETCH_SUFFIX, METADATA_SUFFIX)
 
 MAX_SAMPLES = 10**9
 MAX_SHARDS = 10**5

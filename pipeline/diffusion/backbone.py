@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+
+from pipeline.canonical import sha256_of_file
 
 if TYPE_CHECKING:
     # By module: the package's own names resolve to stand-ins for type checkers.
@@ -100,7 +101,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
         BackboneError: a file is missing.
     """
     # All are found before the first is read: gigabytes are hashed for a complete folder only.
-    return {str(file.relative_to(folder)): _sha256(file) for file in sorted(_files(folder))}
+    return {str(file.relative_to(folder)): sha256_of_file(file) for file in sorted(_files(folder))}
 
 
 def backbone_folder(location: str | Path) -> Path:
@@ -209,8 +210,3 @@ def _existing(folder: Path, name: str) -> Path:
 
 def _freeze(module: nn.Module, device: torch.device) -> None:
     module.requires_grad_(False).eval().to(device)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

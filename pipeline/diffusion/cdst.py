@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from pipeline.whole_file import write_tensors
 
 # Directions whose variance is this small a part of the greatest one are rounding noise.
 _RANK_TOLERANCE = 1e-7
@@ -55,11 +56,11 @@ class ConditionPrior:
     mean: Tensor  # (L, D)
     components: Tensor  # (K, L, D), orthonormal
     deviations: Tensor  # (K,), standard deviation of the scores, falling
-    facts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def fit(
-        cls, embeddings: Tensor, components: int = 512, facts: Mapping[str, str] | None = None
+        cls, embeddings: Tensor, components: int = 512, metadata: Mapping[str, str] | None = None
     ) -> ConditionPrior:
         """Fit D_SD to the embeddings of about 1,000 prompts.
 
@@ -67,7 +68,7 @@ class ConditionPrior:
             embeddings: (N, L, D).
             components: the most principal components to keep; fewer are kept where the number of
                 prompts or the rank allows fewer.
-            facts: what to note down with the prior (backbone, prompt list).
+            metadata: what to note down with the prior (backbone, prompt list).
 
         Raises:
             ValueError: fewer than two different prompts.
@@ -93,7 +94,7 @@ class ConditionPrior:
             mean=mean.float(),
             components=axes.unflatten(1, mean.shape).float(),
             deviations=deviations.float(),
-            facts=dict(facts or {}),
+            metadata=dict(metadata or {}),
         )
 
     def sample(self, generator: torch.Generator) -> Tensor:
@@ -123,8 +124,8 @@ class ConditionPrior:
 
     def save(self, path: Path) -> None:
         """Write the prior to a safetensors file."""
-        tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
-        save_file(tensors, path, metadata={"facts": json.dumps(dict(self.facts))})
+        tensors = {name: getattr(self, name) for name in _TENSORS}
+        write_tensors(path, tensors, {"facts": json.dumps(dict(self.metadata))})
 
     @classmethod
     def load(cls, path: Path) -> ConditionPrior:
@@ -136,8 +137,8 @@ class ConditionPrior:
         if not path.is_file():
             raise ValueError(f"no condition prior at {path}: run `onesketch teach` first")
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
-            return cls(**{name: file.get_tensor(name) for name in _TENSORS}, facts=facts)
+            metadata = json.loads((file.metadata() or {}).get("facts", "{}"))
+            return cls(**{name: file.get_tensor(name) for name in _TENSORS}, metadata=metadata)
 
 
 _TENSORS = ("mean", "components", "deviations")

@@ -1,13 +1,12 @@
 """The one example: the image that is drawn over, and the pair once the drawing is there.
 
 Folder `source/`: image.png to draw over, noise.safetensors (noise and prompt embedding), and
-source.json (prompt, seed, sampler, fingerprint of the backbone, versions), written last.
+source.json (prompt, seed, sampling, fingerprint of the backbone, versions), written last.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,13 +18,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise
 from pipeline.pixels import image_to_uint8
-from pipeline.recipe import Example, Recipe, Sampler
+from pipeline.recipe import Example, Recipe, Sampling
+from pipeline.whole_file import whole_file, write_json, write_tensors
 
 IMAGE_FILE, TENSORS_FILE, RECORD_FILE = "image.png", "noise.safetensors", "source.json"
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -58,7 +58,7 @@ class ExamplePair:
     record: Mapping[str, Any]
 
 
-def make_source(backbone: Backbone, example: Example, sampler: Sampler) -> Source:
+def make_source(backbone: Backbone, example: Example, sampling: Sampling) -> Source:
     """Generate the image of an example.
 
     The noise is what StableDiffusionPipeline draws from a CPU generator of the same seed, so that
@@ -66,13 +66,13 @@ def make_source(backbone: Backbone, example: Example, sampler: Sampler) -> Sourc
     """
     noise = initial_noise(backbone, [torch.Generator().manual_seed(example.seed)])
     embeddings = encode_prompts(backbone, [example.prompt])
-    *_, last = denoise(backbone, embeddings, noise, sampler, timesteps=())
+    *_, last = denoise(backbone, embeddings, noise, sampling, timesteps=())
     images, _ = decode(backbone, last.latents, lambda _n, v: v[:0])
     return Source(
         image=image_to_uint8(images)[0],
         embeddings=embeddings[0].float().cpu(),
         noise=noise[0],
-        record=_asked(example, sampler)
+        record=_asked(example, sampling)
         | {
             "backbone": dict(backbone.fingerprint),
             "versions": {name: version(name) for name in _VERSIONS_OF},
@@ -84,12 +84,11 @@ def write_source(source: Source, folder: Path) -> None:
     """Write a source; source.json comes last, so that a folder with it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD_FILE).unlink(missing_ok=True)
-    Image.fromarray(source.image).save(folder / IMAGE_FILE)
-    tensors = {"embeddings": source.embeddings.contiguous(), "noise": source.noise.contiguous()}
-    save_file(tensors, folder / TENSORS_FILE)
-    partial = folder / (RECORD_FILE + ".partial")
-    partial.write_text(json.dumps(source.record, indent=2, sort_keys=True) + "\n")
-    os.replace(partial, folder / RECORD_FILE)
+    with whole_file(folder / IMAGE_FILE) as temporary:
+        Image.fromarray(source.image).save(temporary, format="PNG")
+    tensors = {"embeddings": source.embeddings, "noise": source.noise}
+    write_tensors(folder / TENSORS_FILE, tensors)
+    write_json(folder / RECORD_FILE, dict(source.record), sort_keys=True)
 
 
 def read_source(folder: Path) -> Source:
@@ -117,7 +116,7 @@ def load_example(recipe: Recipe, folder: Path) -> ExamplePair:
     """Read the source in `folder` and the recipe's drawing of it.
 
     Raises:
-        ExampleError: the source is missing or was made for another prompt, seed or sampler; the
+        ExampleError: the source is missing or was made for another prompt, seed or sampling; the
             drawing is missing, unreadable, of another size, or blank.
     """
     source = read_source(folder)
@@ -171,10 +170,10 @@ def _open(path: Path, what: str) -> Image.Image:
         ) from error
 
 
-def _asked(example: Example, sampler: Sampler) -> dict[str, Any]:
+def _asked(example: Example, sampling: Sampling) -> dict[str, Any]:
     return {
         "prompt": example.prompt,
         "seed": example.seed,
-        "steps": sampler.steps,
-        "guidance": sampler.guidance,
+        "steps": sampling.steps,
+        "guidance": sampling.guidance,
     }

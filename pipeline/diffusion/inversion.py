@@ -1,4 +1,4 @@
-"""DDIM inversion: a real image's way back to the noise that the sampler would have made it from.
+"""DDIM inversion: a real image's way back to the noise that sampling would have made it from.
 
 A DDIM step is affine in the latents and in the prediction: z_{t-1} = A_t z_t + B_t p(z_t, t) (Song
 et al., DDIM, equation 12), so that inverting it is to solve
@@ -45,10 +45,10 @@ from pipeline.diffusion.sampling import (
     guidance_context,
     own_scheduler,
     predict,
-    split_halves,
+    split_branches,
 )
 from pipeline.diffusion.taps import Taps, recording, unet_modules
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 ORDINARY = 1
 FIXED_POINT = 3
@@ -89,7 +89,7 @@ def invert(
     backbone: Backbone,
     embeddings: Tensor,
     latents: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     iterations: int = FIXED_POINT,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Run DDIM backwards and yield (t, timestep, z_t), t = 0 first: what each step starts from.
@@ -97,7 +97,7 @@ def invert(
     Args:
         embeddings: (B, L, D), one condition per image.
         latents: (B, C, h, w), what sampling should end at.
-        sampler: number of steps and guidance scale of the process that is inverted.
+        sampling: number of steps and guidance scale of the process that is inverted.
         iterations: evaluations of (*) per step; 1 is ordinary DDIM inversion.
 
     Raises:
@@ -105,14 +105,14 @@ def invert(
             whose step is not affine.
     """
     _check(backbone, embeddings, latents, iterations)
-    scheduler = own_scheduler(backbone, sampler.steps)
-    context = guidance_context(backbone, embeddings, sampler)
+    scheduler = own_scheduler(backbone, sampling.steps)
+    context = guidance_context(backbone, embeddings, sampling)
     z = latents.to(backbone.device, backbone.dtype)
     for t, timestep in enumerate(reversed(scheduler.timesteps)):
         a, b = step_factors(scheduler, timestep)
         before = z
         for _ in range(iterations):
-            z = (before - b * predict(backbone, z, timestep, context, sampler)) / a
+            z = (before - b * predict(backbone, z, timestep, context, sampling)) / a
         yield t, timestep, z
 
 
@@ -129,11 +129,11 @@ def noise_of(
     backbone: Backbone,
     embeddings: Tensor,
     latents: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     iterations: int = FIXED_POINT,
 ) -> Tensor:
     """Return the noise (B, C, h, w) that sampling makes `latents` from; as `invert`."""
-    *_, (_, _, noise) = invert(backbone, embeddings, latents, sampler, iterations)
+    *_, (_, _, noise) = invert(backbone, embeddings, latents, sampling, iterations)
     return noise
 
 
@@ -141,20 +141,20 @@ def round_trip(
     backbone: Backbone,
     embeddings: Tensor,
     latents: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     iterations: int = FIXED_POINT,
 ) -> RoundTrip:
     """Invert latents (B, C, h, w), sample again at the same guidance, and compare; as `invert`."""
-    noise = noise_of(backbone, embeddings, latents, sampler, iterations)
-    return sampled_again(backbone, embeddings, latents, noise, sampler)
+    noise = noise_of(backbone, embeddings, latents, sampling, iterations)
+    return sampled_again(backbone, embeddings, latents, noise, sampling)
 
 
 @torch.no_grad()
 def sampled_again(
-    backbone: Backbone, embeddings: Tensor, latents: Tensor, noise: Tensor, sampler: Sampler
+    backbone: Backbone, embeddings: Tensor, latents: Tensor, noise: Tensor, sampling: Sampling
 ) -> RoundTrip:
     """Sample from the noise that inversion found and compare with `latents` (B, C, h, w)."""
-    *_, last = denoise(backbone, embeddings, noise, sampler, ())
+    *_, last = denoise(backbone, embeddings, noise, sampling, ())
     original = latents.to(last.latents.device)
     error = (last.latents.float() - original.float()).square().mean((1, 2, 3)).sqrt()
     images, _ = decode(backbone, last.latents)
@@ -174,18 +174,18 @@ def replay(
     backbone: Backbone,
     embeddings: Tensor,
     latents: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     timesteps: Collection[int],
     iterations: int = FIXED_POINT,
 ) -> Iterator[Step]:
     """Yield the steps of the process that would have ended at `latents`, t = 0 first.
 
     Nothing is sampled again, so nothing drifts: the way is inverted without guidance, and at the
-    latents found the UNet runs once more as guided sampling runs it, for the taps of both halves.
+    latents found the UNet runs once more as guided sampling runs it, for the taps of both branches.
 
     Args:
         latents: (B, C, h, w), from `encode`.
-        sampler: the sampler whose steps and halves the taps are of.
+        sampling: the sampling whose steps and halves the taps are of.
         timesteps: steps to tap, counted from the END.
 
     Yields:
@@ -194,32 +194,32 @@ def replay(
     Raises:
         ValueError: as `invert`, or a step outside the process.
     """
-    outside = [t for t in timesteps if not 0 <= t < sampler.steps]
+    outside = [t for t in timesteps if not 0 <= t < sampling.steps]
     if outside:
         raise ValueError(
-            f"steps to tap must lie in 0..{sampler.steps - 1}, counted from the end; got {outside}"
+            f"steps to tap must lie in 0..{sampling.steps - 1}, counted from the end; got {outside}"
         )
-    context = guidance_context(backbone, embeddings, sampler)
-    way = invert(backbone, embeddings, latents, unguided(sampler), iterations)
+    context = guidance_context(backbone, embeddings, sampling)
+    way = invert(backbone, embeddings, latents, unguided(sampling), iterations)
     for t, timestep, z in way:
         taps = None
         if t in timesteps:
             with recording(unet_modules(backbone)) as recorder:
-                predict(backbone, z, timestep, context, sampler)
-                taps = split_halves(recorder.take(), sampler.halves)
+                predict(backbone, z, timestep, context, sampling)
+                taps = split_branches(recorder.take(), sampling.branches)
         yield Step(t, int(timestep), z, taps)
 
 
-def unguided(sampler: Sampler) -> Sampler:
-    """Return the sampler at guidance 1: the process that `replay` inverts."""
-    return sampler.model_copy(update={"guidance": 1.0})
+def unguided(sampling: Sampling) -> Sampling:
+    """Return the settings at guidance 1: the process that `replay` inverts."""
+    return sampling.model_copy(update={"guidance": 1.0})
 
 
 def taps_of_images(
     backbone: Backbone,
     images: Tensor,
     embeddings: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     timesteps: Sequence[int],
     iterations: int = FIXED_POINT,
 ) -> Sample:
@@ -228,7 +228,7 @@ def taps_of_images(
     Args:
         images: (B, 3, H, W) in [-1, 1], of the backbone's size.
         embeddings: (B, L, D), what the images show.
-        sampler, timesteps: as `sampler.sample`.
+        sampling, timesteps: as `sampler.sample`.
         iterations: as `invert`.
 
     Returns:
@@ -239,7 +239,7 @@ def taps_of_images(
     """
     latents = encode(backbone, images)
     taps = {}
-    for step in replay(backbone, embeddings, latents, sampler, timesteps, iterations):
+    for step in replay(backbone, embeddings, latents, sampling, timesteps, iterations):
         if step.taps is not None:
             taps[step.t] = step.taps
         if step.t == max(timesteps):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pipeline.diffusion.backbone import Backbone, embed
 from pipeline.diffusion.taps import Taps, recording, unet_modules, vae_modules
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Step:
     """One DDIM step just taken.
 
     `t` counts from the END (0 = the last step), `timestep` is the scheduler's; `latents`
-    (B, C, h, w) come out of the step; `taps` are its f_{l,t}, (B, halves, C_l, h_l, w_l), or None
+    (B, C, h, w) come out of the step; `taps` are its f_{l,t}, (B, branches, C_l, h_l, w_l), or None
     where the step is not tapped.
     """
 
@@ -57,7 +57,7 @@ def denoise(
     backbone: Backbone,
     embeddings: Tensor,
     noise: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     timesteps: Collection[int],
 ) -> Iterator[Step]:
     """Run DDIM and yield every step, with taps for the steps named in `timesteps`.
@@ -65,22 +65,22 @@ def denoise(
     Args:
         embeddings: (B, L, D), one condition per image.
         noise: (B, C, h, w), standard normal.
-        sampler: number of steps and guidance scale.
+        sampling: number of steps and guidance scale.
         timesteps: steps to tap, counted from the END.
 
     Raises:
         ValueError: a step outside the process, or embeddings and noise that do not belong together.
     """
-    _check(embeddings, noise, sampler, timesteps)
-    scheduler = own_scheduler(backbone, sampler.steps)
-    context = guidance_context(backbone, embeddings, sampler)
+    _check(embeddings, noise, sampling, timesteps)
+    scheduler = own_scheduler(backbone, sampling.steps)
+    context = guidance_context(backbone, embeddings, sampling)
     latents = noise.to(backbone.device, backbone.dtype) * scheduler.init_noise_sigma
     with recording(unet_modules(backbone)) as recorder:
-        for t, timestep in zip(_falling(sampler.steps), scheduler.timesteps, strict=True):
+        for t, timestep in zip(_falling(sampling.steps), scheduler.timesteps, strict=True):
             recorder.active = t in timesteps
-            prediction = predict(backbone, latents, timestep, context, sampler)
+            prediction = predict(backbone, latents, timestep, context, sampling)
             latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
-            taps = split_halves(recorder.take(), sampler.halves) if recorder.active else None
+            taps = split_branches(recorder.take(), sampling.branches) if recorder.active else None
             yield Step(t, int(timestep), latents, taps)
 
 
@@ -91,24 +91,24 @@ def own_scheduler(backbone: Backbone, steps: int) -> Any:
     return scheduler
 
 
-def guidance_context(backbone: Backbone, embeddings: Tensor, sampler: Sampler) -> Tensor:
-    """Return what the UNet attends to: embeddings (B, L, D) -> (halves B, L, D), uncond first."""
+def guidance_context(backbone: Backbone, embeddings: Tensor, sampling: Sampling) -> Tensor:
+    """Return what the UNet attends to: embeddings (B, L, D) -> (branches B, L, D), uncond first."""
     context = embeddings.to(backbone.device, backbone.dtype)
-    if sampler.halves == 1:
+    if sampling.branches == 1:
         return context
     return torch.cat([backbone.unconditional.expand_as(context), context])
 
 
 def predict(
-    backbone: Backbone, latents: Tensor, timestep: Tensor, context: Tensor, sampler: Sampler
+    backbone: Backbone, latents: Tensor, timestep: Tensor, context: Tensor, sampling: Sampling
 ) -> Tensor:
     """Run the UNet on latents (B, C, h, w) and guide its prediction: -> (B, C, h, w).
 
-    context: (halves B, L, D), from `guidance_context`.
+    context: (branches B, L, D), from `guidance_context`.
     """
-    x = torch.cat([latents] * sampler.halves)
+    x = torch.cat([latents] * sampling.branches)
     prediction = backbone.unet(x, timestep, encoder_hidden_states=context, return_dict=False)[0]
-    return _guided(prediction, sampler)
+    return _guided(prediction, sampling)
 
 
 @torch.no_grad()
@@ -133,13 +133,13 @@ def sample(
     backbone: Backbone,
     embeddings: Tensor,
     noise: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     timesteps: Sequence[int],
 ) -> Sample:
     """Sample images together with their taps; arguments and errors as `denoise`."""
     taps: dict[int, list[Tensor]] = {}
     latents = noise
-    for step in denoise(backbone, embeddings, noise, sampler, timesteps):
+    for step in denoise(backbone, embeddings, noise, sampling, timesteps):
         latents = step.latents
         if step.taps is not None:
             taps[step.t] = step.taps
@@ -151,23 +151,25 @@ def _falling(steps: int) -> range:
     return range(steps - 1, -1, -1)
 
 
-def _guided(prediction: Tensor, sampler: Sampler) -> Tensor:
-    if sampler.halves == 1:
+def _guided(prediction: Tensor, sampling: Sampling) -> Tensor:
+    if sampling.branches == 1:
         return prediction
     uncond, cond = prediction.chunk(2)
-    return uncond + sampler.guidance * (cond - uncond)
+    return uncond + sampling.guidance * (cond - uncond)
 
 
-def split_halves(features: list[Tensor], halves: int) -> list[Tensor]:
-    """Tell the halves of recorded features apart: (halves B, C, h, w) -> (B, halves, C, h, w)."""
-    return [f.unflatten(0, (halves, -1)).transpose(0, 1) for f in features]
+def split_branches(features: list[Tensor], branches: int) -> list[Tensor]:
+    """Split recorded features by branch: (branches B, C, h, w) -> (B, branches, C, h, w)."""
+    return [f.unflatten(0, (branches, -1)).transpose(0, 1) for f in features]
 
 
-def _check(embeddings: Tensor, noise: Tensor, sampler: Sampler, timesteps: Collection[int]) -> None:
-    outside = [t for t in timesteps if not 0 <= t < sampler.steps]
+def _check(
+    embeddings: Tensor, noise: Tensor, sampling: Sampling, timesteps: Collection[int]
+) -> None:
+    outside = [t for t in timesteps if not 0 <= t < sampling.steps]
     if outside:
         raise ValueError(
-            f"steps to tap must lie in 0..{sampler.steps - 1}, counted from the end; got {outside}"
+            f"steps to tap must lie in 0..{sampling.steps - 1}, counted from the end; got {outside}"
         )
     if embeddings.ndim != 3 or noise.ndim != 4 or len(embeddings) != len(noise):
         raise ValueError(

@@ -1,7 +1,7 @@
 """Taps: the features of UNet and VAE decoder that sampling leaves behind (method.md, symbols).
 
-Shapes: B images, C channels, h x w pixels; L UNet decoder resnets, 12 in Stable Diffusion; halves:
-the UNet's evaluations per step, (uncond, cond) with guidance, one without.
+Shapes: B images, C channels, h x w pixels; L UNet decoder resnets, 12 in Stable Diffusion;
+branches: the UNet's evaluations per step, (uncond, cond) with guidance, one without.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Taps:
     """Features of a batch of samples.
 
     `unet` maps a step t, counted from the END (0 = the last step), to L tensors f_{l,t} of
-    (B, halves, C_l, h_l, w_l), axis 1 = (uncond, cond); `vae` holds v_n, (B, C_n, h_n, w_n).
+    (B, branches, C_l, h_l, w_l), axis 1 = (uncond, cond); `vae` holds v_n, (B, C_n, h_n, w_n).
     """
 
     unet: dict[int, list[Tensor]] = field(default_factory=dict)
@@ -61,10 +61,10 @@ class TapShapes:
     vae: tuple[Shape, ...]
     first_level: int
     image_size: int
-    halves: int
+    branches: int
 
     @classmethod
-    def of(cls, backbone: Backbone, halves: int) -> TapShapes:
+    def of(cls, backbone: Backbone, branches: int) -> TapShapes:
         """Read the shapes off the modules, without running the backbone."""
         blocks: list[Any] = list(backbone.unet.up_blocks)
         sizes = [backbone.latent_shape[1]]
@@ -80,7 +80,7 @@ class TapShapes:
             vae=tuple(_vae_shapes(backbone)),
             first_level=len(unet) - len(blocks[-1].resnets),
             image_size=backbone.image_size,
-            halves=halves,
+            branches=branches,
         )
 
 

@@ -9,6 +9,8 @@ import json
 import logging
 from pathlib import Path
 
+from pipeline.whole_file import write_text
+
 PAPER_STEPS = 50
 PAPER_TIMESTEPS = (0, 3, 8, 12, 16, 21, 25, 28, 32, 35, 39, 43, 47)
 """The paper's selection for Stable Diffusion 1.x at 50 steps (appendix B)."""
@@ -68,7 +70,7 @@ def write_selection(folder: Path, steps: int, timesteps: tuple[int, ...]) -> Non
     known = _read(path) if path.is_file() else {}
     known[steps] = tuple(sorted(timesteps))
     text = json.dumps({str(key): list(value) for key, value in sorted(known.items())})
-    path.write_text(text + "\n")
+    write_text(path, text + "\n")
 
 
 def _read(path: Path) -> dict[int, tuple[int, ...]]:

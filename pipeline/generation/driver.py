@@ -13,27 +13,26 @@ from pipeline.dataset import layout
 from pipeline.dataset.commit import committed_shards
 from pipeline.dataset.plan import Plan, PlanMismatchError
 from pipeline.dataset.quarantine import Quarantine, quarantined_samples, write_quarantine
+from pipeline.events import OnEvent
 from pipeline.generation import scheduling
 from pipeline.generation.fleet import (
-    Beat,
     Done,
+    Event,
     Failed,
     Fleet,
+    Heartbeat,
+    LoadFailed,
     Lost,
-    News,
     Ready,
     Report,
     Sampled,
-    Unfit,
 )
 from pipeline.generation.ledger import Ledger
 from pipeline.generation.scheduling import Policy, Task
 from pipeline.publishing.publish import PublicationError
 from pipeline.storage.store import StorageError, Store
 
-OnEvent = Callable[..., None]
-
-# How long the driver waits for news before it looks at the clock again.
+# How long the driver waits for events before it looks at the clock again.
 _LOOK_S = 1.0
 _MAX_FAILED_STARTS = 3
 # So many shards that fail, and none made: the reason is none of theirs.
@@ -82,7 +81,7 @@ class Driver:
         self._pairs_made = 0
         self._num_started = 0
         self._failed_starts = 0
-        self._started_s = self._alive_s = self._asked_s = self._watched_s = clock()
+        self._started_s = self._alive_s = self._pinged_s = self._watched_s = clock()
         self._limit = scheduling.quarantine_limit(ledger.plan.samples, ledger.policy)
 
     def run(self, stop: Callable[[], bool]) -> bool:
@@ -106,7 +105,7 @@ class Driver:
                     self.ledger.excluded(assignment.task.shard),
                 )
                 self.ledger.assigned(assignment, self.clock())
-            self._hear(self.fleet.wait(_LOOK_S))
+            self._handle(self.fleet.wait(_LOOK_S))
             self._check_failures()
             self._watch()
         return True
@@ -117,7 +116,7 @@ class Driver:
         self.ledger.queue.clear()
         self.on_event("generate.draining", grace_s=self.ledger.policy.grace_s)
         while not self.ledger.done and self.clock() < until_s:
-            self._hear(self.fleet.wait(min(_LOOK_S, max(until_s - self.clock(), 0.0))))
+            self._handle(self.fleet.wait(min(_LOOK_S, max(until_s - self.clock(), 0.0))))
             self.ledger.queue.clear()
         return False
 
@@ -130,20 +129,20 @@ class Driver:
             self.ledger.started(number)
             self.fleet.start(number)
 
-    def _hear(self, news: Iterable[News]) -> None:
-        for each in news:
-            # News of a worker that was stopped meanwhile are of no use any more.
+    def _handle(self, events: Iterable[Event]) -> None:
+        for each in events:
+            # Events of a worker that was stopped meanwhile are of no use any more.
             if each.worker in self.ledger.workers:
-                self._hear_one(each)
+                self._handle_one(each)
 
-    def _hear_one(self, news: News) -> None:
+    def _handle_one(self, events: Event) -> None:
         now_s = self.clock()
-        match news:
+        match events:
             case Ready(worker):
                 self._failed_starts = 0
                 self.ledger.ready(worker, now_s)
-            case Unfit(_, error):
-                raise _as_persons(error, "a worker cannot load the teacher")
+            case LoadFailed(_, error):
+                raise _as_user_error(error, "a worker cannot load the teacher")
             case Lost(worker, reason):
                 self._lose(worker, reason)
             case Sampled(worker, task):
@@ -152,7 +151,7 @@ class Driver:
                 self._finish(worker, task, report, now_s)
             case Failed(worker, task, error):
                 self._fail(worker, task, error)
-            case Beat(worker, progress):
+            case Heartbeat(worker, progress):
                 self.ledger.progressed(worker, progress, now_s)
 
     def _finish(self, worker: int, task: Task, report: Report | None, now_s: float) -> None:
@@ -162,9 +161,9 @@ class Driver:
             self.reports.append(report)
             self._samples_done += len(self.ledger.plan.indices(task.shard))
             self._pairs_made += report.commit.pairs if report.made else 0
-            self._tell(worker, report, now_s)
+            self._report_shard(worker, report, now_s)
 
-    def _tell(self, worker: int, report: Report, now_s: float) -> None:
+    def _report_shard(self, worker: int, report: Report, now_s: float) -> None:
         self.on_event(
             "generate.shard",
             shard=report.commit.shard,
@@ -240,11 +239,11 @@ class Driver:
         for worker in scheduling.stalled(workers, now_s, policy.stall_s):
             self.fleet.stop(worker)
             self._lose(worker, f"no progress for {policy.stall_s:.0f} s")
-        if now_s - self._asked_s >= policy.beat_s:
-            self._asked_s = now_s
+        if now_s - self._pinged_s >= policy.heartbeat_s:
+            self._pinged_s = now_s
             for each in list(self.ledger.workers.values()):  # without those just replaced
                 if each.running:
-                    self.fleet.ask(each.number)
+                    self.fleet.ping(each.number)
         if any(each.ready for each in workers):
             self._alive_s = now_s
         elif now_s - self._alive_s > policy.start_timeout_s:
@@ -269,7 +268,7 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
-def _as_persons(error: Exception, what: str) -> ValueError:
+def _as_user_error(error: Exception, what: str) -> ValueError:
     if isinstance(error, ValueError):
         return error
     return GenerationError(f"{what}: {describe_error(error)}")

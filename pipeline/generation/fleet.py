@@ -1,4 +1,4 @@
-"""Workers as the driver sees them: what it asks of them, and the news that come back."""
+"""Workers as the driver sees them: what it asks of them, and the events that come back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Unfit:
+class LoadFailed:
     """A worker cannot load its teacher, or has another than the plan's."""
 
     worker: int
@@ -69,30 +69,30 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """A worker's count of what it got done, ever."""
 
     worker: int
     progress: int
 
 
-News = Ready | Lost | Unfit | Sampled | Done | Failed | Beat
+Event = Ready | Lost | LoadFailed | Sampled | Done | Failed | Heartbeat
 
 
 class Fleet(Protocol):
     """Workers somewhere. No method but `wait` blocks."""
 
     def start(self, worker: int) -> None:
-        """Ask for a worker; Ready, Unfit or Lost follows, perhaps much later."""
+        """Ask for a worker; Ready, LoadFailed or Lost follows, perhaps much later."""
 
     def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
         """Hand a task to a ready worker, to be made without the samples `excluded`."""
 
-    def ask(self, worker: int) -> None:
-        """Ask for a Beat."""
+    def ping(self, worker: int) -> None:
+        """Ask for a Heartbeat."""
 
     def stop(self, worker: int) -> None:
-        """End a worker at once; no more news come from it."""
+        """End a worker at once; no more events come from it."""
 
-    def wait(self, timeout_s: float) -> list[News]:
-        """Wait for the first news; return all there are."""
+    def wait(self, timeout_s: float) -> list[Event]:
+        """Wait for the first events; return all there are."""

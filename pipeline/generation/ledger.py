@@ -14,7 +14,7 @@ from pipeline.generation.scheduling import Assignment, Policy, Running, Task, Wo
 
 # How many of the latest shards the usual duration is taken from.
 _RECENT = 64
-# Looking for slow shards goes through all workers: too long to do it for each news.
+# Looking for slow shards goes through all workers: too long to do it for each event.
 _DUPLICATE_EVERY_S = 1.0
 # A shard may fail as a whole, be tried in parts and come back this often.
 _MAX_ROUNDS = 2
@@ -161,7 +161,7 @@ class Ledger:
 
     def _put(self, state: WorkerState) -> None:
         self.workers[state.number] = state
-        # Kept apart: to look at a thousand busy workers for each news would take too long.
+        # Kept apart: to look at a thousand busy workers for each event would take too long.
         if state.can_take(self.policy.max_unpublished):
             self._free[state.number] = state
         else:

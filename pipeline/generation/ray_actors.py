@@ -14,14 +14,25 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from pipeline.dataset.plan import Plan, write_or_check
-from pipeline.generation.driver import Driver, GenerationError, OnEvent, list_failures, open_ledger
-from pipeline.generation.fleet import Beat, Done, Failed, Lost, News, Ready, Report, Sampled, Unfit
+from pipeline.events import OnEvent
+from pipeline.generation.driver import Driver, GenerationError, list_failures, open_ledger
+from pipeline.generation.fleet import (
+    Done,
+    Event,
+    Failed,
+    Heartbeat,
+    LoadFailed,
+    Lost,
+    Ready,
+    Report,
+    Sampled,
+)
 from pipeline.generation.scheduling import Policy, Task
 from pipeline.generation.signals import drain_on_sigterm
 from pipeline.generation.summary import Summary, sum_up
 from pipeline.generation.worker import ShardMaker
 from pipeline.publishing.finish import complete
-from pipeline.publishing.heartbeats import note_ready, note_shard, worker_name
+from pipeline.publishing.heartbeats import record_ready, record_shard, worker_name
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
@@ -72,7 +83,7 @@ def generate(
         drain_on_sigterm() as is_stopping,
         RayFleet(plan, store, teacher_factory, gpus_per_worker, policy.cpus_per_worker) as fleet,
     ):
-        driver = Driver(store, ledger, fleet, workers, Metered(on_event))
+        driver = Driver(store, ledger, fleet, workers, MetricsExporter(on_event))
         finished = driver.run(is_stopping)
     if not finished:
         signal.raise_signal(signal.SIGTERM)
@@ -82,7 +93,7 @@ def generate(
     return sum_up(account, driver.reports, ledger.counts, time.monotonic() - start_s)
 
 
-class Metered:
+class MetricsExporter:
     """Passes a run's events on and keeps Ray's metrics of them, which Prometheus collects.
 
     `onesketch_idle_share` is the share of time that a worker's sampling thread, and with it the
@@ -175,17 +186,17 @@ class RayFleet:
             sampled = actor.sample.remote(task.shard, excluded, task.begun)
             self._calls[sampled] = _Call("sample", worker, task)
 
-    def ask(self, worker: int) -> None:
+    def ping(self, worker: int) -> None:
         """Ask for a sign of life, unless the last question is still open."""
-        if _Call("beat", worker) not in self._calls.values():
-            self._calls[self._actors[worker].beat.remote()] = _Call("beat", worker)
+        if _Call("heartbeat", worker) not in self._calls.values():
+            self._calls[self._actors[worker].heartbeat.remote()] = _Call("heartbeat", worker)
 
     def stop(self, worker: int) -> None:
         """Kill an actor."""
         ray.kill(self._actors.pop(worker), no_restart=True)
         self._calls = {ref: call for ref, call in self._calls.items() if call.worker != worker}
 
-    def wait(self, timeout_s: float) -> list[News]:
+    def wait(self, timeout_s: float) -> list[Event]:
         """Wait for the first calls to come back; tell what became of them."""
         if not self._calls:
             time.sleep(timeout_s)
@@ -194,9 +205,9 @@ class RayFleet:
         ray.wait(refs, timeout=timeout_s)
         back, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         # A lost worker's other calls are dropped on the way.
-        return [self._hear(ref) for ref in back if ref in self._calls]
+        return [self._handle(ref) for ref in back if ref in self._calls]
 
-    def _hear(self, ref: Any) -> News:
+    def _handle(self, ref: Any) -> Event:
         call = self._calls.pop(ref)
         try:
             answer = ray.get(ref)
@@ -206,7 +217,7 @@ class RayFleet:
             self.stop(call.worker)
             return Lost(call.worker, _cause_of_death(error))
         if call.task is None:
-            return Ready(call.worker) if call.kind == "load" else Beat(call.worker, answer)
+            return Ready(call.worker) if call.kind == "load" else Heartbeat(call.worker, answer)
         if call.kind == "sample":
             published = self._actors[call.worker].publish.remote(call.task.shard)
             self._calls[published] = _Call("publish", call.worker, call.task)
@@ -218,7 +229,7 @@ class RayFleet:
 class _Call:
     """What a reference stands for that an actor owes an answer to."""
 
-    kind: Literal["load", "sample", "publish", "try", "beat"]
+    kind: Literal["load", "sample", "publish", "try", "heartbeat"]
     worker: int
     task: Task | None = None
 
@@ -232,27 +243,27 @@ class _Worker:
     def load(self) -> None:
         # Not in the constructor, whose errors Ray reports as the actor's death, in words only.
         self._maker = ShardMaker(*self._arguments)
-        note_ready(self._maker.store, worker_name())
+        record_ready(self._maker.store, worker_name())
 
     def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
         self._maker.sample(shard, excluded, begun)
 
     def publish(self, shard: int) -> Report:
         report = self._maker.publish(shard)
-        note_shard(self._maker.store, worker_name(), shard)
+        record_shard(self._maker.store, worker_name(), shard)
         return report
 
     def try_samples(self, indices: tuple[int, ...]) -> None:
         self._maker.try_samples(indices)
 
-    def beat(self) -> int:
+    def heartbeat(self) -> int:
         return self._maker.progress
 
 
-def _failure(call: _Call, error: RayTaskError) -> News:
+def _failure(call: _Call, error: RayTaskError) -> Event:
     cause = error.cause if isinstance(error.cause, Exception) else error
     if call.task is None:
-        return Unfit(call.worker, cause)
+        return LoadFailed(call.worker, cause)
     return Failed(call.worker, call.task, cause)
 
 

@@ -21,7 +21,7 @@ class Policy:
     max_unpublished: int = 2
     duplicate_after: float = 1.5
     stall_s: float = 1800.0
-    beat_s: float = 10.0
+    heartbeat_s: float = 10.0
     grace_s: float = 20.0
     start_timeout_s: float = 1800.0
     max_quarantined_share: float = 0.01

@@ -1,7 +1,7 @@
-"""A fleet in virtual time: the driver's decisions without processes or waiting.
+"""A fleet in simulated time: the driver's decisions without processes or waiting.
 
 Tests drive it through every fault; benchmarks give it a thousand workers. What the driver itself
-computes can be charged to the virtual clock too, so that a slow driver makes the run longer.
+computes can be charged to the simulated clock too, so that a slow driver makes the run longer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.dataset.commit import Commit, StoredFile
 from pipeline.dataset.plan import Plan
-from pipeline.generation.fleet import Beat, Done, Failed, Lost, News, Ready, Report, Sampled
+from pipeline.generation.fleet import Done, Event, Failed, Heartbeat, Lost, Ready, Report, Sampled
 from pipeline.generation.scheduling import Task
 
 START_S = 2.0
@@ -20,8 +20,8 @@ PUBLISH_S = 0.5
 
 
 @dataclass(frozen=True)
-class Conduct:
-    """How virtual workers behave; times in virtual seconds.
+class WorkerBehaviour:
+    """How simulated workers behave; times in simulated seconds.
 
     A sample takes `sample_s`, times its worker's entry in `slowness` and its shard's in `effort`.
     `deadly` samples kill the worker that makes them, `poison` ones raise; `deaths` maps workers to
@@ -44,22 +44,22 @@ class Conduct:
         return num_samples * self.sample_s * factor
 
 
-class VirtualFleet:
+class SimulatedFleet:
     """Workers of a plan that exist as entries in an agenda only.
 
     `on_publish` may return an error in place of a published shard. `real_clock` is a clock of real
-    seconds: what passes on it between two calls of `wait` passes on the virtual clock as well.
+    seconds: what passes on it between two calls of `wait` passes on the simulated clock as well.
     """
 
     def __init__(
         self,
         plan: Plan,
-        conduct: Conduct | None = None,
+        behaviour: WorkerBehaviour | None = None,
         on_publish: Callable[[int], Exception | None] = lambda _: None,
         real_clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.plan = plan
-        self.conduct = conduct or Conduct()
+        self.behaviour = behaviour or WorkerBehaviour()
         self.on_publish = on_publish
         self.published: list[tuple[int, frozenset[int]]] = []
         self.submitted: list[tuple[int, Task]] = []
@@ -68,7 +68,7 @@ class VirtualFleet:
         self._returned_s = real_clock()
         self._waited_s = 0.0
         self._alive: set[int] = set()
-        self._agenda: list[tuple[float, int, News]] = []
+        self._agenda: list[tuple[float, int, Event]] = []
         self._entries = 0
 
     @property
@@ -84,67 +84,67 @@ class VirtualFleet:
         """Begin a worker's start-up."""
         self.started += 1
         self._alive.add(worker)
-        self._enter(self.conduct.start_s, Ready(worker))
-        if worker in self.conduct.deaths:
-            self._enter(self.conduct.deaths[worker] - self.now_s, Lost(worker, "node lost"))
+        self._enter(self.behaviour.start_s, Ready(worker))
+        if worker in self.behaviour.deaths:
+            self._enter(self.behaviour.deaths[worker] - self.now_s, Lost(worker, "node lost"))
 
     def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
         """Plan what will become of a task."""
         self.submitted.append((worker, task))
-        conduct = self.conduct
+        behaviour = self.behaviour
         indices = task.trial or tuple(
             index for index in self.plan.indices(task.shard) if index not in excluded
         )
-        duration_s = conduct.sampling_s(worker, task.shard, len(indices))
-        if worker in conduct.frozen:
+        duration_s = behaviour.sampling_s(worker, task.shard, len(indices))
+        if worker in behaviour.frozen:
             return
-        if not set(conduct.deadly).isdisjoint(indices):
+        if not set(behaviour.deadly).isdisjoint(indices):
             self._enter(duration_s / 2, Lost(worker, "killed"))
-        elif not set(conduct.poison).isdisjoint(indices):
+        elif not set(behaviour.poison).isdisjoint(indices):
             self._enter(duration_s / 2, Failed(worker, task, RuntimeError("poison")))
         elif task.trial:
             self._enter(duration_s, Done(worker, task, None))
         else:
             self._enter(duration_s, Sampled(worker, task))
             published = self._publish(worker, task, excluded)
-            self._enter(duration_s + conduct.publish_s, published)
+            self._enter(duration_s + behaviour.publish_s, published)
 
-    def ask(self, worker: int) -> None:
+    def ping(self, worker: int) -> None:
         """Answer with a count that grows, except on frozen workers; KeyError for stopped ones."""
         if worker not in self._alive:
             raise KeyError(worker)
-        if worker not in self.conduct.frozen:
-            self._enter(0.0, Beat(worker, int(self.now_s)))
+        if worker not in self.behaviour.frozen:
+            self._enter(0.0, Heartbeat(worker, int(self.now_s)))
 
     def stop(self, worker: int) -> None:
-        """Drop a worker and all its news."""
+        """Drop a worker and all its events."""
         self._alive.discard(worker)
 
-    def wait(self, timeout_s: float) -> list[News]:
+    def wait(self, timeout_s: float) -> list[Event]:
         """Go on to the next entry of the agenda, or by the timeout."""
         self._waited_s = self._next_s(self.now_s, timeout_s)
         self._returned_s = self._real_clock()
-        news = []
+        events = []
         while self._agenda and self._agenda[0][0] <= self._waited_s:
             each = heapq.heappop(self._agenda)[2]
             if each.worker in self._alive:
-                news.append(each)
+                events.append(each)
                 self._note(each)
-        return news
+        return events
 
     def _next_s(self, now_s: float, timeout_s: float) -> float:
         if not self._agenda:
             return now_s + timeout_s
         return max(now_s, min(self._agenda[0][0], now_s + timeout_s))
 
-    def _note(self, news: News) -> None:
-        if isinstance(news, Lost):
-            self._alive.discard(news.worker)
-        if isinstance(news, Done) and news.report is not None:
-            missing = frozenset(news.report.commit.quarantined)
-            self.published.append((news.task.shard, missing))
+    def _note(self, events: Event) -> None:
+        if isinstance(events, Lost):
+            self._alive.discard(events.worker)
+        if isinstance(events, Done) and events.report is not None:
+            missing = frozenset(events.report.commit.quarantined)
+            self.published.append((events.task.shard, missing))
 
-    def _publish(self, worker: int, task: Task, excluded: frozenset[int]) -> News:
+    def _publish(self, worker: int, task: Task, excluded: frozenset[int]) -> Event:
         error = self.on_publish(task.shard)
         if error is not None:
             return Failed(worker, task, error)
@@ -160,6 +160,6 @@ class VirtualFleet:
         )
         return Done(worker, task, Report(commit, sampling_s=1.0, waiting_s=0.0, made=True))
 
-    def _enter(self, after_s: float, news: News) -> None:
+    def _enter(self, after_s: float, events: Event) -> None:
         self._entries += 1
-        heapq.heappush(self._agenda, (self.now_s + after_s, self._entries, news))
+        heapq.heappush(self._agenda, (self.now_s + after_s, self._entries, events))

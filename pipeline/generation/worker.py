@@ -12,7 +12,7 @@ from pipeline.dataset.commit import Commit
 from pipeline.dataset.encode import EncodedPair, encode
 from pipeline.dataset.plan import Plan, PlanMismatchError
 from pipeline.generation.fleet import Report
-from pipeline.publishing.publish import mend, publish
+from pipeline.publishing.publish import publish, recover
 from pipeline.storage.store import Store
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ShardMaker:
         self._teacher = self._sampling.submit(teacher_factory).result()
         _check_fingerprint(plan, self._teacher.fingerprint)
         self._sampled: dict[int, _Sampled] = {}
-        self._mended: dict[int, Commit] = {}
+        self._recovered: dict[int, Commit] = {}
         self._idle_since_s = time.monotonic()
 
     def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
@@ -55,8 +55,8 @@ class ShardMaker:
             excluded: samples that are given up.
             begun: look first whether part of the shard is in the store, to go on from there.
         """
-        if begun and (commit := mend(self.store, self.plan, shard)):
-            self._mended[shard] = commit
+        if begun and (commit := recover(self.store, self.plan, shard)):
+            self._recovered[shard] = commit
             return
         batches = [
             [index for index in batch if index not in excluded]
@@ -66,8 +66,8 @@ class ShardMaker:
 
     def publish(self, shard: int) -> Report:
         """Wait until a sampled shard is encoded, then publish it."""
-        if shard in self._mended:
-            return Report(self._mended.pop(shard), sampling_s=0.0, waiting_s=0.0, made=False)
+        if shard in self._recovered:
+            return Report(self._recovered.pop(shard), sampling_s=0.0, waiting_s=0.0, made=False)
         sampled = self._sampled.pop(shard)
         pairs = [future.result() for future in sampled.encoded]
         commit = publish(self.store, self.plan, shard, pairs)

@@ -1,6 +1,6 @@
 """Two-level aggregation of UNet features over layers and steps (paper 3.2, equation 1).
 
-Shapes: S steps, B images, N = halves x B UNet rows, C channels, h x w pixels; f_{l,t} is the
+Shapes: S steps, B images, N = branches x B UNet rows, C channels, h x w pixels; f_{l,t} is the
 feature of layer l at step t. Layers are numbered from 0 here; the first l_md of them make the first
 level.
 """
@@ -78,13 +78,13 @@ class Aggregation(nn.Module):
 
     Widths: F_fst has (L - l_md) parts of the top level's channels, so that part l can pass through
     B_l (960 = 3 x 320 in Stable Diffusion); F_fin has 1.2 times those channels rounded to a
-    multiple of 8 (384), and the halves of guidance are concatenated (2 x 384).
+    multiple of 8 (384), and the branches of guidance are concatenated (2 x 384).
     """
 
     def __init__(self, shapes: TapShapes, timesteps: Sequence[int]) -> None:
         super().__init__()
         self.timesteps = tuple(timesteps)
-        self.halves = shapes.halves
+        self.branches = shapes.branches
         self.first_level = shapes.first_level
         self.first_size = shapes.unet[shapes.first_level - 1][1:]
         self.final_size = shapes.unet[-1][1:]
@@ -92,7 +92,7 @@ class Aggregation(nn.Module):
         top = shapes.unet[-1][0]
         widths = [top * len(upper)] * self.first_level
         widths += [max(8, 8 * round(1.2 * top / 8))] * len(upper)
-        self.out_channels = self.halves * widths[-1]
+        self.out_channels = self.branches * widths[-1]
         self.bottlenecks = nn.ModuleList(
             Bottleneck(channels, width)
             for (channels, _, _), width in zip(shapes.unet, widths, strict=True)
@@ -118,11 +118,11 @@ class Aggregation(nn.Module):
         """Compute F_fin from the taps of all chosen steps at once.
 
         Args:
-            taps: for each step its L features (B, halves, C_l, h_l, w_l); further steps do not
+            taps: for each step its L features (B, branches, C_l, h_l, w_l); further steps do not
                 matter.
 
         Returns:
-            (B, halves x width, h, w) at latent resolution.
+            (B, branches x width, h, w) at latent resolution.
 
         Raises:
             ValueError: a chosen step is not there.
@@ -150,15 +150,15 @@ class Aggregation(nn.Module):
         return Sums(first, final)
 
     def finish(self, sums: Sums) -> Tensor:
-        """Add the parts of F_fst to the second level and put the halves beside each other."""
+        """Add the parts of F_fst to the second level and put the branches beside each other."""
         _, w = self.weights()
         final = sums.final
         upper = self.bottlenecks[self.first_level :]
         parts = sums.first.to(w.dtype).chunk(len(upper), 1)
         for w_l, bottleneck, part in zip(w, upper, parts, strict=True):
             final = final + _wide(w_l * bottleneck(part, self.final_size))
-        rows = final.to(w.dtype).unflatten(0, (self.halves, -1))
-        return rows.transpose(0, 1).flatten(1, 2)  # (B, halves C, h, w)
+        rows = final.to(w.dtype).unflatten(0, (self.branches, -1))
+        return rows.transpose(0, 1).flatten(1, 2)  # (B, branches C, h, w)
 
     def _rows(self, features: list[Tensor]) -> Tensor:
         # Halves first, as the UNet put them out: its own layout, so no copy when streaming.

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.diffusion.taps import Taps, TapShapes
 from pipeline.gsketch.aggregation import Aggregation
 from pipeline.gsketch.decoder import Decoder
+from pipeline.whole_file import write_tensors, write_text
 
 WEIGHTS_FILE = "gsketch.safetensors"
 CONFIG_FILE = "config.json"
@@ -30,13 +31,18 @@ class GSketchConfig:
 
     def to_json(self) -> str:
         """Return the config as JSON text."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        data = dataclasses.asdict(self)
+        shapes = data["shapes"]
+        # The file's own word since its first version.
+        shapes["halves"] = shapes.pop("branches")
+        return json.dumps(data, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> GSketchConfig:
         """Read what `to_json` wrote; ValueError, TypeError or KeyError for anything else."""
         data = json.loads(text)
         shapes = data["shapes"]
+        shapes["branches"] = shapes.pop("halves")
         for name in ("unet", "vae"):
             shapes[name] = tuple(tuple(shape) for shape in shapes[name])
         timesteps = tuple(data["timesteps"])
@@ -72,10 +78,8 @@ class GSketch(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write weights and config into `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(self.config.to_json())
-        state = {name: x.detach().cpu().contiguous() for name, x in self.state_dict().items()}
-        save_file(state, folder / WEIGHTS_FILE)
+        write_text(folder / CONFIG_FILE, self.config.to_json())
+        write_tensors(folder / WEIGHTS_FILE, self.state_dict())
 
     @classmethod
     def load(cls, folder: Path) -> GSketch:

@@ -23,11 +23,11 @@ from pipeline.diffusion.inversion import (
 from pipeline.diffusion.sampling import Step, decode, denoise
 from pipeline.gsketch.aggregation import Sums
 from pipeline.gsketch.network import GSketch
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 
 @dataclass(frozen=True)
-class Redrawn:
+class InvertedDrawing:
     """Real images as the teacher draws them, and what was lost on the way there.
 
     sketches (B, 1, H, W) in [0, 1]; `vae_psnr_db` (B,) is of the VAE's reconstructions against the
@@ -41,7 +41,7 @@ class Redrawn:
 
 @torch.no_grad()
 def draw_while_sampling(
-    backbone: Backbone, sketcher: GSketch, embeddings: Tensor, noise: Tensor, sampler: Sampler
+    backbone: Backbone, sketcher: GSketch, embeddings: Tensor, noise: Tensor, sampling: Sampling
 ) -> tuple[Tensor, Tensor]:
     """Sample images and draw them, using up each tap as soon as it is there.
 
@@ -55,7 +55,7 @@ def draw_while_sampling(
     Returns:
         Images (B, 3, H, W) in [-1, 1] and sketches (B, 1, H, W) in [0, 1].
     """
-    steps = denoise(backbone, embeddings, noise, sampler, sketcher.config.timesteps)
+    steps = denoise(backbone, embeddings, noise, sampling, sketcher.config.timesteps)
     sums: Sums | None = None
     latents = noise
     for step in steps:
@@ -70,9 +70,9 @@ def draw_while_inverting(
     sketcher: GSketch,
     images: Tensor,
     embeddings: Tensor,
-    sampler: Sampler,
+    sampling: Sampling,
     iterations: int = FIXED_POINT,
-) -> Redrawn:
+) -> InvertedDrawing:
     """Draw real images, using up each tap as soon as inversion has it.
 
     Equal to `inversion.taps_of_images` and then G_sketch, without holding the taps.
@@ -89,13 +89,13 @@ def draw_while_inverting(
     sums: Sums | None = None
     noise = latents
     for step in replay(
-        backbone, embeddings, latents, sampler, sketcher.config.timesteps, iterations
+        backbone, embeddings, latents, sampling, sketcher.config.timesteps, iterations
     ):
         noise = step.latents
         sums = _accumulated(sketcher, step, sums)
     reconstructions, sketches = _finished(backbone, sketcher, sums, latents)
-    trip = sampled_again(backbone, embeddings, latents, noise, unguided(sampler))
-    return Redrawn(sketches, psnr(reconstructions, images), trip)
+    trip = sampled_again(backbone, embeddings, latents, noise, unguided(sampling))
+    return InvertedDrawing(sketches, psnr(reconstructions, images), trip)
 
 
 def _accumulated(sketcher: GSketch, step: Step, sums: Sums | None) -> Sums | None:

@@ -8,7 +8,7 @@ from pipeline.dataset.manifest import build_manifest, write_manifest
 from pipeline.dataset.plan import Plan
 from pipeline.publishing.card import write_card
 from pipeline.publishing.gallery import choose_pairs, write_gallery
-from pipeline.publishing.heartbeats import remove_notes
+from pipeline.publishing.heartbeats import remove_heartbeats
 from pipeline.storage.store import Store
 
 
@@ -28,5 +28,5 @@ def complete(store: Store, plan: Plan) -> Account:
         store.create(layout.GALLERY, write_gallery(manifest, pairs))
         store.create(layout.CARD, write_card(manifest, pairs))
     write_manifest(store, manifest)
-    remove_notes(store)
+    remove_heartbeats(store)
     return account

@@ -36,7 +36,7 @@ class ShownPair:
     sketch: str
 
     @property
-    def facts(self) -> list[tuple[str, str]]:
+    def metadata(self) -> list[tuple[str, str]]:
         """What the caption says below the pair: (column, value)."""
         members = tuple(MEMBER_COLUMNS.values())
         return [

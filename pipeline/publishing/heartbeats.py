@@ -42,30 +42,30 @@ def worker_name() -> str:
     return f"{_STRANGE.sub('-', socket.gethostname())[:60]}-{os.getpid()}"
 
 
-def note_ready(store: Store, worker: str) -> None:
+def record_ready(store: Store, worker: str) -> None:
     """Note that a worker has loaded its teacher."""
     store.create(f"{layout.WORKERS}{worker}.{_READY}", b"")
 
 
-def note_shard(store: Store, worker: str, shard: int) -> None:
+def record_shard(store: Store, worker: str, shard: int) -> None:
     """Note that a worker has published a shard."""
     store.create(f"{layout.WORKERS}{worker}.{shard:05d}", b"")
 
 
-def is_note(name: str) -> bool:
+def is_heartbeat(name: str) -> bool:
     """Whether a name in a dataset's root is that of a note."""
     return _NOTE.fullmatch(name) is not None
 
 
-def read_notes(store: Store) -> list[WorkerStatus]:
+def read_heartbeats(store: Store) -> list[WorkerStatus]:
     """Sum up what each worker did, by one listing; the latest sign of life first."""
     found = [_sum_up(worker, notes) for worker, notes in _by_worker(store.entries(layout.WORKERS))]
     return sorted(found, key=lambda status: -status.last_s)
 
 
-def remove_notes(store: Store) -> None:
+def remove_heartbeats(store: Store) -> None:
     """Take the notes away: the dataset is finished."""
-    for name in filter(is_note, store.keys(layout.WORKERS)):
+    for name in filter(is_heartbeat, store.keys(layout.WORKERS)):
         store.delete(name)
 
 
@@ -73,7 +73,7 @@ def _by_worker(entries: Iterable[Entry]) -> Iterator[tuple[str, list[Entry]]]:
     def worker(note: Entry) -> str:
         return note.key.removeprefix(layout.WORKERS).split(".")[0]
 
-    notes = (entry for entry in entries if is_note(entry.key))
+    notes = (entry for entry in entries if is_heartbeat(entry.key))
     for name, group in groupby(sorted(notes, key=worker), key=worker):
         yield name, list(group)
 

@@ -35,7 +35,7 @@ def publish(store: Store, plan: Plan, shard: int, pairs: Sequence[EncodedPair]) 
     return _finish(store, plan, shard, tar)
 
 
-def mend(store: Store, plan: Plan, shard: int) -> Commit | None:
+def recover(store: Store, plan: Plan, shard: int) -> Commit | None:
     """Finish a shard whose publication was cut short; None where not even its tar is there.
 
     Raises:

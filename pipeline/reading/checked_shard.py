@@ -30,7 +30,7 @@ class CheckedSample:
     index: int
     image: CheckedMember
     sketch: CheckedMember
-    facts: CheckedMember
+    metadata: CheckedMember
 
     def __str__(self) -> str:
         return f"sample {layout.sample_key(self.index)}"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline import canonical
 from pipeline.dataset import layout
 from pipeline.dataset.commit import StoredFile
-from pipeline.dataset.index import read_facts, read_index
+from pipeline.dataset.index import read_index, read_metadata
 from pipeline.dataset.manifest import Manifest, ManifestShard, read_manifest
 from pipeline.dataset.tar import ShardError
 from pipeline.filters import Filter, FilterError
@@ -48,12 +48,12 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class PublishedPair:
-    """One pair as it is stored: pictures that were decoded for a test, and the sample's facts."""
+    """One pair as it is stored: pictures, decoded once as a test, and the sample's metadata."""
 
     index: int
     image: bytes
     sketch: bytes
-    facts: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
 
 class PublishedDataset:
@@ -130,13 +130,13 @@ class PublishedDataset:
         """
         data = _verified(self.manifest.shards[shard].tar, self.store)
         for sample in self._check(shard, data):
-            image, sketch, facts = (
+            image, sketch, metadata = (
                 data[member.offset : member.offset + member.size]
-                for member in (sample.image, sample.sketch, sample.facts)
+                for member in (sample.image, sample.sketch, sample.metadata)
             )
             try:
                 decode_pair(image, sketch)
-                columns = read_facts(facts, sample.index)
+                columns = read_metadata(metadata, sample.index)
             except ShardError as error:
                 raise RefusedError(f"{self._name(shard)}, {sample}: {error}") from error
             yield PublishedPair(sample.index, image, sketch, columns)

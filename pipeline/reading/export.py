@@ -2,7 +2,7 @@
 
 imagefolder: FOLDER/images/KEY.webp, FOLDER/sketches/KEY.png (two classes for torchvision's
 ImageFolder), and FOLDER/metadata.jsonl, what Hugging Face's imagefolder joins to them.
-huggingface: FOLDER/data/train-NNNNN.parquet with image, sketch and facts in each row, and
+huggingface: FOLDER/data/train-NNNNN.parquet with image, sketch and metadata in each row, and
 FOLDER/README.md; `datasets.load_dataset(FOLDER)` opens it.
 """
 
@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline import canonical
 from pipeline.dataset import layout
+from pipeline.events import OnEvent
 from pipeline.reading.dataset import PublishedDataset, PublishedPair
 from pipeline.reading.parquet import write_pairs
 from pipeline.render import render
 from pipeline.storage.local import LocalStore
-
-OnEvent = Callable[..., None]
 
 METADATA = "metadata.jsonl"
 # mkdtemp gives 0700; an export should be as readable as any folder.
@@ -76,7 +75,7 @@ def _write_loose(pair: PublishedPair, folder: Path) -> bytes:
     names = {"file_name": f"images/{key}.webp", "sketch_file_name": f"sketches/{key}.png"}
     for name, content in zip(names.values(), (pair.image, pair.sketch), strict=True):
         (folder / name).write_bytes(content)
-    return canonical.to_line({**pair.facts, **names})
+    return canonical.to_line({**pair.metadata, **names})
 
 
 def _write_huggingface(dataset: PublishedDataset, folder: Path, on_event: OnEvent) -> int:

@@ -1,7 +1,7 @@
 """Pairs as Parquet with the pictures inside: the form that Hugging Face's hub itself keeps.
 
 `datasets.load_dataset(folder)` reads from the files' metadata that `image` and `sketch` are
-pictures; all other columns are the samples' facts.
+pictures; all other columns are the samples' metadata.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ _TYPES: dict[type, tuple[pa.DataType, str]] = {
 _PICTURES = ("image", "sketch")
 
 
-def schema_of(facts: Mapping[str, Any]) -> pa.Schema:
-    """Columns for pairs with such facts, and how `datasets` is to show them."""
-    columns = {name: _TYPES[type(value)] for name, value in facts.items() if name not in _PICTURES}
+def schema_of(metadata: Mapping[str, Any]) -> pa.Schema:
+    """Columns for pairs with such metadata, and how `datasets` is to show them."""
+    columns = {
+        name: _TYPES[type(value)] for name, value in metadata.items() if name not in _PICTURES
+    }
     features: dict[str, Any] = {name: {"_type": "Image"} for name in _PICTURES}
     features |= {name: {"dtype": named, "_type": "Value"} for name, (_, named) in columns.items()}
     fields = [(name, _PICTURE) for name in _PICTURES]
@@ -43,14 +45,14 @@ def write_pairs(path: Path, pairs: Iterable[PublishedPair], schema: pa.Schema | 
     """Write pairs as a Parquet file of a schema, or, without one, of what the first pair needs.
 
     Raises:
-        RefusedError: a pair's facts do not fit the schema.
+        RefusedError: a pair's metadata do not fit the schema.
     """
     rows = [_row(pair) for pair in pairs]
     schema = schema or schema_of(rows[0])
     try:
         table = pa.Table.from_pylist(_known_columns(rows, schema), schema=schema)
     except (pa.ArrowException, UnicodeError) as error:
-        raise RefusedError(f"{path.name}: facts of different kinds: {error}") from error
+        raise RefusedError(f"{path.name}: metadata of different kinds: {error}") from error
     # Pictures are compressed already.
     pq.write_table(table, path, row_group_size=_ROWS_PER_GROUP, compression="none")
     return schema
@@ -61,7 +63,7 @@ def _row(pair: PublishedPair) -> dict[str, Any]:
     return {
         "image": {"bytes": pair.image, "path": f"{key}.webp"},
         "sketch": {"bytes": pair.sketch, "path": f"{key}.png"},
-        **{name: value for name, value in pair.facts.items() if name not in _PICTURES},
+        **{name: value for name, value in pair.metadata.items() if name not in _PICTURES},
     }
 
 

@@ -9,7 +9,7 @@ from pipeline.storage.store import Created, StorageError, Store
 PROBES = "probe/"
 
 
-def reach(store: Store) -> None:
+def check_reachable(store: Store) -> None:
     """Ask for a list: wrong credentials, bucket or network show before anything is loaded.
 
     Raises:

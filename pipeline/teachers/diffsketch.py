@@ -7,7 +7,6 @@ a condition, C x h x w noise.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from pipeline.canonical import sha256_of_file
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior, mixing
 from pipeline.diffusion.sampling import initial_noise
@@ -26,8 +25,9 @@ from pipeline.gsketch.network import CONFIG_FILE, WEIGHTS_FILE, GSketch
 from pipeline.gsketch.streaming import draw_while_sampling
 from pipeline.pair import Pair, SampleSpec
 from pipeline.pixels import image_to_uint8, sketch_to_uint8
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 from pipeline.seeds import generator, stream_seed
+from pipeline.whole_file import write_tensors
 
 PRIOR_FILE, CONDITION_FILE = "prior.safetensors", "condition.safetensors"
 _FILES = (WEIGHTS_FILE, CONFIG_FILE, PRIOR_FILE, CONDITION_FILE)
@@ -41,31 +41,31 @@ class SamplingError(RuntimeError):
 class Conditions:
     """Where conditions come from: C (L, D), how to sample, and whether CDST is on (ablation)."""
 
-    known: Tensor
-    sampler: Sampler
+    example: Tensor
+    sampling: Sampling
     cdst: bool
     backbone: Mapping[str, str]
 
     def save(self, folder: Path) -> None:
         """Write condition.safetensors into a teacher's folder."""
-        facts = {
-            "sampler": self.sampler.model_dump_json(),
+        metadata = {
+            "sampler": self.sampling.model_dump_json(),
             "cdst": json.dumps(self.cdst),
             "backbone": json.dumps(dict(self.backbone), sort_keys=True),
         }
-        known = self.known.detach().float().cpu().contiguous()
-        save_file({"known": known}, folder / CONDITION_FILE, metadata=facts)
+        tensors = {"known": self.example.float()}
+        write_tensors(folder / CONDITION_FILE, tensors, metadata)
 
     @classmethod
     def load(cls, folder: Path) -> Conditions:
         """Read what `save` wrote."""
         with safe_open(folder / CONDITION_FILE, framework="pt") as file:
-            facts = file.metadata()
+            metadata = file.metadata()
             return cls(
-                known=file.get_tensor("known"),
-                sampler=Sampler.model_validate_json(facts["sampler"]),
-                cdst=json.loads(facts["cdst"]),
-                backbone=json.loads(facts["backbone"]),
+                example=file.get_tensor("known"),
+                sampling=Sampling.model_validate_json(metadata["sampler"]),
+                cdst=json.loads(metadata["cdst"]),
+                backbone=json.loads(metadata["backbone"]),
             )
 
 
@@ -112,8 +112,7 @@ class DiffSketchTeacher:
             )
         fingerprint = {f"backbone/{name}": sha for name, sha in backbone.fingerprint.items()}
         for name in _FILES:
-            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            fingerprint[f"teacher/{name}"] = digest
+            fingerprint[f"teacher/{name}"] = sha256_of_file(folder / name)
         prior = ConditionPrior.load(folder / PRIOR_FILE)
         return cls(backbone, GSketch.load(folder), prior, conditions, fingerprint)
 
@@ -128,14 +127,14 @@ class DiffSketchTeacher:
         Raises:
             SamplingError: a sample is not finite.
         """
-        batch = self.conditions.sampler.batch
+        batch = self.conditions.sampling.batch
         made: list[Pair] = []
         for _, group in groupby(specs, key=lambda spec: spec.index // batch):
             made.extend(self._batch(list(group)))
         return made
 
     def _batch(self, specs: list[SampleSpec]) -> Iterator[Pair]:
-        slots = self.conditions.sampler.batch
+        slots = self.conditions.sampling.batch
         of_slot = {spec.index % slots: spec for spec in specs}
         filled = [of_slot.get(slot, specs[0]) for slot in range(slots)]
         noise = [generator(spec.seed, spec.index, "noise") for spec in filled]
@@ -144,7 +143,7 @@ class DiffSketchTeacher:
             self.sketcher,
             self._conditions(filled),
             initial_noise(self.backbone, noise),
-            self.conditions.sampler,
+            self.conditions.sampling,
         )
         finite = (images.isfinite().all((1, 2, 3)) & sketches.isfinite().all((1, 2, 3))).tolist()
         image_pixels, sketch_pixels = image_to_uint8(images), sketch_to_uint8(sketches)
@@ -160,7 +159,7 @@ class DiffSketchTeacher:
         )
         weights = torch.tensor([self._mixing(spec) for spec in specs])  # (B, 2)
         alpha, beta = weights[:, 0, None, None], weights[:, 1, None, None]
-        return alpha * self.conditions.known + beta * drawn  # (B, L, D)
+        return alpha * self.conditions.example + beta * drawn  # (B, L, D)
 
     def _columns(self, spec: SampleSpec) -> dict[str, int | float | str]:
         alpha, beta = self._mixing(spec)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PairScorer(Protocol):
-    """Judges pairs, each by itself: neighbours may move the last bit of a number, no more."""
+    """Scores pairs, each by itself: neighbours may move the last bit of a number, no more."""
 
     fingerprint: dict[str, str]
     """SHA-256 of everything that the scores depend on, by name."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pipeline.dataset import layout
 from pipeline.dataset.plan import Plan
-from pipeline.publishing.heartbeats import is_note
+from pipeline.publishing.heartbeats import is_heartbeat
 from pipeline.storage.probe import PROBES
 from pipeline.storage.store import Entry, Store
 
@@ -29,7 +29,7 @@ def find_garbage(
         now_s: seconds since 1970.
     """
     entries = [*store.leftovers(), *store.entries(PROBES)]
-    entries += [entry for entry in store.entries(layout.WORKERS) if is_note(entry.key)]
+    entries += [entry for entry in store.entries(layout.WORKERS) if is_heartbeat(entry.key)]
     for folder in (layout.SHARDS, layout.INDEX, layout.COMMITS):
         for entry in store.entries(folder):
             found = _SHARDS_FILE.fullmatch(entry.key)

@@ -8,7 +8,7 @@ from pipeline.dataset import layout
 from pipeline.dataset.accounting import take_account
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.plan import read_plan
-from pipeline.publishing.heartbeats import WorkerStatus, read_notes
+from pipeline.publishing.heartbeats import WorkerStatus, read_heartbeats
 from pipeline.storage.store import Store
 
 # The rate is that of the latest shards: runs may have been interrupted before. Workers that began
@@ -58,7 +58,7 @@ def take_status(store: Store, now_s: float) -> Status:
     plan = read_plan(store)
     account = take_account(store, plan)
     times_s = sorted(entry.created_s for entry in store.entries(layout.COMMITS))
-    workers = read_notes(store)
+    workers = read_heartbeats(store)
     recent = times_s[-max(_RECENT_SHARDS, _RECENT_SHARDS_EACH * len(workers)) :]
     elapsed_s = recent[-1] - recent[0] if recent else 0.0
     pairs = (len(recent) - 1) * plan.shard_size

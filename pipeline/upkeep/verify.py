@@ -6,7 +6,7 @@ for people to judge: nothing is dropped because of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,11 +23,10 @@ from pipeline.dataset.pair_stats import scores
 from pipeline.dataset.plan import Plan, read_plan
 from pipeline.dataset.quarantine import quarantined_samples
 from pipeline.dataset.tar import ShardError, list_members, sample_indices
-from pipeline.publishing.heartbeats import is_note
+from pipeline.events import OnEvent
+from pipeline.publishing.heartbeats import is_heartbeat
 from pipeline.storage.store import DamagedError, MissingKeyError, Store
 from pipeline.upkeep.near_duplicates import first_alike
-
-OnEvent = Callable[..., None]
 
 # A sketch of this blankness or more is remarked on.
 BLANK_FROM = 0.9
@@ -67,7 +66,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Look:
+class SampleDigest:
     """What is kept of a sample to compare it with all others."""
 
     name: str
@@ -82,7 +81,7 @@ class ShardCheck:
     """What came out of one shard."""
 
     findings: tuple[Finding, ...]
-    looks: tuple[Look, ...] = ()
+    digests: tuple[SampleDigest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,16 +110,16 @@ def verify(store: Store, on_event: OnEvent, threads: int = _THREADS) -> Verdict:
     commits, findings = _read_commits(store, plan)
     findings += _check_manifest(store, plan, commits)
     findings += _check_quarantine(store, commits)
-    looks: list[Look] = []
+    digests: list[SampleDigest] = []
     with ThreadPoolExecutor(threads) as pool:
         checks = pool.map(lambda commit: check_shard(store, plan, commit), commits)
         for done, check in enumerate(checks, start=1):
             findings += check.findings
-            looks += check.looks
+            digests += check.digests
             on_event("verify", done=done, total=len(commits))
-    findings += _compare(looks)
+    findings += _compare(digests)
     findings += [Finding(Kind.STRAY, name, _STRAY) for name in strays(store, plan)]
-    return Verdict(len(looks), len(commits), tuple(findings))
+    return Verdict(len(digests), len(commits), tuple(findings))
 
 
 def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
@@ -145,8 +144,8 @@ def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
         return ShardCheck((Finding(Kind.BROKEN, name, str(error)),))
     name, rows = commit.tar.name, table.to_pylist()
     faults = [_check_pair(name, tar, row) for row in rows]
-    looks = [_look(name, row) for row, fault in zip(rows, faults, strict=True) if not fault]
-    return ShardCheck(tuple(filter(None, faults)), tuple(looks))
+    digests = [_digest(name, row) for row, fault in zip(rows, faults, strict=True) if not fault]
+    return ShardCheck(tuple(filter(None, faults)), tuple(digests))
 
 
 def strays(store: Store, plan: Plan) -> list[str]:
@@ -160,7 +159,7 @@ def strays(store: Store, plan: Plan) -> list[str]:
     def belongs(name: str) -> bool:
         sample = layout.quarantined_sample(name)
         planned = sample is not None and sample < plan.samples
-        return name in expected or planned or is_note(name)
+        return name in expected or planned or is_heartbeat(name)
 
     return [name for name in store.keys("") if not belongs(name)]
 
@@ -248,22 +247,24 @@ def _check_pair(name: str, tar: bytes, row: Mapping[str, Any]) -> Finding | None
     return None
 
 
-def _look(name: str, row: Mapping[str, Any]) -> Look:
-    return Look(name, row["index"], row["image_sha256"], row["image_hash"], row["blankness"])
+def _digest(name: str, row: Mapping[str, Any]) -> SampleDigest:
+    return SampleDigest(
+        name, row["index"], row["image_sha256"], row["image_hash"], row["blankness"]
+    )
 
 
-def _compare(looks: Sequence[Look]) -> Iterator[Finding]:
+def _compare(digests: Sequence[SampleDigest]) -> Iterator[Finding]:
     """Remark on blank sketches and on images that are there twice, or nearly."""
     by_sha256: dict[str, int] = {}
-    alike = first_alike([look.image_hash for look in looks])
-    for look, first in zip(looks, alike, strict=True):
-        if look.blankness >= BLANK_FROM:
-            detail = f"blankness {look.blankness:.2f}"
-            yield Finding(Kind.BLANK, look.name, detail, look.sample)
-        same = by_sha256.setdefault(look.image_sha256, look.sample)
-        near = looks[first].sample
-        if same != look.sample:
-            yield Finding(Kind.DUPLICATE, look.name, f"image of sample {same}", look.sample)
-        elif near != look.sample:
+    alike = first_alike([digest.image_hash for digest in digests])
+    for digest, first in zip(digests, alike, strict=True):
+        if digest.blankness >= BLANK_FROM:
+            detail = f"blankness {digest.blankness:.2f}"
+            yield Finding(Kind.BLANK, digest.name, detail, digest.sample)
+        same = by_sha256.setdefault(digest.image_sha256, digest.sample)
+        near = digests[first].sample
+        if same != digest.sample:
+            yield Finding(Kind.DUPLICATE, digest.name, f"image of sample {same}", digest.sample)
+        elif near != digest.sample:
             detail = f"image nearly that of sample {near}"
-            yield Finding(Kind.NEAR_DUPLICATE, look.name, detail, look.sample)
+            yield Finding(Kind.NEAR_DUPLICATE, digest.name, detail, digest.sample)

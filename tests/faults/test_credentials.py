@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.storage.address import open_store
-from pipeline.storage.probe import probe, reach
+from pipeline.storage.probe import check_reachable, probe
 from pipeline.storage.store import StorageError
 from tests.servers.faulty_proxy import Fault, FaultyProxy, Rule
 from tests.servers.swift_server import SECRET
@@ -58,7 +58,7 @@ def test_wrong_credentials(
     monkeypatch.setattr("pipeline.storage.s3.ATTEMPTS", 2)
     for key, value in change.items():
         monkeypatch.setenv(key, value)
-    for check in (reach, probe, lambda store: generate_there(store.url)):
+    for check in (check_reachable, probe, lambda store: generate_there(store.url)):
         with pytest.raises(StorageError, match=words) as caught:
             check(open_store(f"s3://{bucket}/ink"))
         assert_tells_no_secret(caught.value)
@@ -68,13 +68,13 @@ def test_expired_credentials(bucket: str, proxy: FaultyProxy) -> None:
     for method in ("GET", "PUT"):
         # The server of the tests does not look at session tokens: the proxy answers as Amazon's.
         proxy.rules.append(Rule(Fault.EXPIRED, method, times=float("inf")))
-    for check in (reach, lambda store: generate_there(store.url)):
+    for check in (check_reachable, lambda store: generate_there(store.url)):
         with pytest.raises(StorageError, match="credentials have expired") as caught:
             check(open_store(f"s3://{bucket}/ink"))
         assert_tells_no_secret(caught.value)
 
 
 def test_a_missing_bucket(bucket: str) -> None:
-    for check in (reach, lambda store: generate_there(store.url)):
+    for check in (check_reachable, lambda store: generate_there(store.url)):
         with pytest.raises(StorageError, match="bucket does not exist; create it"):
             check(open_store("s3://no-such-bucket/ink"))

@@ -18,7 +18,7 @@ from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
 from training.distillation.loop import distill
-from training.distillation.spec import Course, Execution
+from training.distillation.spec import DistillationSpec, Execution
 from training.distillation.state import CHECKPOINT
 
 ROOT = Path(__file__).parents[2]
@@ -29,8 +29,8 @@ from pathlib import Path
 import torch
 from training.distillation.loop import distill
 torch.set_num_threads(1)
-course, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
-distill(course, Path(sys.argv[2]), execution, lambda name, **fields: None)
+spec, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
+distill(spec, Path(sys.argv[2]), execution, lambda name, **fields: None)
 """
 ON_RAY = """
 import pickle, sys
@@ -41,8 +41,8 @@ def show(name, **fields):
     if name == "distill.rank":
         print("rank", fields["pid"], flush=True)
 ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-course, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
-distill_on_ray(course, Path(sys.argv[2]), execution, show)
+spec, execution = pickle.loads(Path(sys.argv[1]).read_bytes())
+distill_on_ray(spec, Path(sys.argv[2]), execution, show)
 """
 
 
@@ -62,7 +62,7 @@ def wait_for_the_end_of(pid):
 def test_kill_minus_9_and_again(tmp_path, script):
     (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=12, batch=4, true_pair_every=4, workers=1)
-    course = Course(
+    spec = DistillationSpec(
         settings,
         write_dataset(tmp_path / "dataset", 12),
         known.image,
@@ -70,8 +70,8 @@ def test_kill_minus_9_and_again(tmp_path, script):
         str(write_perceptual(tmp_path / "features")),
     )
     execution = Execution(checkpoint_every=5, threads=1)
-    (tmp_path / "course.pickle").write_bytes(pickle.dumps((course, execution)))
-    command = [sys.executable, "-c", script, str(tmp_path / "course.pickle"), str(tmp_path / "a")]
+    (tmp_path / "spec.pickle").write_bytes(pickle.dumps((spec, execution)))
+    command = [sys.executable, "-c", script, str(tmp_path / "spec.pickle"), str(tmp_path / "a")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
@@ -92,8 +92,8 @@ def test_kill_minus_9_and_again(tmp_path, script):
     events = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    distill(course, tmp_path / "a", execution, lambda name, **fields: events.append(name))
-    distill(course, tmp_path / "b", execution, lambda name, **fields: None)
+    distill(spec, tmp_path / "a", execution, lambda name, **fields: events.append(name))
+    distill(spec, tmp_path / "b", execution, lambda name, **fields: None)
     torch.set_num_threads(threads)
     assert events[0] == "distill.resumed"
     ours, theirs = (load_file(tmp_path / run / "model.safetensors") for run in "ab")

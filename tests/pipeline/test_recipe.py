@@ -20,7 +20,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_defaults_are_the_papers(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, MINIMAL))
-    assert (recipe.sampler.steps, recipe.sampler.guidance, recipe.sampler.halves) == (50, 5.0, 2)
+    assert (recipe.sampler.steps, recipe.sampler.guidance, recipe.sampler.branches) == (50, 5.0, 2)
     assert (recipe.teach.iterations, recipe.teach.diffusion_duration) == (1200, 1000)
     weights = recipe.teach.weights
     assert (weights.across, weights.within) == (1, 1)

@@ -1,4 +1,4 @@
-"""A tiny lesson for tests of one-shot training: 64 pixels, three steps, random encoders."""
+"""A tiny spec for tests of one-shot training: 64 pixels, three steps, random encoders."""
 
 from pathlib import Path
 
@@ -7,26 +7,26 @@ from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.example import ExamplePair
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.pixels import image_to_uint8
-from pipeline.recipe import Sampler, Teach
+from pipeline.recipe import Sampling, Teach
 from pipeline.seeds import generator
 from tests.standins.tiny_encoders import write_clip, write_perceptual
 from training.encoders.clip import load_clip
 from training.encoders.lpips import load_perceptual
-from training.oneshot.spec import Lesson
+from training.oneshot.spec import OneShotSpec
 from training.styles.styles import sobel
 
 PROMPTS = ["a red cat", "a blue dog", "a green house", "two ball", "photo of a tree"]
 TIMESTEPS = (0, 2)
 
 
-def build(backbone: Backbone, folder: Path, **teach: object) -> Lesson:
-    """Make a lesson whose drawing is a Sobel edge picture; `teach` overrides recipe settings."""
-    sampler = Sampler(steps=3, guidance=2.0, batch=2)
+def build(backbone: Backbone, folder: Path, **teach: object) -> OneShotSpec:
+    """Make a spec whose drawing is a Sobel edge picture; `teach` overrides recipe settings."""
+    sampling = Sampling(steps=3, guidance=2.0, batch=2)
     embeddings = encode_prompts(backbone, PROMPTS)
     noise = initial_noise(backbone, [generator(50, 0, "noise")])
-    known = sample(backbone, embeddings[:1], noise, sampler, TIMESTEPS)
+    known = sample(backbone, embeddings[:1], noise, sampling, TIMESTEPS)
     image = image_to_uint8(known.images)[0]
-    return Lesson(
+    return OneShotSpec(
         pair=ExamplePair(
             image=image, drawing=sobel(image), embeddings=embeddings[0], noise=noise[0], record={}
         ),
@@ -34,7 +34,7 @@ def build(backbone: Backbone, folder: Path, **teach: object) -> Lesson:
         prior=ConditionPrior.fit(embeddings),
         timesteps=TIMESTEPS,
         teach=Teach.model_validate({"iterations": 5, "diffusion_duration": 4} | teach),
-        sampler=sampler,
+        sampling=sampling,
         clip=load_clip(write_clip(folder / "clip")),
         perceptual=load_perceptual(write_perceptual(folder / "perceptual")),
     )

@@ -6,9 +6,7 @@ model.safetensors (the drawing network) and config.json (its sizes, hash and ori
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,16 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipeline.pixels import image_from_uint8, sketch_to_uint8
+from pipeline.canonical import sha256_of_file
+from pipeline.pixels import Pixels, image_from_uint8, sketch_to_uint8
+from pipeline.whole_file import write_json, write_tensors
 from training.students.registry import STUDENTS, find_student
 from training.students.student import Student
-
-Pixels = NDArray[np.uint8]
 
 FORMAT = "onesketch-extractor/1"
 CONFIG, MODEL = "config.json", "model.safetensors"
@@ -69,7 +66,7 @@ class Extractor:
         path = folder / MODEL
         network = find_student(config["student"]).network_from(config["network"])
         try:
-            if sha256_of(path) != config["sha256"]:
+            if sha256_of_file(path) != config["sha256"]:
                 raise ExtractorError(
                     f"{path} is not the file that {CONFIG} speaks of: its SHA-256 "
                     "differs. Run `onesketch distill` again"
@@ -156,29 +153,22 @@ def reflected(images: Pixels, multiple: int) -> Pixels:
     return np.pad(images, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
 
 
-def write_extractor(folder: Path, student: Student, name: str, facts: Mapping[str, Any]) -> None:
+def write_extractor(folder: Path, student: Student, name: str, metadata: Mapping[str, Any]) -> None:
     """Write a student's drawing network; config.json comes last and makes it complete.
 
-    name: the student's in the registry; facts: further JSON-able keys of config.json.
+    name: the student's in the registry; metadata: further JSON-able keys of config.json.
     """
-    tensors = {
-        key: t.detach().float().cpu().contiguous()
-        for key, t in student.network.state_dict().items()
-    }
-    partial = folder / f"{MODEL}.part"
-    save_file(tensors, partial)
-    os.replace(partial, folder / MODEL)
+    tensors = {key: t.float() for key, t in student.network.state_dict().items()}
+    write_tensors(folder / MODEL, tensors)
     config = {
-        **facts,
+        **metadata,
         "format": FORMAT,
         "student": name,
         "network": student.network_config,
         "multiple": student.multiple,
-        "sha256": sha256_of(folder / MODEL),
+        "sha256": sha256_of_file(folder / MODEL),
     }
-    partial = folder / f"{CONFIG}.part"
-    partial.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(partial, folder / CONFIG)
+    write_json(folder / CONFIG, config, sort_keys=True)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -205,9 +195,3 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"one of {', '.join(sorted(STUDENTS))}"
         )
     return config
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,40 +7,41 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.pixels import sketch_to_uint8
+from pipeline.events import OnEvent
+from pipeline.pixels import Pixels, channels_first, signed_from_uint8, sketch_to_uint8
 from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.order import Order
 from pipeline.reading.reader import Reader
 from pipeline.seeds import stream_seed
+from training.checkpoint import (
+    CHECKPOINT,
+    HISTORY,
+    DivergenceError,
+    check_identity,
+    trim_history,
+)
 from training.distillation.extractor import CONFIG, read_config, write_extractor
 from training.distillation.process_group import Alone, Ranks
-from training.distillation.schedule import Timetable
-from training.distillation.spec import Course, Execution
+from training.distillation.schedule import Schedule
+from training.distillation.spec import DistillationSpec, Execution
 from training.distillation.state import (
-    CHECKPOINT,
-    Training,
-    begin,
+    State,
     load_checkpoint,
     save_checkpoint,
 )
 from training.encoders.features import FeatureNetwork, load_features
-from training.oneshot.state import HISTORY, check_identity, keep_history
-from training.snapshots import Row, draw_strip, snapshot_iterations
+from training.snapshots import StripRow, draw_strip, snapshot_iterations
 from training.students.registry import find_student
 from training.students.student import Batch
-
-OnEvent = Callable[..., None]
-Pixels = NDArray[np.uint8]
 
 STRIP = "strip.png"
 CACHE = "shards"
@@ -48,20 +49,16 @@ RECORD_EVERY = 10  # iterations: reading losses back makes a GPU wait
 GALLERY = 3  # pairs of the dataset in the strip, beside the true one
 
 
-class DivergenceError(ValueError):
-    """The loss is no longer a finite number."""
-
-
 @dataclass(frozen=True)
-class Schoolroom:
+class Context:
     """What stays fixed through a training on one rank."""
 
-    course: Course
+    spec: DistillationSpec
     execution: Execution
     ranks: Ranks
     folder: Path
     identity: dict[str, Any]
-    timetable: Timetable
+    schedule: Schedule
     reader: Reader
     true_pair: tuple[Pixels, Pixels]  # (1, H, W, 3), (1, H, W)
     features: FeatureNetwork
@@ -73,201 +70,201 @@ class Schoolroom:
 
 
 def distill(
-    course: Course,
+    spec: DistillationSpec,
     folder: Path,
     execution: Execution,
     on_event: OnEvent,
     ranks: Ranks | None = None,
 ) -> Path:
-    """Train a student, or go on where an interrupted run of the same course stopped.
+    """Train a student, or go on where an interrupted run of the same spec stopped.
 
     Leaves in the folder: the extractor (model.safetensors and, last, config.json), strip.png,
     history.jsonl (all loss terms of each iteration). A complete folder is left as it is. All
     ranks must see the folder; rank 0 writes it. Returns the folder.
 
     Raises:
-        OtherLessonError: the folder is of another course.
+        OtherRunError: the folder is of another spec.
         DivergenceError: the loss stops being finite.
         ManifestError, RefusedError, StorageError: the dataset cannot be used.
         ValueError: settings that do not fit the dataset or the workers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    room = prepare(course, folder, execution, ranks or Alone())
+    context = prepare(spec, folder, execution, ranks or Alone())
     if (folder / CONFIG).is_file():
-        known = read_config(folder)["identity"]
-        check_identity(folder / CONFIG, known, room.identity)
+        stored = read_config(folder)["identity"]
+        check_identity(folder / CONFIG, stored, context.identity)
         return folder
     devices = [execution.device] if execution.device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
-        training = enrol(room)
-        if load_checkpoint(folder, training, room.identity):
-            on_event("distill.resumed", iteration=training.iteration)
-        if room.keeps_records:
-            keep_history(folder, training.iteration)
-        train(room, training, on_event)
-    if room.keeps_records:
-        write_extractor(folder, training.student, course.distill.student, facts_of(room))
+        state = initial_state(context)
+        if load_checkpoint(folder, state, context.identity):
+            on_event("distill.resumed", iteration=state.iteration)
+        if context.keeps_records:
+            trim_history(folder, state.iteration)
+        train(context, state, on_event)
+    if context.keeps_records:
+        write_extractor(folder, state.student, spec.distill.student, metadata_of(context))
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return folder
 
 
-def prepare(course: Course, folder: Path, execution: Execution, ranks: Ranks) -> Schoolroom:
+def prepare(spec: DistillationSpec, folder: Path, execution: Execution, ranks: Ranks) -> Context:
     """Open the dataset and work out what every iteration needs; the cheap checks come first."""
-    find_student(course.distill.student)
+    find_student(spec.distill.student)
     dataset = PublishedDataset.open(
-        course.dataset,
+        spec.dataset,
         execution.cache or folder / CACHE,
-        course.distill.where,
+        spec.distill.where,
         execution.cache_bytes,
     )
-    order = Order(dataset.sizes, course.distill.batch, course.distill.seed)
-    reader = Reader(dataset, order, course.flip, execution.threads, ranks.rank, ranks.count)
-    timetable = Timetable(
-        order.steps * course.distill.epochs,
-        course.distill.true_pair_every,
-        course.distill.learning_rate,
-        course.constant_share,
+    order = Order(dataset.sizes, spec.distill.batch, spec.distill.seed)
+    reader = Reader(dataset, order, spec.flip, execution.threads, ranks.rank, ranks.count)
+    schedule = Schedule(
+        order.steps * spec.distill.epochs,
+        spec.distill.true_pair_every,
+        spec.distill.learning_rate,
+        spec.constant_share,
     )
-    features = load_features(course.features, execution.device)
-    identity = course.identity(dataset.sha256, features)
-    return Schoolroom(
-        course,
+    features = load_features(spec.features, execution.device)
+    identity = spec.identity(dataset.sha256, features)
+    return Context(
+        spec,
         execution,
         ranks,
         folder,
         identity,
-        timetable,
+        schedule,
         reader,
-        (course.image[None], course.drawing[None]),
+        (spec.image[None], spec.drawing[None]),
         features,
     )
 
 
-def enrol(room: Schoolroom) -> Training:
+def initial_state(context: Context) -> State:
     """Make an untrained student, a pure function of the seed and so the same on every rank."""
-    torch.manual_seed(stream_seed(room.course.distill.seed, 0, "distill.student"))
-    student = find_student(room.course.distill.student).create(
-        room.course.distill.preset, room.features
+    torch.manual_seed(stream_seed(context.spec.distill.seed, 0, "distill.student"))
+    student = find_student(context.spec.distill.student).create(
+        context.spec.distill.preset, context.features
     )
     for phase in student.phases():
         # The stubs know one argument at a time only.
-        phase.module.to(room.execution.device)
-        phase.module.to(memory_format=memory_format(room.execution.device))
-    return begin(student)
+        phase.module.to(context.execution.device)
+        phase.module.to(memory_format=memory_format(context.execution.device))
+    return State.of(student)
 
 
-def train(room: Schoolroom, training: Training, on_event: OnEvent) -> None:
-    """Go through the timetable from where the training stands."""
-    total = room.timetable.iterations
+def train(context: Context, state: State, on_event: OnEvent) -> None:
+    """Go through the schedule from where the training stands."""
+    total = context.schedule.iterations
     pending: list[dict[str, Tensor]] = []
-    saved = training.iteration
-    watch(room, training)
-    for images, sketches in lessons(room, training.iteration):
-        batch = to_batch(images, sketches, room.execution.device)
-        pending.append(train_step(room, training, batch))
-        at_end = training.iteration == total
-        checkpoint_due = training.iteration - saved >= room.execution.checkpoint_every
+    saved = state.iteration
+    snapshot(context, state)
+    for images, sketches in batches(context, state.iteration):
+        batch = to_batch(images, sketches, context.execution.device)
+        pending.append(train_step(context, state, batch))
+        at_end = state.iteration == total
+        checkpoint_due = state.iteration - saved >= context.execution.checkpoint_every
         if len(pending) == RECORD_EVERY or checkpoint_due or at_end:
-            record(room, training, pending, on_event)
+            log_losses(context, state, pending, on_event)
             pending = []
-        watch(room, training)
-        if checkpoint_due and room.keeps_records:
-            save_checkpoint(room.folder, training, room.identity)
+        snapshot(context, state)
+        if checkpoint_due and context.keeps_records:
+            save_checkpoint(context.folder, state, context.identity)
         if checkpoint_due:
-            saved = training.iteration
+            saved = state.iteration
 
 
-def lessons(room: Schoolroom, start: int) -> Iterator[tuple[Pixels, Pixels]]:
+def batches(context: Context, start: int) -> Iterator[tuple[Pixels, Pixels]]:
     """What each iteration from `start` on is taken on: a batch, or every so often the true pair."""
-    timetable = room.timetable
-    batches = room.reader.batches(timetable.batches_before(start), timetable.num_batches)
-    for iteration in range(start, timetable.iterations):
-        yield room.true_pair if timetable.is_true_pair(iteration) else next(batches)
+    schedule = context.schedule
+    from_dataset = context.reader.batches(schedule.batches_before(start), schedule.num_batches)
+    for iteration in range(start, schedule.iterations):
+        yield context.true_pair if schedule.is_true_pair(iteration) else next(from_dataset)
 
 
-def train_step(room: Schoolroom, training: Training, batch: Batch) -> dict[str, Tensor]:
+def train_step(context: Context, state: State, batch: Batch) -> dict[str, Tensor]:
     """One iteration: each phase in turn, all else frozen. Gives the loss terms, detached."""
-    phases = training.student.phases()
-    execution, seed = room.execution, room.course.distill.seed
-    torch.manual_seed(stream_seed(seed, training.iteration, f"distill.step.{room.ranks.rank}"))
+    phases = state.student.phases()
+    execution, seed = context.execution, context.spec.distill.seed
+    torch.manual_seed(stream_seed(seed, state.iteration, f"distill.step.{context.ranks.rank}"))
     terms: dict[str, Tensor] = {}
     for phase in phases:
         for other in phases:
             # No weight gradients are worked out for the others, nor sent to the other ranks.
             other.module.requires_grad_(other is phase)
-        optimiser = training.optimisers[phase.name]
-        optimiser.param_groups[0]["lr"] = room.timetable.rate(training.iteration)
+        optimiser = state.optimisers[phase.name]
+        optimiser.param_groups[0]["lr"] = context.schedule.rate(state.iteration)
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast(
             torch.device(execution.device).type,
             execution.dtype,
             enabled=execution.dtype != torch.float32,
         ):
-            losses = training.student.losses(phase.name, batch)
+            losses = state.student.losses(phase.name, batch)
         torch.stack(list(losses.values())).sum().backward()
-        room.ranks.average_gradients(phase.module.parameters())
+        context.ranks.average_gradients(phase.module.parameters())
         optimiser.step()
         terms |= {f"{phase.name}.{name}": loss.detach() for name, loss in losses.items()}
-    training.iteration += 1
+    state.iteration += 1
     return terms
 
 
-def record(
-    room: Schoolroom, training: Training, pending: list[dict[str, Tensor]], on_event: OnEvent
+def log_losses(
+    context: Context, state: State, pending: list[dict[str, Tensor]], on_event: OnEvent
 ) -> None:
     """Write down the losses of the last iterations, means over ranks; DivergenceError on NaN."""
     names = list(pending[0])
     stacked = torch.stack(
         [torch.stack([terms[name].float() for name in names]) for terms in pending]
     )  # (iterations, terms)
-    rows = room.ranks.average(stacked).tolist()
+    rows = context.ranks.average(stacked).tolist()
     if not all(math.isfinite(value) for row in rows for value in row):
         raise DivergenceError(
-            f"by iteration {training.iteration} losses are no longer finite. Lower "
+            f"by iteration {state.iteration} losses are no longer finite. Lower "
             f"distill.learning_rate; {CHECKPOINT} holds the last sound state"
         )
-    if not room.keeps_records:
+    if not context.keeps_records:
         return
-    first = training.iteration - len(rows)
-    with (room.folder / HISTORY).open("a", encoding="utf-8") as history:
+    first = state.iteration - len(rows)
+    with (context.folder / HISTORY).open("a", encoding="utf-8") as history:
         for iteration, row in enumerate(rows, start=first):
             line = {
                 "iteration": iteration,
-                "true_pair": room.timetable.is_true_pair(iteration),
+                "true_pair": context.schedule.is_true_pair(iteration),
                 **dict(zip(names, row, strict=True)),
             }
             history.write(json.dumps(line) + "\n")
     on_event(
         "distill.iteration",
-        done=training.iteration,
-        total=room.timetable.iterations,
+        done=state.iteration,
+        total=context.schedule.iterations,
         **dict(zip(names, rows[-1], strict=True)),
     )
 
 
-def watch(room: Schoolroom, training: Training) -> None:
+def snapshot(context: Context, state: State) -> None:
     """Keep the sketches of this iteration for the strip, where it has a column for them."""
-    done = training.iteration
-    wanted = done in snapshot_iterations(room.timetable.iterations)
-    if not room.keeps_records or not wanted or done in training.snapshots:
+    done = state.iteration
+    wanted = done in snapshot_iterations(context.schedule.iterations)
+    if not context.keeps_records or not wanted or done in state.snapshots:
         return
-    pairs = [(room.course.image, room.course.drawing), *gallery(room.reader.dataset)]
+    pairs = [(context.spec.image, context.spec.drawing), *gallery(context.reader.dataset)]
     sketches = []
     for image, drawing in pairs:
-        batch = to_batch(image[None], drawing[None], room.execution.device)
-        sketches.append(sketch_to_uint8((training.student.predict(batch.images) + 1) / 2)[0])
-    training.snapshots[done] = torch.from_numpy(np.stack(sketches))  # (rows, H, W)
+        batch = to_batch(image[None], drawing[None], context.execution.device)
+        sketches.append(sketch_to_uint8((state.student.predict(batch.images) + 1) / 2)[0])
+    state.snapshots[done] = torch.from_numpy(np.stack(sketches))  # (rows, H, W)
     labels = ["the one\nexample", *(f"pair {number + 1}" for number in range(len(pairs) - 1))]
     rows = [
-        Row(
+        StripRow(
             label,
             image,
             drawing,
-            {i: pages[number].numpy() for i, pages in training.snapshots.items()},
+            {i: pages[number].numpy() for i, pages in state.snapshots.items()},
         )
         for number, (label, (image, drawing)) in enumerate(zip(labels, pairs, strict=True))
     ]
-    draw_strip(rows).save(room.folder / STRIP)
+    draw_strip(rows).save(context.folder / STRIP)
 
 
 def gallery(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
@@ -279,15 +276,13 @@ def gallery(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
 
 def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:
     """uint8 (B, H, W, 3) and (B, H, W) -> float (B, 3, H, W) and (B, 1, H, W) in [-1, 1]."""
-    # Bytes travel to the device, floats are made there. Decoded arrays may be read-only.
-    images, sketches = (np.require(a, requirements=["C", "W"]) for a in (images, sketches))
-    pictures = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
-    drawings = torch.from_numpy(sketches).to(device)[:, None]
+    # Bytes travel to the device, floats are made there.
     layout = memory_format(device)
-    return Batch(
-        (pictures.float() / 127.5 - 1).contiguous(memory_format=layout),
-        (drawings.float() / 127.5 - 1).contiguous(memory_format=layout),
+    pictures, drawings = (
+        signed_from_uint8(channels_first(pixels, device)).contiguous(memory_format=layout)
+        for pixels in (images, sketches[..., None])
     )
+    return Batch(pictures, drawings)
 
 
 def memory_format(device: str) -> torch.memory_format:
@@ -296,18 +291,18 @@ def memory_format(device: str) -> torch.memory_format:
     return torch.channels_last if on_gpu else torch.contiguous_format
 
 
-def facts_of(room: Schoolroom) -> dict[str, Any]:
+def metadata_of(context: Context) -> dict[str, Any]:
     """What an extractor tells about its origin."""
-    height, width = room.course.drawing.shape
+    height, width = context.spec.drawing.shape
     return {
-        "identity": room.identity,
+        "identity": context.identity,
         "trained": {
-            "iterations": room.timetable.iterations,
+            "iterations": context.schedule.iterations,
             "height_px": height,
             "width_px": width,
-            "pairs": sum(room.reader.order.sizes),
-            "workers": room.ranks.count,
-            "features": room.features.label,
+            "pairs": sum(context.reader.order.sizes),
+            "workers": context.ranks.count,
+            "features": context.features.label,
         },
-        "provenance": dict(room.course.provenance),
+        "provenance": dict(context.spec.provenance),
     }

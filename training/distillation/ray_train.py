@@ -26,10 +26,11 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from pipeline.events import OnEvent
 from pipeline.storage.address import open_store
-from training.distillation.loop import OnEvent, distill, prepare
+from training.distillation.loop import distill, prepare
 from training.distillation.process_group import Alone, ProcessGroup
-from training.distillation.spec import Course, Execution
+from training.distillation.spec import DistillationSpec, Execution
 
 # Ray's default of 0 would end a night's work with its first lost worker; a fault that comes back
 # at the same iteration should still end it before long.
@@ -43,62 +44,62 @@ class ClusterError(RuntimeError):
 
 
 def distill_on_ray(
-    course: Course,
+    spec: DistillationSpec,
     folder: Path,
     execution: Execution,
     on_event: OnEvent,
     cpus_per_worker: float = 1.0,
 ) -> Path:
-    """Train as `training.distillation.loop.distill` does, on `course.distill.workers` ranks.
+    """Train as `training.distillation.loop.distill` does, on `spec.distill.workers` ranks.
 
     Ray must be initialised. Ranks use one GPU each when execution.device is cuda. With one worker
     the weights are those of the plain loop. Raises what `distill` raises, ClusterError when ranks
     keep failing otherwise.
     """
     folder = folder.absolute()
-    course, execution = portable(course, execution)
+    spec, execution = portable(spec, execution)
     on_gpu = execution.device.startswith("cuda")
     share = {"CPU": cpus_per_worker} | ({"GPU": 1.0} if on_gpu else {})
     workers = fitting_workers(
-        course.distill.workers,
-        course.distill.batch,
+        spec.distill.workers,
+        spec.distill.batch,
         _room_for(share, ray.cluster_resources()),
         len(ray.nodes()),
     )
-    on_event("distill.workers", asked=course.distill.workers, used=workers)
+    on_event("distill.workers", asked=spec.distill.workers, used=workers)
     # People's mistakes are found here, before any rank starts.
-    prepare(course, folder, replace(execution, device="cpu"), Alone(count=workers))
+    prepare(spec, folder, replace(execution, device="cpu"), Alone(count=workers))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ray-", dir=folder) as scratch:
         events = Path(scratch) / EVENTS
         scaling = ScalingConfig(num_workers=workers, use_gpu=on_gpu, resources_per_worker=share)
-        trainer = _trainer(_Task(course, folder, execution, events), scaling, scratch)
+        trainer = _trainer(_Task(spec, folder, execution, events), scaling, scratch)
         with _forwarded(events, on_event):
             _fit(trainer)
     return folder
 
 
-def fitting_workers(asked: int, batch: int, room: int, nodes: int) -> int:
-    """Number of ranks: as asked, or on a single machine what there is room for.
+def fitting_workers(asked: int, batch: int, capacity: int, nodes: int) -> int:
+    """Number of ranks: as asked, or on a single machine what there is capacity for.
 
     Ranks share each batch, so that fewer do the same training, up to rounding, in more time. A
     cluster is taken at its word: it may be about to grow. Gives a divisor of the batch if it takes
     fewer.
     """
-    if nodes > 1 or room >= asked or room < 1:
+    if nodes > 1 or capacity >= asked or capacity < 1:
         return asked
-    return max(workers for workers in range(1, room + 1) if batch % workers == 0)
+    return max(workers for workers in range(1, capacity + 1) if batch % workers == 0)
 
 
-def portable(course: Course, execution: Execution) -> tuple[Course, Execution]:
+def portable(spec: DistillationSpec, execution: Execution) -> tuple[DistillationSpec, Execution]:
     """Make every location absolute: ranks may have other working directories."""
-    name, _, file = course.features.rpartition(":")
-    features = f"{name}:{Path(file).absolute()}" if name else course.features
+    name, _, file = spec.features.rpartition(":")
+    features = f"{name}:{Path(file).absolute()}" if name else spec.features
     if not name and Path(features).is_dir():
         features = str(Path(features).absolute())
     cache = None if execution.cache is None else execution.cache.absolute()
     return (
-        replace(course, dataset=open_store(course.dataset).url, features=features),
+        replace(spec, dataset=open_store(spec.dataset).url, features=features),
         replace(execution, cache=cache),
     )
 
@@ -107,7 +108,7 @@ def portable(course: Course, execution: Execution) -> tuple[Course, Execution]:
 class _Task:
     """What a rank is sent."""
 
-    course: Course
+    spec: DistillationSpec
     folder: Path
     execution: Execution
     events: Path
@@ -160,7 +161,7 @@ def _train_rank(config: dict[str, Any]) -> None:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     write = _writer(task.events)
     write("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
-    distill(task.course, task.folder, execution, write if ranks.rank == 0 else _ignore, ranks)
+    distill(task.spec, task.folder, execution, write if ranks.rank == 0 else _ignore, ranks)
 
 
 def _writer(path: Path) -> OnEvent:

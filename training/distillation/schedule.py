@@ -8,7 +8,7 @@ CONSTANT_SHARE = 0.5  # of training, before the decay; pix2pixHD: 100 of 200 epo
 
 
 @dataclass(frozen=True)
-class Timetable:
+class Schedule:
     """Iterations from 0: every `true_pair_every`-th is on the true pair, the others on batches.
 
     The true pair's iterations come on top: `num_batches` batches are all used, each once.

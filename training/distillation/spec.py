@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from pipeline import canonical
+from pipeline.pixels import Pixels
 from pipeline.recipe import Distill
 from training.distillation.schedule import CONSTANT_SHARE
 from training.encoders.features import FeatureNetwork
+from training.tensor_hash import sha256_of_network
 
-FORMAT = 1  # of the training itself; raised when the same course would give other weights
+FORMAT = 1  # of the training itself; raised when the same spec would give other weights
 
 
 @dataclass(frozen=True)
-class Course:
+class DistillationSpec:
     """All that fixes the outcome of distillation (method.md section 6).
 
     dataset: its folder or s3://bucket/prefix; image, drawing: the one true pair, uint8 (H, W, 3)
     and uint8 (H, W) with 255 = paper; features: location of the feature network, see
     `training.encoders.features.load_features`; flip: mirror half of the pairs, as pix2pixHD does;
-    provenance: JSON-able facts that go into the extractor's config unread.
+    provenance: JSON-able metadata that go into the extractor's config unread.
     """
 
     distill: Distill
     dataset: str
-    image: NDArray[np.uint8]
-    drawing: NDArray[np.uint8]
+    image: Pixels
+    drawing: Pixels
     features: str
     flip: bool = True
     constant_share: float = CONSTANT_SHARE
@@ -55,13 +53,13 @@ class Course:
             "dataset": dataset_sha256,
             "image": canonical.sha256(self.image.tobytes()),
             "drawing": canonical.sha256(self.drawing.tobytes()),
-            "feature weights": fingerprint(features),
+            "feature weights": sha256_of_network(features),
         }
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a course is carried out: none of it is meant to change the outcome.
+    """How a spec is carried out: none of it is meant to change the outcome.
 
     dtype: of convolutions, by autocast; checkpoint_every: iterations; threads: that decode pairs;
     cache: where shards from s3 are kept, beside the training's own files by default, and how many
@@ -81,14 +79,3 @@ class Execution:
                 f"training in {self.dtype}: expected float32 or bfloat16, whose "
                 "range gradients fit without scaling"
             )
-
-
-def fingerprint(network: FeatureNetwork | nn.Module) -> str:
-    """SHA-256 over a network's tensors, by name; of nothing for one that holds none."""
-    digest = hashlib.sha256()
-    state = network.state_dict() if isinstance(network, nn.Module) else {}
-    for name, tensor in sorted(state.items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        # Seen as bytes, since NumPy has no bfloat16.
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()

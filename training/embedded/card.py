@@ -3,7 +3,6 @@
 Shapes: B pictures, D embedding width, S side in pixels.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from pipeline.whole_file import write_json, write_text
 from training.embedded.edge_scores import BoundaryScores, boundary_scores
 from training.embedded.models.autoencoder import reconstruct
 from training.embedded.models.contrastive import to_clip, tokenize
@@ -186,11 +186,11 @@ command runs, is tested and can be learned without a download.
 def write_card(folder: Path, figures: Figures, budget: dict[str, int], count: int = 256) -> None:
     """Writes README.md and figures.json beside the weights."""
     values = asdict(figures)
-    (folder / "figures.json").write_text(json.dumps({**values, "budget": budget}, indent=2) + "\n")
+    write_json(folder / "figures.json", {**values, "budget": budget})
     values["photographs"] = ", ".join(
         f"{name} {value:.1f} dB" for name, value in values.pop("psnr_photographs").items()
     )
     for name in ("boundary_f", "boundary_precision"):
         values[name] = ", ".join(f"{style} {value:.2f}" for style, value in values[name].items())
     spent = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in budget.items())
-    (folder / "README.md").write_text(CARD.format(**values, budget=spent, count=count))
+    write_text(folder / "README.md", CARD.format(**values, budget=spent, count=count))

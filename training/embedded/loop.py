@@ -1,7 +1,6 @@
 """A resumable loop that trains any of the embedded models: Muon and AdamW, weight averaging."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +8,12 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-OnEvent = Callable[..., None]
+from pipeline.events import OnEvent
+from pipeline.whole_file import write_tensors
+
 LossFn = Callable[[int], tuple[Tensor, dict[str, float]]]
 
 
@@ -81,10 +82,7 @@ class Run:
             for key, value in self._state(target).items():
                 if key in STATE_KEYS:
                     tensors[f"{key}.{name}"] = value.contiguous()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        save_file(tensors, temporary, {"step": json.dumps(self.step)})
-        os.replace(temporary, self.path)
+        write_tensors(self.path, tensors, {"step": json.dumps(self.step)})
 
     def resume(self) -> None:
         """Takes up the checkpoint in the folder if there is one."""

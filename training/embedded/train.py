@@ -10,8 +10,9 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import nn
 from transformers import CLIPTokenizer
 
+from pipeline.events import OnEvent
 from training.embedded.card import measure, sample_sheet, write_card
-from training.embedded.loop import LossFn, OnEvent, Schedule, train
+from training.embedded.loop import LossFn, Schedule, train
 from training.embedded.models.autoencoder import autoencoder_loss, encode_all, new_autoencoder
 from training.embedded.models.contrastive import (
     Contrast,
@@ -68,7 +69,7 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-class Workshop:
+class EmbeddedTrainer:
     """Seed, device, budget and folders of one making of the embedded models."""
 
     def __init__(
@@ -152,16 +153,16 @@ def train_all(
     out gets diffusion/, clip/, perceptual/, edges/, README.md, figures.json and contact-sheet.png.
     """
     budget = budget or Budget()
-    shop = Workshop(out, work, seed, budget, device, on_event)
+    trainer = EmbeddedTrainer(out, work, seed, budget, device, on_event)
     scenes = make_scenes(0, budget.scenes)
     tokenizer = learn_tokenizer(scenes.captions)
-    vae = shop.autoencoder(scenes.first(AUTOENCODER_SCENES))
-    model = shop.denoiser(vae, scenes, tokenizer)
+    vae = trainer.autoencoder(scenes.first(AUTOENCODER_SCENES))
+    model = trainer.denoiser(vae, scenes, tokenizer)
     save_pipeline(
         out / "diffusion", vae, model.unet, model.text_encoder, tokenizer, new_scheduler()
     )
-    contrast = shop.encoders(scenes.first(ENCODER_SCENES), tokenizer)
-    figures = measure(vae, contrast.clip, tokenizer, shop.edges())
+    contrast = trainer.encoders(scenes.first(ENCODER_SCENES), tokenizer)
+    figures = measure(vae, contrast.clip, tokenizer, trainer.edges())
     sample_sheet(
         StableDiffusionPipeline.from_pretrained(out / "diffusion"), out / "contact-sheet.png"
     )

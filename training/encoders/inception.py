@@ -6,7 +6,6 @@ file, and its label goes wherever a score goes, since scores of two networks are
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import inception_v3
 
+from pipeline.canonical import sha256_of_file
+from pipeline.pixels import unit_from_uint8
 from training.encoders.state_file import read_state
 
 FEATURES = 2048
@@ -69,7 +70,7 @@ def load_inception(path: Path, device: str = "cpu") -> Inception:
             "torchvision.models.inception_v3(weights='IMAGENET1K_V1') with torch.save on a "
             "machine with network access, or give the TorchScript file inception-2015-12-05.pt"
         )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    digest = sha256_of_file(path)[:12]
     scripted = None if path.suffix == ".safetensors" else _read_torchscript(path)
     if scripted is not None:
         pool = _scripted_pool(scripted.to(device).eval(), path)
@@ -87,7 +88,7 @@ class Pool:
     def __call__(self, pictures: Tensor) -> Tensor:
         """Describe uint8 (N, 3, H, W): -> (N, 2048)."""
         size = (SIDE_PX, SIDE_PX)
-        x = F.interpolate(pictures / 255.0, size, mode="bilinear", antialias=True)
+        x = F.interpolate(unit_from_uint8(pictures), size, mode="bilinear", antialias=True)
         mean, std = (x.new_tensor(values)[:, None, None] for values in (MEAN, STD))
         pooled: Tensor = self.network((x - mean) / std)
         return pooled

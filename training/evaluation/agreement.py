@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline import canonical
-from training.distillation.spec import fingerprint
+from pipeline.pixels import channels_first, unit_from_uint8
 from training.encoders.clip import ClipEncoder
 from training.evaluation.confidence import Domain, cosines
+from training.tensor_hash import sha256_of_network
 
 _DECIMALS = 6
 
@@ -35,9 +36,9 @@ class ClipAgreement:
     ) -> None:
         """Embed the known pair: image uint8 (H, W, 3), drawing uint8 (H, W)."""
         self.clip = clip
-        self.known = self._embed(image[None], drawing[None])
+        self.example = self._embed(image[None], drawing[None])
         self.fingerprint = {
-            "clip/weights": fingerprint(clip),
+            "clip/weights": sha256_of_network(clip),
             "example/image": canonical.sha256(image.tobytes()),
             "example/drawing": canonical.sha256(drawing.tobytes()),
         }
@@ -46,7 +47,7 @@ class ClipAgreement:
         self, images: NDArray[np.uint8], sketches: NDArray[np.uint8]
     ) -> Sequence[Mapping[str, float]]:
         """Score images uint8 (B, H, W, 3) with sketches uint8 (B, H, W), 255 = paper."""
-        both = torch.cat(cosines(self.known, self._embed(images, sketches)))  # (2, B)
+        both = torch.cat(cosines(self.example, self._embed(images, sketches)))  # (2, B)
         within, across = both.masked_fill(both.isnan(), 0.0).tolist()
         return [
             {
@@ -66,5 +67,4 @@ class ClipAgreement:
 
     def _to_model(self, pixels: NDArray[np.uint8]) -> Tensor:
         """uint8 (2 B, H, W, 3) -> float (2 B, 3, H, W) in [0, 1], bytes crossing to the device."""
-        on_device = torch.from_numpy(pixels).to(self.clip.mean.device)
-        return on_device.permute(0, 3, 1, 2).float() / 255
+        return unit_from_uint8(channels_first(pixels, self.clip.mean.device))

@@ -26,7 +26,7 @@ RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Judges:
+class ScoringNetworks:
     """Networks to score with; without an Inception the result says that FID and KID are missing."""
 
     perceptual: Perceptual
@@ -37,7 +37,7 @@ def evaluate(
     systems: Mapping[str, Extractor],
     pairs: Sequence[EvaluationPair],
     truth: str,
-    judges: Judges,
+    networks: ScoringNetworks,
     metrics: Sequence[str] = ("lpips", "ssim"),
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def evaluate(
     """
     _check(systems, pairs, metrics)
     contenders = {**systems, **{name: STYLES[name] for name in BASELINES}}
-    scored = {name: [METRICS[metric](judges.perceptual) for metric in metrics]
+    scored = {name: [METRICS[metric](networks.perceptual) for metric in metrics]
               for name in contenders}  # fmt: skip
     sets = {name: FeatureSet() for name in contenders}
     for pair in pairs:
@@ -62,21 +62,21 @@ def evaluate(
         for name, drawing in drawings.items():
             for metric in scored[name]:
                 metric.update(pair.name, drawing, true_drawing)
-        if judges.inception:
-            _describe(pair.name, drawings, true_drawing, judges.inception, sets)
+        if networks.inception:
+            _describe(pair.name, drawings, true_drawing, networks.inception, sets)
     return {
         "truth": truth,
         "pairs": len(pairs),
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
         "seed": seed,
-        "encoders": {"lpips": judges.perceptual.label},
+        "encoders": {"lpips": networks.perceptual.label},
         "better": {metric.name: metric.better for metric in next(iter(scored.values()))},
         "systems": {
             name: {metric.name: summary(metric, seed) for metric in of_system}
             for name, of_system in scored.items()
         },
-        "distribution": distribution(sets, judges.inception, len(pairs), seed),
+        "distribution": distribution(sets, networks.inception, len(pairs), seed),
     }
 
 

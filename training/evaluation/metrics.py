@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from pipeline.pixels import channels_first, signed_from_uint8
 from training.encoders.lpips import Perceptual
 
 SSIM_SIGMA = 1.5  # with skimage's truncation at 3.5 sigma: the window of 11 pixels
@@ -96,8 +97,8 @@ class Lpips(_Scored):
         """Score one drawing; both must be uint8 (H, W) of one size, at least 32 x 32."""
         _check_drawings(drawing, truth)
         device = next(self._perceptual.parameters()).device
-        pair = torch.from_numpy(np.stack([drawing, truth])).to(device, torch.float32)
-        pair = pair[:, None] / 127.5 - 1  # (2, 1, H, W) in [-1, 1]
+        pixels = np.stack([drawing, truth])[..., None]
+        pair = signed_from_uint8(channels_first(pixels, device))  # (2, 1, H, W)
         self._record(name, float(self._perceptual.distance(pair[:1], pair[1:])))
 
 

@@ -19,7 +19,7 @@ TERMS = ("across", "within", "pixel", "lpips", "clip")
 
 @dataclass(frozen=True)
 class Objective:
-    """The losses of one lesson, with all that never changes about the known pair worked out.
+    """The losses of one spec, with all that never changes about the example pair worked out.
 
     drawing: I_sketch, (1, 1, H, W); source, sketch: embeddings of I_source and I_sketch, (1, D);
     drawing_slices: the perceptual network's feature maps of I_sketch; weights: one per term.
@@ -66,7 +66,7 @@ class Objective:
     def terms(self, drawn: Tensor, sample: Tensor) -> dict[str, Tensor]:
         """All terms before weighting, scalars.
 
-        drawn: G_sketch's drawings of the known picture and of the sample, (2, 1, H, W) in [0, 1];
+        drawn: G_sketch's drawings of the example picture and of the sample, (2, 1, H, W) in [0, 1];
         sample: the sample's embedding, (1, D).
         """
         reconstruction = drawn[:1]

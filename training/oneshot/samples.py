@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.cdst import ConditionPrior, condition
 from pipeline.diffusion.sampling import Sample, initial_noise, sample
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 from pipeline.seeds import generator
 
 # Streams of their own: a dataset of the same seed must not repeat the training samples.
@@ -22,7 +22,7 @@ NOISE_STREAM = "teach-noise"
 
 
 class Samples(Protocol):
-    """The training samples of a lesson, wherever they come from."""
+    """The training samples of a spec, wherever they come from."""
 
     def chunk_of(self, index: int) -> range:
         """The batch that sample `index` comes in."""
@@ -40,18 +40,18 @@ def batch_of(index: int, size: int) -> range:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class GeneratedSamples:
     """The endless list of training samples; sample i depends on (seed, i) and nothing else.
 
-    known: embedding (L, D) of the one known prompt; duration: S of equation 5; cdst: False draws
+    example: embedding (L, D) of the example's prompt; duration: S of equation 5; cdst: False draws
     every condition from the prior alone (the ablation of the paper's Table 1).
     """
 
     backbone: Backbone
     prior: ConditionPrior
-    sampler: Sampler
+    sampling: Sampling
     timesteps: tuple[int, ...]
-    known: Tensor
+    example: Tensor
     seed: int
     duration: int
     cdst: bool = True
@@ -63,14 +63,14 @@ class Rehearsal:
         differently at another size: however long a run is and wherever it is resumed, sample i
         comes out with the same bits.
         """
-        return batch_of(index, self.sampler.batch)
+        return batch_of(index, self.sampling.batch)
 
     def make(self, indices: Sequence[int]) -> Sample:
         """Sample a batch by address: images and taps of len(indices) samples."""
         noise = initial_noise(
             self.backbone, [generator(self.seed, i, NOISE_STREAM) for i in indices]
         )
-        return sample(self.backbone, self.conditions(indices), noise, self.sampler, self.timesteps)
+        return sample(self.backbone, self.conditions(indices), noise, self.sampling, self.timesteps)
 
     def conditions(self, indices: Sequence[int]) -> Tensor:
         """Conditions C_i of equation 5, or plain draws without CDST: (B, L, D)."""
@@ -78,6 +78,8 @@ class Rehearsal:
         drawn = self.prior.sample_many(generators)
         if not self.cdst:
             return drawn
-        known = self.known.to(drawn)
-        mixed = [condition(known, d, i, self.duration) for d, i in zip(drawn, indices, strict=True)]
+        example = self.example.to(drawn)
+        mixed = [
+            condition(example, d, i, self.duration) for d, i in zip(drawn, indices, strict=True)
+        ]
         return torch.stack(mixed)

@@ -1,34 +1,34 @@
 """What one-shot training starts from, and the fingerprint by which a run is told from another."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from pipeline.canonical import sha256
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.example import ExamplePair
 from pipeline.diffusion.sampling import Sample
-from pipeline.recipe import Sampler, Teach
+from pipeline.recipe import Sampling, Teach
 from training.encoders.clip import ClipEncoder
 from training.encoders.lpips import Perceptual
+from training.tensor_hash import sha256_of_tensors
 
-FORMAT = 1  # of the training itself; raised when the same lesson would give other weights
+FORMAT = 1  # of the training itself; raised when the same spec would give other weights
 # Where files lie; what is in them counts, and is fingerprinted.
 LOCATIONS = {"clip", "perceptual", "prompts"}
 
 
 @dataclass(frozen=True)
-class Lesson:
+class OneShotSpec:
     """All that fixes the outcome of one-shot training (method, section 4).
 
     timesteps: the tapped steps, counted from the end; the backbone's device is where it all runs.
-    known: the pair's picture with its taps where it was not generated (inversion), a batch of 1;
+    example: the pair's picture with its taps where it was not generated (inversion), a batch of 1;
     None: it is sampled again from the pair's noise.
     """
 
@@ -37,45 +37,38 @@ class Lesson:
     prior: ConditionPrior
     timesteps: tuple[int, ...]
     teach: Teach
-    sampler: Sampler
+    sampling: Sampling
     clip: ClipEncoder
     perceptual: Perceptual
-    known: Sample | None = None
+    example: Sample | None = None
 
     def identity(self) -> dict[str, Any]:
         """Settings and SHA-256 fingerprints, flat and JSON-able: equal for equal outcomes."""
         settings = {
             "teach": self.teach.model_dump(mode="json", exclude=LOCATIONS),
-            "sampler": self.sampler.model_dump(mode="json"),
+            "sampler": self.sampling.model_dump(mode="json"),
         }
         return {
             "format": FORMAT,
             **_flattened(settings),
             "timesteps": list(self.timesteps),
-            "backbone": _sha256([json.dumps(self.backbone.fingerprint, sort_keys=True).encode()]),
-            "drawing": _sha256([self.pair.drawing.tobytes()]),
-            "condition": _of_tensors([self.pair.embeddings]),
-            "noise": _of_tensors([self.pair.noise]),
-            "prior": _of_tensors([self.prior.mean, self.prior.components, self.prior.deviations]),
-            "clip weights": _of_module(self.clip),
-            "perceptual weights": _of_module(self.perceptual),
-            **({} if self.known is None else {"known picture": _of_tensors(self._known_tensors())}),
-        }
+            "backbone": sha256(json.dumps(self.backbone.fingerprint, sort_keys=True).encode()),
+            "drawing": sha256(self.pair.drawing.tobytes()),
+            "condition": sha256_of_tensors([self.pair.embeddings]),
+            "noise": sha256_of_tensors([self.pair.noise]),
+            "prior": sha256_of_tensors(
+                [self.prior.mean, self.prior.components, self.prior.deviations]
+            ),
+            "clip weights": sha256_of_tensors(_sorted_state(self.clip)),
+            "perceptual weights": sha256_of_tensors(_sorted_state(self.perceptual)),
+        } | self._example_identity()
 
-    def _known_tensors(self) -> list[Tensor]:
-        assert self.known is not None
-        of_steps = [self.known.taps.unet[t] for t in self.timesteps]
-        return [self.known.images, *chain(*of_steps), *self.known.taps.vae]
-
-
-def differences(known: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Name what differs between two identities, as "key: known -> asked"."""
-    keys = sorted(known.keys() | asked.keys())
-    return [
-        f"{key}: {known.get(key)} -> {asked.get(key)}"
-        for key in keys
-        if known.get(key) != asked.get(key)
-    ]
+    def _example_identity(self) -> dict[str, Any]:
+        if self.example is None:
+            return {}
+        of_steps = [self.example.taps.unet[t] for t in self.timesteps]
+        tensors = [self.example.images, *chain(*of_steps), *self.example.taps.vae]
+        return {"known picture": sha256_of_tensors(tensors)}
 
 
 def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -88,19 +81,5 @@ def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _of_module(module: nn.Module) -> str:
-    return _of_tensors(tensor for _, tensor in sorted(module.state_dict().items()))
-
-
-def _of_tensors(tensors: Iterable[Tensor]) -> str:
-    # Seen as bytes, since NumPy has no bfloat16.
-    return _sha256(
-        t.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() for t in tensors
-    )
-
-
-def _sha256(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+def _sorted_state(module: nn.Module) -> list[Tensor]:
+    return [tensor for _, tensor in sorted(module.state_dict().items())]

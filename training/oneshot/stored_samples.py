@@ -4,17 +4,16 @@ B: samples of a batch. A batch file holds images and latents, f_{l,t} as `unet.{
 `vae.{n}`; only the steps asked for are read.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline.diffusion.sampling import Sample
 from pipeline.diffusion.taps import Taps
+from pipeline.whole_file import write_tensors
 from training.oneshot.samples import batch_of
 
 
@@ -29,11 +28,7 @@ def write_batch(path: Path, made: Sample) -> None:
     for t, features in made.taps.unet.items():
         tensors |= {f"unet.{t}.{layer}": f for layer, f in enumerate(features)}
     tensors |= {f"vae.{n}": v for n, v in enumerate(made.taps.vae)}
-    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    save_file(contiguous, partial)
-    os.replace(partial, path)
+    write_tensors(path, tensors)
 
 
 def read_batch(path: Path, timesteps: Sequence[int]) -> Sample:

@@ -14,9 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pipeline.pixels import signed_from_uint8
+from pipeline.whole_file import write_tensors, write_text
 
 SHIPPED = Path(__file__).parents[1] / "embedded" / "weights" / "edges"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -93,7 +96,7 @@ def to_network(pictures: Tensor) -> Tensor:
 
     They stay channels last in memory, which makes the convolutions twice as fast on CPUs.
     """
-    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+    return signed_from_uint8(pictures.permute(0, 3, 1, 2))
 
 
 @torch.inference_mode()
@@ -143,9 +146,9 @@ def save_edges(network: EdgeNetwork, folder: Path) -> None:
     """Writes the network's weights, in half precision, and what they are."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    write_tensors(folder / WEIGHTS, weights)
     config = {"network": "nested edges", "widths": network.widths, "nested": network.nested}
-    (folder / CONFIG).write_text(json.dumps(config) + "\n")
+    write_text(folder / CONFIG, json.dumps(config) + "\n")
 
 
 def load_edges(folder: Path) -> EdgeNetwork:

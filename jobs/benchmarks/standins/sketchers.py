@@ -12,7 +12,7 @@ from pipeline.diffusion.sampling import encode_prompts
 from pipeline.diffusion.taps import TapShapes
 from pipeline.diffusion.timesteps import equal
 from pipeline.gsketch.network import GSketch, GSketchConfig
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 from pipeline.teachers.diffsketch import Conditions, DiffSketchTeacher
 
 BATCH, STEPS = 8, 15
@@ -25,7 +25,7 @@ class UntaughtFactory:
     """Loads a backbone and draws a G_sketch from a fixed seed."""
 
     backbone: str
-    sampler: Sampler
+    sampling: Sampling
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 
@@ -33,7 +33,7 @@ class UntaughtFactory:
     def embedded(cls, effort: Effort) -> "UntaughtFactory":
         """The embedded model on the CPU."""
         batch, steps = (2, 2) if effort.tiny else (BATCH, STEPS)
-        return cls(locate_backbone("embedded"), Sampler(steps=steps, batch=batch))
+        return cls(locate_backbone("embedded"), Sampling(steps=steps, batch=batch))
 
     @property
     def fingerprint(self) -> dict[str, str]:
@@ -46,17 +46,17 @@ class UntaughtFactory:
         embeddings = encode_prompts(backbone, PROMPTS).float().cpu()
         return DiffSketchTeacher(
             backbone,
-            untaught(backbone, self.sampler),
+            untaught(backbone, self.sampling),
             ConditionPrior.fit(embeddings),
-            Conditions(embeddings[0], self.sampler, cdst=True, backbone={}),
+            Conditions(embeddings[0], self.sampling, cdst=True, backbone={}),
             self.fingerprint,
         )
 
 
-def untaught(backbone: Backbone, sampler: Sampler) -> GSketch:
+def untaught(backbone: Backbone, sampling: Sampling) -> GSketch:
     """A G_sketch with weights drawn from a fixed seed, for 13 steps, or all if there are fewer."""
-    timesteps = equal(sampler.steps, min(NUM_TAPPED, sampler.steps))
+    timesteps = equal(sampling.steps, min(NUM_TAPPED, sampling.steps))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        sketcher = GSketch(GSketchConfig(TapShapes.of(backbone, sampler.halves), timesteps))
+        sketcher = GSketch(GSketchConfig(TapShapes.of(backbone, sampling.branches), timesteps))
     return sketcher.requires_grad_(False).eval()

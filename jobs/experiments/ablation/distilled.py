@@ -21,11 +21,11 @@ from jobs.experiments.ablation.trainings import (
     read_pictures,
     score,
 )
-from jobs.experiments.ablation.workspace import Workshop, picture_set
+from jobs.experiments.ablation.workspace import Workspace, picture_set
 from jobs.extract.photographs import BUNDLED, find_photographs, read_photograph
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
-from jobs.runtime.files import write_json, write_png
+from jobs.runtime.files import write_png
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import Session
 from jobs.stages.distill import run_distill
@@ -33,6 +33,7 @@ from jobs.stages.generate import run_generate
 from pipeline.diffusion.example import RECORD_FILE, read_source, write_source
 from pipeline.pixels import image_to_uint8
 from pipeline.recipe import Recipe, parse_recipe
+from pipeline.whole_file import write_json
 from training.distillation.extractor import Extractor
 from training.encoders.lpips import Perceptual, load_perceptual
 from training.oneshot.stored_samples import read_batch
@@ -53,9 +54,9 @@ class Shown:
     truth: Pixels
 
 
-def twin_folder(workshop: Workshop, cell: Cell) -> RunFolder:
+def twin_folder(workspace: Workspace, cell: Cell) -> RunFolder:
     """The run folder in which a teacher of the ablation gets a student."""
-    return RunFolder(workshop.out / "distilled" / cell.place)
+    return RunFolder(workspace.out / "distilled" / cell.place)
 
 
 def twin_cells(style: str, seeds: int) -> list[Cell]:
@@ -63,11 +64,11 @@ def twin_cells(style: str, seeds: int) -> list[Cell]:
     return [Cell(style, row, seed) for seed in range(seeds) for row in TWINS]
 
 
-def twin_recipe(workshop: Workshop, cell: Cell, root: Path) -> Recipe:
+def twin_recipe(workspace: Workspace, cell: Cell, root: Path) -> Recipe:
     """The recipe of one student: the ablation's, with its own folder, seeds and drawing."""
-    data = workshop.recipe.model_dump(mode="json")
+    data = workspace.recipe.model_dump(mode="json")
     data["style"], data["run"] = cell.style, root.as_posix()
-    prompts = workshop.recipe.prompts_path
+    prompts = workspace.recipe.prompts_path
     data["teach"] |= {"cdst": cell.row == FULL, "seed": cell.seed,
                       "prompts": None if prompts is None else str(prompts)}  # fmt: skip
     data["example"]["drawing"] = "drawing.png"
@@ -76,34 +77,34 @@ def twin_recipe(workshop: Workshop, cell: Cell, root: Path) -> Recipe:
     return parse_recipe(data, root)
 
 
-def open_twin(workshop: Workshop, cell: Cell, machine: Machine, on_event: Events) -> Session:
+def open_twin(workspace: Workspace, cell: Cell, machine: Machine, on_event: Events) -> Session:
     """Lay out a run folder around a trained teacher, so that the commands' own stages go on."""
-    folder = twin_folder(workshop, cell)
+    folder = twin_folder(workspace, cell)
     folder.root.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(workshop.examples / f"{cell.style}.png", folder.root / "drawing.png")
+    shutil.copyfile(workspace.examples / f"{cell.style}.png", folder.root / "drawing.png")
     if not (folder.source / RECORD_FILE).is_file():
-        source = read_source(workshop.examples)
+        source = read_source(workspace.examples)
         if cell.style == LINE_ART:
-            known = read_batch(workshop.examples / SCENE, workshop.timesteps)
-            source = replace(source, image=image_to_uint8(known.images)[0])
+            example = read_batch(workspace.examples / SCENE, workspace.timesteps)
+            source = replace(source, image=image_to_uint8(example.images)[0])
         write_source(source, folder.source)
-    shutil.copytree(workshop.training(cell), folder.teacher, dirs_exist_ok=True)
-    return Session(twin_recipe(workshop, cell, folder.root), machine, folder, on_event)
+    shutil.copytree(workspace.training(cell), folder.teacher, dirs_exist_ok=True)
+    return Session(twin_recipe(workspace, cell, folder.root), machine, folder, on_event)
 
 
 def distill_twin(
-    workshop: Workshop, cell: Cell, machine: Machine, workers: int, on_event: Events
+    workspace: Workspace, cell: Cell, machine: Machine, workers: int, on_event: Events
 ) -> None:
     """Make one student and score it; a student with scores is left alone."""
-    folder = twin_folder(workshop, cell)
+    folder = twin_folder(workspace, cell)
     if (folder.root / SCORES).is_file():
         return
-    session = open_twin(workshop, cell, machine, on_event)
+    session = open_twin(workspace, cell, machine, on_event)
     run_generate(session, workers)
     run_distill(session)
-    perceptual = load_perceptual(workshop.perceptual, machine.device)
+    perceptual = load_perceptual(workspace.perceptual, machine.device)
     student = Extractor.load(folder.extractor, machine.device)
-    scores = {PICTURES: score_pictures(workshop, cell.style, student, perceptual, folder.drawings)}
+    scores = {PICTURES: score_pictures(workspace, cell.style, student, perceptual, folder.drawings)}
     if cell.style != LINE_ART:
         scores[PHOTOGRAPHS] = score_photographs(cell.style, student, perceptual, folder.drawings)
     write_json(folder.root / SCORES, scores)
@@ -112,14 +113,14 @@ def distill_twin(
 
 
 def score_pictures(
-    workshop: Workshop, style: str, student: Extractor, perceptual: Perceptual, drawings: Path
+    workspace: Workspace, style: str, student: Extractor, perceptual: Perceptual, drawings: Path
 ) -> Mapping[str, Sequence[float]]:
     """Score a student on the ablation's pictures, and keep the drawings that are shown."""
-    pictures = read_pictures(workshop, picture_set(style))
+    pictures = read_pictures(workspace, picture_set(style))
     drawn = np.stack(list(student.sketches(pictures)))
-    for i in workshop.shown:
+    for i in workspace.shown:
         write_png(drawings / f"{PICTURES}-{i:04d}.png", drawn[i])
-    return score(drawn, read_drawings(workshop.truth(style) / DRAWINGS), perceptual)
+    return score(drawn, read_drawings(workspace.truth(style) / DRAWINGS), perceptual)
 
 
 def score_photographs(
@@ -137,11 +138,11 @@ def score_photographs(
     return scores
 
 
-def shown(workshop: Workshop, style: str) -> list[Shown]:
+def shown(workspace: Workspace, style: str) -> list[Shown]:
     """The pictures and photographs that both students are shown on, with their truth."""
-    pictures = read_pictures(workshop, picture_set(style))
-    truth = read_drawings(workshop.truth(style) / DRAWINGS)
-    chosen = [Shown(f"{PICTURES}-{i:04d}", pictures[i], truth[i]) for i in workshop.shown]
+    pictures = read_pictures(workspace, picture_set(style))
+    truth = read_drawings(workspace.truth(style) / DRAWINGS)
+    chosen = [Shown(f"{PICTURES}-{i:04d}", pictures[i], truth[i]) for i in workspace.shown]
     if style == LINE_ART:
         return chosen
     for photograph in find_photographs([BUNDLED]):
@@ -151,9 +152,9 @@ def shown(workshop: Workshop, style: str) -> list[Shown]:
     return chosen
 
 
-def read_twins(workshop: Workshop, style: str, seeds: int) -> dict[Cell, dict[str, Any]]:
+def read_twins(workspace: Workspace, style: str, seeds: int) -> dict[Cell, dict[str, Any]]:
     """Scores of the students that are finished, by cell: set -> metric -> one a picture."""
-    paths = {c: twin_folder(workshop, c).root / SCORES for c in twin_cells(style, seeds)}
+    paths = {c: twin_folder(workspace, c).root / SCORES for c in twin_cells(style, seeds)}
     return {cell: json.loads(path.read_text()) for cell, path in paths.items() if path.is_file()}
 
 

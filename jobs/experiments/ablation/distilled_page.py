@@ -23,7 +23,7 @@ from jobs.experiments.ablation.table_rows import (
     ordering_line,
     style_title,
 )
-from jobs.experiments.ablation.workspace import Workshop
+from jobs.experiments.ablation.workspace import Workspace
 from jobs.extract.photographs import read_photograph
 from jobs.pages.figures import Figure, make_figure
 
@@ -50,9 +50,9 @@ def claims_of(table: Table) -> list[Ordering]:
     return [ordering for ordering in orderings(table) if ordering.style != AVERAGE]
 
 
-def students_json(workshop: Workshop, style: str, seeds: int) -> dict[str, Any] | None:
+def students_json(workspace: Workspace, style: str, seeds: int) -> dict[str, Any] | None:
     """Means, spreads and orderings of one style's students; None before the first is scored."""
-    scores = read_twins(workshop, style, seeds)
+    scores = read_twins(workspace, style, seeds)
     if not scores:
         return None
     table = twin_table(scores)
@@ -67,14 +67,14 @@ def students_json(workshop: Workshop, style: str, seeds: int) -> dict[str, Any] 
     return {"by_seed": means, "orderings": [ordering_json(o) for o in claims_of(table)]}
 
 
-def make_students(workshop: Workshop, style: str, seeds: int) -> Students | None:
+def make_students(workspace: Workspace, style: str, seeds: int) -> Students | None:
     """Gather one style's students for the page; None before the first is scored."""
-    scores = read_twins(workshop, style, seeds)
+    scores = read_twins(workspace, style, seeds)
     if not scores:
         return None
     table = twin_table(scores)
     sets = [name for name in SETS if name in table[next(iter(BETTER))]]
-    recipe = workshop.recipe
+    recipe = workspace.recipe
     note = (
         f"A teacher of each kind drew {recipe.dataset.samples} pairs, sampled as it was taught, "
         f"and a student learned from them in {recipe.distill.epochs} epochs. "
@@ -90,7 +90,7 @@ def make_students(workshop: Workshop, style: str, seeds: int) -> Students | None
             for o in claims_of(table)
         ],
         columns=["Picture", "Truth", *TITLES.values()],
-        pictures=make_pictures(workshop, style, scores),
+        pictures=make_pictures(workspace, style, scores),
     )
 
 
@@ -115,15 +115,15 @@ def table_lines(table: Table, sets: list[str]) -> list[Line]:
 
 
 def make_pictures(
-    workshop: Workshop, style: str, scores: Mapping[Cell, Mapping[str, Any]]
+    workspace: Workspace, style: str, scores: Mapping[Cell, Mapping[str, Any]]
 ) -> list[list[Figure]]:
     """Show some pictures as the two students of one seed draw them."""
     whole = [s for s in {c.seed for c in scores} if all(Cell(style, r, s) in scores for r in TWINS)]
     if not whole:
         return []
-    folders = {row: twin_folder(workshop, Cell(style, row, min(whole))).drawings for row in TWINS}
+    folders = {row: twin_folder(workspace, Cell(style, row, min(whole))).drawings for row in TWINS}
     lines = []
-    for one in shown(workshop, style):
+    for one in shown(workspace, style):
         pixels = {"Picture": one.picture, "Truth": one.truth}
         for row, folder in folders.items():
             pixels[TITLES[row]] = read_photograph(folder / f"{one.name}.png")[..., 0]

@@ -34,10 +34,10 @@ from jobs.experiments.ablation.table_rows import (
     style_title,
 )
 from jobs.experiments.ablation.trainings import DRAWINGS, SKETCHES, read_drawings, read_pictures
-from jobs.experiments.ablation.workspace import Workshop, picture_set
+from jobs.experiments.ablation.workspace import Workspace, picture_set
 from jobs.pages.figures import Figure, make_figure
 from jobs.report.report import Fact
-from jobs.runtime.files import write_whole
+from pipeline.whole_file import write_bytes
 from training.evaluation.evaluate import BASELINES
 
 TEMPLATE = "ablation.html.j2"
@@ -140,29 +140,29 @@ def best_fact(results: Results, metric: str) -> Fact:
     return Fact(title, f"{own.mean:.4f}", note)
 
 
-def key_facts(workshop: Workshop, results: Results) -> list[Fact]:
+def key_facts(workspace: Workspace, results: Results) -> list[Fact]:
     """Choose the four numbers at the top."""
-    teach = workshop.recipe.teach
+    teach = workspace.recipe.teach
     return [
         Fact("Trainings", f"{len(results.scores)}",
              f"{teach.iterations:,} iterations each, {count_seeds(results)}"),
-        Fact("Scored on", f"{workshop.images} pictures", "that no training has seen"),
+        Fact("Scored on", f"{workspace.images} pictures", "that no training has seen"),
         *(best_fact(results, metric) for metric in BETTER),
     ]  # fmt: skip
 
 
-def make_grid(workshop: Workshop, results: Results, style: str) -> Grid:
+def make_grid(workspace: Workspace, results: Results, style: str) -> Grid:
     """Show some pictures of one style as every row draws them, all from the first seed."""
     seed = results.seeds[0]
     finished = [row for row in ROWS if Cell(style, row, seed) in results.scores]
-    pictures = read_pictures(workshop, picture_set(style))
-    columns = {"Picture": pictures, "Truth": read_drawings(workshop.truth(style) / DRAWINGS)}
+    pictures = read_pictures(workspace, picture_set(style))
+    columns = {"Picture": pictures, "Truth": read_drawings(workspace.truth(style) / DRAWINGS)}
     for row in finished:
-        path = workshop.training(Cell(style, row, seed)) / SKETCHES
+        path = workspace.training(Cell(style, row, seed)) / SKETCHES
         columns[ROWS[row].title] = read_drawings(path)
     lines = [
         [make_figure(drawn[i], f"{name}, picture {i + 1}", name) for name, drawn in columns.items()]
-        for i in workshop.shown
+        for i in workspace.shown
     ]
     origin = "Procedural scenes" if style == LINE_ART else "Generated from held-out captions"
     note = f"{origin}, evenly spaced over all {len(pictures)}; teachers of seed {seed}."
@@ -170,59 +170,61 @@ def make_grid(workshop: Workshop, results: Results, style: str) -> Grid:
     return Grid(style_title(style), note, list(columns), lines, plot)
 
 
-def step_lines(workshop: Workshop) -> list[tuple[str, list[bool]]]:
+def step_lines(workspace: Workspace) -> list[tuple[str, list[bool]]]:
     """Say for each row which steps it taps, from the last (0) to the first."""
-    steps = workshop.recipe.sampler.steps
+    steps = workspace.recipe.sampler.steps
     tapped = {
-        row.title: set(row.timesteps(workshop.timesteps, steps))
+        row.title: set(row.timesteps(workspace.timesteps, steps))
         for row in ROWS.values()
         if row.steps != "representative" or row.name == FULL
     }
     return [(title, [t in chosen for t in range(steps)]) for title, chosen in tapped.items()]
 
 
-def provenance(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> list[Fact]:
+def provenance(workspace: Workspace, results: Results, metadata: Mapping[str, Any]) -> list[Fact]:
     """List what is needed to make all of it again."""
-    teach, sampler = workshop.recipe.teach, workshop.recipe.sampler
+    teach, sampling = workspace.recipe.teach, workspace.recipe.sampler
     seconds = [scores["training_s"] for scores in results.scores.values()]
     return [
-        Fact("Backbone", workshop.recipe.backbone),
-        Fact("Prompt", workshop.recipe.example.prompt),
+        Fact("Backbone", workspace.recipe.backbone),
+        Fact("Prompt", workspace.recipe.example.prompt),
         Fact("Seeds", ", ".join(map(str, results.seeds))),
         Fact("Training", f"{teach.iterations} iterations, CDST over {teach.diffusion_duration}, "
-                         f"{sampler.steps} steps, guidance {sampler.guidance}"),
+                         f"{sampling.steps} steps, guidance {sampling.guidance}"),
         Fact("Networks", f"CLIP {teach.clip}, perceptual {teach.perceptual} (losses and LPIPS)"),
         Fact("Time of one training", f"{np.median(seconds):.0f} s (median of {len(seconds)})"),
         Fact("Machine", "{processor}, {cores} cores, device {device} ({dtype}), {system}".format(
-            **facts["machine"])),
-        Fact("Versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())),
+            **metadata["machine"])),
+        Fact("Versions", ", ".join(f"{k} {v}" for k, v in metadata["versions"].items())),
     ]  # fmt: skip
 
 
-def compose(workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
+def compose(workspace: Workspace, results: Results, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Gather everything that the template shows."""
     seeds = max(results.seeds) + 1
-    students = [make_students(workshop, style, seeds) for style in results.styles]
+    students = [make_students(workspace, style, seeds) for style in results.styles]
     return {
         "title": "What each part of the method is worth",
         "lead": lead(results),
-        "facts": key_facts(workshop, results),
+        "facts": key_facts(workspace, results),
         "styles": [style_title(style) for style in (*results.styles, AVERAGE)],
         "metrics": [metric.upper() for metric in BETTER],
         "lines": table_lines(results),
         "orderings": ordering_lines(results),
         "average_plot": plot_advantages(results.claims, AVERAGE, with_paper=True),
         "students": [made for made in students if made is not None],
-        "grids": [make_grid(workshop, results, style) for style in results.styles],
-        "steps": step_lines(workshop),
-        "provenance": provenance(workshop, results, facts),
-        "recipe_text": yaml.safe_dump(workshop.recipe.resolved(), sort_keys=False),
-        "version": facts["versions"]["onesketch"],
+        "grids": [make_grid(workspace, results, style) for style in results.styles],
+        "steps": step_lines(workspace),
+        "provenance": provenance(workspace, results, metadata),
+        "recipe_text": yaml.safe_dump(workspace.recipe.resolved(), sort_keys=False),
+        "version": metadata["versions"]["onesketch"],
         "made_on": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     }
 
 
-def write_page(path: Path, workshop: Workshop, results: Results, facts: Mapping[str, Any]) -> None:
+def write_page(
+    path: Path, workspace: Workspace, results: Results, metadata: Mapping[str, Any]
+) -> None:
     """Write the page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jobs", "pages/templates"),
@@ -230,5 +232,5 @@ def write_page(path: Path, workshop: Workshop, results: Results, facts: Mapping[
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    page = environment.get_template(TEMPLATE).render(compose(workshop, results, facts))
-    write_whole(path, page.encode())
+    page = environment.get_template(TEMPLATE).render(compose(workspace, results, metadata))
+    write_bytes(path, page.encode())

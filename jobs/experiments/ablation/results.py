@@ -18,7 +18,7 @@ from jobs.experiments.ablation.statistics import (
     worst_is_no_vae,
 )
 from jobs.experiments.ablation.trainings import SCORED, SCORES, read_scores
-from jobs.experiments.ablation.workspace import Workshop
+from jobs.experiments.ablation.workspace import Workspace
 from training.evaluation.evaluate import BASELINES
 
 RESULTS = "ablation.json"
@@ -44,25 +44,25 @@ class Results:
         return sorted({cell.seed for cell in self.scores})
 
 
-def gather(workshop: Workshop, styles: Sequence[str], seeds: int) -> Results:
+def gather(workspace: Workspace, styles: Sequence[str], seeds: int) -> Results:
     """Read the scores of all finished trainings; ValueError when there is none."""
     every = [cell for seed in range(seeds) for cell in cells(styles, list(ROWS), seed)]
-    read = {cell: read_scores(workshop, cell) for cell in every}
+    read = {cell: read_scores(workspace, cell) for cell in every}
     scores = {cell: found for cell, found in read.items() if found is not None}
     if not scores:
-        raise ValueError(f"{workshop.out}: no training of this ablation has finished yet")
+        raise ValueError(f"{workspace.out}: no training of this ablation has finished yet")
     table = make_table({cell: {name: s[name] for name in SCORED} for cell, s in scores.items()})
     present = [style for style in styles if style in table[SCORED[0]]]
-    return Results(present, scores, table, baseline_means(workshop, present), orderings(table))
+    return Results(present, scores, table, baseline_means(workspace, present), orderings(table))
 
 
 def baseline_means(
-    workshop: Workshop, styles: Sequence[str]
+    workspace: Workspace, styles: Sequence[str]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Mean scores of the baselines, by style and on average."""
     means: dict[str, dict[str, dict[str, float]]] = {}
     for style in styles:
-        scores = json.loads((workshop.truth(style) / SCORES).read_text())
+        scores = json.loads((workspace.truth(style) / SCORES).read_text())
         means[style] = {
             name: {metric: sum(values) / len(values) for metric, values in of_metric.items()}
             for name, of_metric in scores.items()
@@ -74,8 +74,8 @@ def baseline_means(
     return means
 
 
-def to_json(results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the results into a form that JSON can hold, facts about their origin first."""
+def to_json(results: Results, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the results into a form that JSON can hold, metadata about their origin first."""
     table = {
         metric: {
             style: {row: spread_json(spread) for row, spread in of_rows.items()}
@@ -84,7 +84,7 @@ def to_json(results: Results, facts: Mapping[str, Any]) -> dict[str, Any]:
         for metric, of_styles in results.table.items()
     }
     return {
-        **facts,
+        **metadata,
         "better": BETTER,
         "trainings": len(results.scores),
         "table": table,

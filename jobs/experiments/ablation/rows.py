@@ -36,7 +36,7 @@ class Row:
             return random_steps(steps, len(representative), self.draw)
         return tuple(representative)
 
-    def lesson(self, teach: Teach, seed: int) -> Teach:
+    def settings(self, teach: Teach, seed: int) -> Teach:
         """The recipe's one-shot training with this row's change and a training's seed."""
         return Teach.model_validate(teach.model_dump() | dict(self.teach) | {"seed": seed})
 

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from jobs.evaluation.picture_sets import FIRST_SCENE_SEED
-from jobs.experiments.ablation.workspace import SCENES, Workshop, load_tools, picture_sets
+from jobs.experiments.ablation.workspace import SCENES, Workspace, load_models, picture_sets
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.inversion import taps_of_images
 from pipeline.diffusion.sampling import Sample, encode_prompts, initial_noise, sample
 from pipeline.pixels import image_from_uint8
 from pipeline.seeds import generator
 from training.embedded.scenes.scene import make_scene
-from training.oneshot.samples import Rehearsal
+from training.oneshot.samples import GeneratedSamples
 from training.oneshot.stored_samples import batch_path, write_batch
 
 EVALUATION_STREAM = "ablation-evaluation"
@@ -25,34 +25,34 @@ EVALUATION_STREAM = "ablation-evaluation"
 class TrainingBatch:
     """One batch of training samples to make."""
 
-    workshop: Workshop
+    workspace: Workspace
     seed: int
     cdst: bool
     indices: range
 
     def missing(self) -> bool:
         """Whether it has yet to be made."""
-        folder = self.workshop.samples(self.seed, self.cdst)
+        folder = self.workspace.samples(self.seed, self.cdst)
         return not batch_path(folder, self.indices.start).is_file()
 
     def write(self) -> None:
         """Sample it, exactly as a training of this seed would."""
-        workshop, tools = self.workshop, load_tools(self.workshop)
-        teach = workshop.recipe.teach
+        workspace, models = self.workspace, load_models(self.workspace)
+        teach = workspace.recipe.teach
         # Without CDST no row draws its steps: the full method's are enough.
-        timesteps = workshop.union if self.cdst else workshop.timesteps
-        known = encode_prompts(tools.backbone, [workshop.recipe.example.prompt])[0]
-        rehearsal = Rehearsal(
-            tools.backbone,
-            tools.prior,
-            workshop.recipe.sampler,
+        timesteps = workspace.union if self.cdst else workspace.timesteps
+        example = encode_prompts(models.backbone, [workspace.recipe.example.prompt])[0]
+        rehearsal = GeneratedSamples(
+            models.backbone,
+            models.prior,
+            workspace.recipe.sampler,
             timesteps,
-            known.float().cpu(),
+            example.float().cpu(),
             self.seed,
             teach.diffusion_duration,
             self.cdst,
         )
-        folder = workshop.samples(self.seed, self.cdst)
+        folder = workspace.samples(self.seed, self.cdst)
         write_batch(batch_path(folder, self.indices.start), rehearsal.make(self.indices))
 
 
@@ -60,66 +60,66 @@ class TrainingBatch:
 class EvaluationBatch:
     """One batch of pictures to score on."""
 
-    workshop: Workshop
+    workspace: Workspace
     pictures: str
     indices: range
 
     def missing(self) -> bool:
         """Whether it has yet to be made."""
-        folder = self.workshop.evaluation(self.pictures)
+        folder = self.workspace.evaluation(self.pictures)
         return not batch_path(folder, self.indices.start).is_file()
 
     def write(self) -> None:
         """Generate the pictures of held-out captions, or bring the captioned scenes in."""
-        folder = self.workshop.evaluation(self.pictures)
+        folder = self.workspace.evaluation(self.pictures)
         write_batch(batch_path(folder, self.indices.start), self.make())
 
     def make(self) -> Sample:
         """Make the batch with its taps."""
         if self.pictures == SCENES:
             seeds = [FIRST_SCENE_SEED + i for i in self.indices]
-            return scenes(self.workshop, load_tools(self.workshop).backbone, seeds)
-        tools = load_tools(self.workshop)
+            return scenes(self.workspace, load_models(self.workspace).backbone, seeds)
+        models = load_models(self.workspace)
         prompts = [make_scene(FIRST_SCENE_SEED + i).caption for i in self.indices]
         noise = [generator(0, i, EVALUATION_STREAM) for i in self.indices]
         return sample(
-            tools.backbone,
-            encode_prompts(tools.backbone, prompts),
-            initial_noise(tools.backbone, noise),
-            self.workshop.recipe.sampler,
-            self.workshop.union,
+            models.backbone,
+            encode_prompts(models.backbone, prompts),
+            initial_noise(models.backbone, noise),
+            self.workspace.recipe.sampler,
+            self.workspace.union,
         )
 
 
 Batch = TrainingBatch | EvaluationBatch
 
 
-def scenes(workshop: Workshop, backbone: Backbone, seeds: Sequence[int]) -> Sample:
+def scenes(workspace: Workspace, backbone: Backbone, seeds: Sequence[int]) -> Sample:
     """Take procedural scenes, under their captions, as if they had been sampled."""
     made = [make_scene(seed, backbone.image_size) for seed in seeds]
     images = torch.cat([image_from_uint8(scene.image) for scene in made]).to(backbone.device)
     embeddings: Tensor = encode_prompts(backbone, [scene.caption for scene in made])
-    return taps_of_images(backbone, images, embeddings, workshop.recipe.sampler, workshop.union)
+    return taps_of_images(backbone, images, embeddings, workspace.recipe.sampler, workspace.union)
 
 
-def training_batches(workshop: Workshop, seed: int) -> list[Batch]:
+def training_batches(workspace: Workspace, seed: int) -> list[Batch]:
     """List the batches that the trainings of a seed still lack."""
-    size, iterations = workshop.recipe.sampler.batch, workshop.recipe.teach.iterations
+    size, iterations = workspace.recipe.sampler.batch, workspace.recipe.teach.iterations
     firsts = range(0, iterations, size)
     batches = [
-        TrainingBatch(workshop, seed, cdst, range(first, first + size))
+        TrainingBatch(workspace, seed, cdst, range(first, first + size))
         for cdst in (True, False)
         for first in firsts
     ]
     return [batch for batch in batches if batch.missing()]
 
 
-def evaluation_batches(workshop: Workshop, styles: Sequence[str]) -> list[Batch]:
+def evaluation_batches(workspace: Workspace, styles: Sequence[str]) -> list[Batch]:
     """List the batches of pictures to score on that are still lacking."""
     batches = [
-        EvaluationBatch(workshop, pictures, indices)
+        EvaluationBatch(workspace, pictures, indices)
         for pictures in picture_sets(styles)
-        for indices in workshop.batches()
+        for indices in workspace.batches()
     ]
     return [batch for batch in batches if batch.missing()]
 
@@ -129,6 +129,6 @@ def make_batch(batch: Batch) -> None:
     batch.write()
 
 
-def remove_training_samples(workshop: Workshop, seed: int) -> None:
+def remove_training_samples(workspace: Workspace, seed: int) -> None:
     """Free the disk of a seed's samples, some 11 MB each at 128 px."""
-    shutil.rmtree(workshop.samples(seed, True).parent, ignore_errors=True)
+    shutil.rmtree(workspace.samples(seed, True).parent, ignore_errors=True)

@@ -23,7 +23,7 @@ MOST_SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Workspace:
     """What fixes an ablation; goes to worker processes, so that paths are absolute.
 
     recipe: with the ablation's example, iterations and CDST's duration; timesteps: the full
@@ -81,7 +81,7 @@ class Workshop:
 
 
 @dataclass(frozen=True)
-class Tools:
+class Models:
     """The loaded models."""
 
     backbone: Backbone
@@ -91,15 +91,15 @@ class Tools:
 
 
 @lru_cache(maxsize=1)
-def load_tools(workshop: Workshop) -> Tools:
+def load_models(workspace: Workspace) -> Models:
     """Load the models once a process; on a CPU a piece of work keeps to one core."""
-    if workshop.device == "cpu":
+    if workspace.device == "cpu":
         torch.set_num_threads(1)
-    return Tools(
-        load_backbone(workshop.backbone, workshop.device, workshop.dtype),
-        ConditionPrior.load(workshop.prior),
-        load_clip(workshop.clip, workshop.device),
-        load_perceptual(workshop.perceptual, workshop.device),
+    return Models(
+        load_backbone(workspace.backbone, workspace.device, workspace.dtype),
+        ConditionPrior.load(workspace.prior),
+        load_clip(workspace.clip, workspace.device),
+        load_perceptual(workspace.perceptual, workspace.device),
     )
 
 

@@ -12,7 +12,7 @@ import io
 import json
 import resource
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,14 +22,16 @@ import torch
 from torch import Tensor
 
 from jobs.runtime.devices import Machine
-from jobs.runtime.files import write_json, write_whole
 from jobs.runtime.ray_tasks import run_tasks
 from pipeline.analysis.projection import Projection
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.sampling import Step, decode, denoise, encode_prompts, initial_noise
 from pipeline.diffusion.taps import TapShapes
-from pipeline.recipe import Sampler
+from pipeline.events import OnEvent
+from pipeline.pixels import image_to_uint8
+from pipeline.recipe import Sampling
 from pipeline.seeds import generator
+from pipeline.whole_file import write_bytes, write_json
 
 # Relative distances deviate by at most sqrt(1 / (2 D)) = 1.6 %.
 DIMS = 2048
@@ -40,7 +42,6 @@ THUMBNAIL_PX = 96
 SETTINGS = "settings.json"
 LAYERS = "layers.npz"
 NOISE = "select.noise"
-OnEvent = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Batch:
 
     first: int
     prompts: tuple[str, ...]
-    sampler: Sampler
+    sampling: Sampling
     seed: int
     dims: int
     backbone: str
@@ -107,23 +108,23 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
 
 
-def tap_lengths(backbone: Backbone, halves: int) -> tuple[int, ...]:
+def tap_lengths(backbone: Backbone, branches: int) -> tuple[int, ...]:
     """Give the number of values of each UNet tap of one image at one step."""
-    return tuple(halves * c * h * w for c, h, w in TapShapes.of(backbone, halves).unet)
+    return tuple(branches * c * h * w for c, h, w in TapShapes.of(backbone, branches).unet)
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _BatchWorker:
     """What a worker keeps from batch to batch."""
 
     backbone: Backbone
     projection: Projection
 
     @classmethod
-    def of(cls, batch: Batch) -> "_Bench":
+    def of(cls, batch: Batch) -> "_BatchWorker":
         """Take what was loaded for an earlier batch, or load it."""
         backbone = _backbone(batch.backbone, batch.device, batch.dtype)
-        lengths = tap_lengths(backbone, batch.sampler.halves)
+        lengths = tap_lengths(backbone, batch.sampling.branches)
         return cls(backbone, _projection(lengths, batch.dims, batch.seed, batch.device))
 
     def cut(self, batch: Batch) -> Iterator[Batch]:
@@ -139,8 +140,8 @@ class _Bench:
         embeddings = encode_prompts(self.backbone, batch.prompts)
         draws = [generator(batch.seed, batch.first + i, NOISE) for i in range(len(batch.prompts))]
         noise = initial_noise(self.backbone, draws)
-        tapped = range(batch.sampler.steps)
-        return embeddings, denoise(self.backbone, embeddings, noise, batch.sampler, tapped)
+        tapped = range(batch.sampling.steps)
+        return embeddings, denoise(self.backbone, embeddings, noise, batch.sampling, tapped)
 
 
 @torch.no_grad()
@@ -150,39 +151,39 @@ def measure_layers(batch: Batch) -> dict[str, np.ndarray]:
     The squared distances of projections are those of features on average, so that the features
     themselves need not be kept: deviations (L,).
     """
-    bench = _Bench.of(batch)
+    worker = _BatchWorker.of(batch)
     found = [
-        bench.projection.parts(step.taps or []).double().cpu()
-        for part in bench.cut(batch)
-        for step in bench.begin(part)[1]
+        worker.projection.parts(step.taps or []).double().cpu()
+        for part in worker.cut(batch)
+        for step in worker.begin(part)[1]
     ]
     parts = torch.cat(found)  # (B T, L, D)
     deviations = (parts - parts.mean(0)).square().sum(2).mean(0).sqrt()
-    return {"deviations": deviations.numpy(), "lengths": np.array(bench.projection.lengths)}
+    return {"deviations": deviations.numpy(), "lengths": np.array(worker.projection.lengths)}
 
 
 @torch.no_grad()
 def project_batch(batch: Batch) -> dict[str, np.ndarray]:
     """Sample a batch with the taps of every step, of which only the projections are kept."""
-    bench = _Bench.of(batch)
-    parts = [_project(part, bench) for part in bench.cut(batch)]
+    worker = _BatchWorker.of(batch)
+    parts = [_project(part, worker) for part in worker.cut(batch)]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return found | {"peak_gib": np.array(peak_gib())}
 
 
-def _project(batch: Batch, bench: _Bench) -> dict[str, np.ndarray]:
+def _project(batch: Batch, worker: _BatchWorker) -> dict[str, np.ndarray]:
     deviations = torch.tensor(batch.deviations, device=batch.device)
     # A layer that never changes has nothing to say, and must not be divided by zero.
     weights = torch.where(deviations > 0, 1 / deviations, 0)
-    steps = np.empty((len(batch.prompts), batch.sampler.steps, batch.dims), np.float32)
-    embeddings, process = bench.begin(batch)
+    steps = np.empty((len(batch.prompts), batch.sampling.steps, batch.dims), np.float32)
+    embeddings, process = worker.begin(batch)
     for step in process:
-        steps[:, step.t] = bench.projection(step.taps or [], weights).cpu().numpy()
+        steps[:, step.t] = worker.projection(step.taps or [], weights).cpu().numpy()
         latents = step.latents
     return {
         "steps": steps,
         "conditions": embeddings.float().mean(1).cpu().numpy(),
-        "thumbnails": np.concatenate([_thumbnail(bench.backbone, z) for z in latents.split(1)]),
+        "thumbnails": np.concatenate([_thumbnail(worker.backbone, z) for z in latents.split(1)]),
     }
 
 
@@ -192,18 +193,17 @@ def _thumbnail(backbone: Backbone, latents: torch.Tensor) -> np.ndarray:
     small = torch.nn.functional.interpolate(
         image, (THUMBNAIL_PX, THUMBNAIL_PX), mode="bilinear", antialias=True
     )
-    pixels = (small.clamp(-1, 1) + 1) * 127.5
-    return pixels.round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return image_to_uint8(small)
 
 
 def plan_batches(settings: Settings, location: str, machine: Machine) -> list[Batch]:
     """Cut the images into pieces of work, the same ones on every machine."""
-    sampler = Sampler(steps=settings.steps, guidance=settings.guidance, batch=BATCH)
+    sampling = Sampling(steps=settings.steps, guidance=settings.guidance, batch=BATCH)
     return [
         Batch(
             first,
             settings.prompts[first : first + BATCH],
-            sampler,
+            sampling,
             settings.seed,
             settings.dims,
             location,
@@ -263,7 +263,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write named arrays, whole or not at all."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    write_whole(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ from jobs.experiments.selection.plots import (
 )
 from jobs.pages.figures import Figure, make_figure
 from jobs.report.report import Fact
-from jobs.runtime.files import write_whole
+from pipeline.whole_file import write_bytes
 
 TEMPLATE = "select.html.j2"
 
@@ -211,4 +211,4 @@ def write_page(path: Path, context: dict[str, Any]) -> None:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    write_whole(path, environment.get_template(TEMPLATE).render(context).encode())
+    write_bytes(path, environment.get_template(TEMPLATE).render(context).encode())

@@ -75,7 +75,7 @@ def test_the_dataset_of_the_scale_benchmark_is_whole(local_ray: None) -> None:
 def test_the_full_size_benchmark_tells_the_share_of_waiting(local_ray: None) -> None:
     measured = EXTRA["full-size"](TINY)
     (share,) = measured.scores
-    assert 0 < share.median < 1 and measured.facts["sampling_s_a_pair"] > 0
+    assert 0 < share.median < 1 and measured.metadata["sampling_s_a_pair"] > 0
 
 
 TINY_SCALE = Effort(rounds=1, tiny=True, pairs=96)

@@ -11,11 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from jobs.cli.errors import Border, explain, one_line
+from jobs.cli.errors import CommandGroup, explain, one_line
 
 
 def make_app(error: BaseException) -> typer.Typer:
-    app = typer.Typer(cls=Border, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = typer.Typer(cls=CommandGroup, pretty_exceptions_enable=False, rich_markup_mode=None)
 
     @app.callback()
     def options(traceback: bool = False) -> None:
@@ -75,8 +75,8 @@ def test_empty_message_still_says_something() -> None:
 def test_sigterm_unwinds_and_exits_143() -> None:
     program = textwrap.dedent("""
         import time, typer
-        from jobs.cli.errors import Border
-        app = typer.Typer(cls=Border)
+        from jobs.cli.errors import CommandGroup
+        app = typer.Typer(cls=CommandGroup)
         @app.callback()
         def options(): pass
         @app.command()

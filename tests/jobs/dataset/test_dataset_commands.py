@@ -25,7 +25,7 @@ from pipeline.dataset import layout
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.generation.worker import ShardMaker
 from pipeline.publishing.finish import complete
-from pipeline.publishing.heartbeats import note_ready, note_shard
+from pipeline.publishing.heartbeats import record_ready, record_shard
 from pipeline.recipe import parse_recipe
 from pipeline.storage.address import open_store
 from tests.standins.hostile_shards import TAR, flipped, spoil
@@ -88,9 +88,9 @@ def test_status_of_a_run_under_way(dataset: Path) -> None:
     (dataset / layout.commit_key(2)).unlink()
     store, now_s = open_store(str(dataset)), time.time()
     for worker in ("node-a-1", "node-b-2"):
-        note_ready(store, worker)
-    note_shard(store, "node-a-1", 0)
-    note_shard(store, "node-b-2", 1)
+        record_ready(store, worker)
+    record_shard(store, "node-a-1", 0)
+    record_shard(store, "node-b-2", 1)
     ages_s = {
         "commits/00000.json": 30,
         "commits/00001.json": 20,

@@ -10,10 +10,10 @@ from PIL import Image
 
 from jobs.evaluation.evaluate import (
     Measurement,
-    choose_redrawer,
     choose_sets,
+    choose_teacher_extractor,
     encoder_names,
-    load_judges,
+    load_scoring_networks,
     measure_set,
 )
 from jobs.evaluation.page import write_evaluation_page
@@ -22,7 +22,7 @@ from jobs.runtime.devices import choose_machine
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
 from training.encoders.lpips import load_perceptual
-from training.evaluation.evaluate import Judges
+from training.evaluation.evaluate import ScoringNetworks
 from training.styles.styles import STYLES, xdog
 
 
@@ -37,20 +37,20 @@ def thumbnails(pictures: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def judges(tmp_path_factory: pytest.TempPathFactory) -> Judges:
-    return Judges(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
+def networks(tmp_path_factory: pytest.TempPathFactory) -> ScoringNetworks:
+    return ScoringNetworks(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
 
 
-def page_of(folder: Path, judges: Judges) -> tuple[str, dict[str, object]]:
-    measured = [measure_set(scene_set(3, 64), pretend, judges, folder)]
-    path = write_evaluation_page(folder, measured, encoder_names(judges))
+def page_of(folder: Path, networks: ScoringNetworks) -> tuple[str, dict[str, object]]:
+    measured = [measure_set(scene_set(3, 64), pretend, networks, folder)]
+    path = write_evaluation_page(folder, measured, encoder_names(networks))
     return path.read_text(), measured[0]["result"]
 
 
 def test_page_is_self_contained_and_says_that_no_inception_was_given(
-    judges: Judges, tmp_path: Path
+    networks: ScoringNetworks, tmp_path: Path
 ) -> None:
-    text, result = page_of(tmp_path, judges)
+    text, result = page_of(tmp_path, networks)
     sources = re.findall(r'(?:src|href)="([^"]*)"', text)
     assert len(sources) == 3 * 4
     assert all(source.startswith("data:image/") for source in sources)
@@ -61,9 +61,9 @@ def test_page_is_self_contained_and_says_that_no_inception_was_given(
         assert f"{scores['ssim']['low']:.3f}–{scores['ssim']['high']:.3f}" in text
 
 
-def test_page_shows_fid_and_kid_of_every_method(judges: Judges, tmp_path: Path) -> None:
+def test_page_shows_fid_and_kid_of_every_method(networks: ScoringNetworks, tmp_path: Path) -> None:
     inception = Inception("thumbnails of 64 pixels", thumbnails, "cpu")
-    text, result = page_of(tmp_path, Judges(judges.perceptual, inception))
+    text, result = page_of(tmp_path, ScoringNetworks(networks.perceptual, inception))
     assert "thumbnails of 64 pixels" in text and "no Inception" not in text
     found = result["distribution"]["systems"]  # type: ignore[index]
     assert set(found) == {"extractor", "blank", "sobel"}
@@ -88,13 +88,13 @@ def test_pairs_of_two_folders_are_a_set(tmp_path: Path) -> None:
 
 
 def test_the_teacher_needs_its_recipe_and_files_must_be_there(
-    judges: Judges, tmp_path: Path
+    networks: ScoringNetworks, tmp_path: Path
 ) -> None:
     machine = choose_machine("cpu")
     with pytest.raises(ValueError, match="give --recipe"):
-        choose_redrawer(Measurement(teacher=True), None, machine)
-    assert choose_redrawer(Measurement(), None, machine) is None
+        choose_teacher_extractor(Measurement(teacher=True), None, machine)
+    assert choose_teacher_extractor(Measurement(), None, machine) is None
     folder = str(write_perceptual(tmp_path / "perceptual"))
     with pytest.raises(ValueError, match="no such file"):
-        load_judges(Measurement(perceptual=folder, inception="lost.pth"), machine)
-    assert load_judges(Measurement(perceptual=folder), machine).inception is None
+        load_scoring_networks(Measurement(perceptual=folder, inception="lost.pth"), machine)
+    assert load_scoring_networks(Measurement(perceptual=folder), machine).inception is None

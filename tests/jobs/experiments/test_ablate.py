@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from jobs.cli.main import app
 from jobs.evaluation.picture_sets import FIRST_SCENE_SEED
-from jobs.experiments.ablate import Ablation, check_styles, open_workshop, prepare, write_results
+from jobs.experiments.ablate import Ablation, check_styles, open_workspace, prepare, write_results
 from jobs.experiments.ablation.distilled import open_twin
 from jobs.experiments.ablation.rows import ROWS, Cell, cells
 from jobs.experiments.ablation.samples import (
@@ -31,7 +31,7 @@ from jobs.experiments.ablation.trainings import (
     read_scores,
     train_and_score,
 )
-from jobs.experiments.ablation.workspace import GENERATED, SCENES, load_tools
+from jobs.experiments.ablation.workspace import GENERATED, SCENES, load_models
 from jobs.runtime.devices import Machine
 from pipeline.diffusion.backbone import load_backbone
 from pipeline.diffusion.example import load_example
@@ -66,9 +66,9 @@ def recipe(tiny_backbone_folder, encoders, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def workshop(recipe, tmp_path_factory):
+def workspace(recipe, tmp_path_factory):
     """An ablation whose shared pieces are made; no training yet."""
-    made = open_workshop(recipe, tmp_path_factory.mktemp("ablation"), ASKED, MACHINE)
+    made = open_workspace(recipe, tmp_path_factory.mktemp("ablation"), ASKED, MACHINE)
     made.out.mkdir(exist_ok=True)
     prepare(made, ASKED.styles, load_backbone(made.backbone))
     for batch in (*evaluation_batches(made, ASKED.styles), *training_batches(made, 0)):
@@ -76,73 +76,73 @@ def workshop(recipe, tmp_path_factory):
     for style in ASKED.styles:
         draw_truth(TruthTask(made, style))
     yield made
-    load_tools.cache_clear()
+    load_models.cache_clear()
 
 
 @pytest.fixture(scope="module")
-def trained(workshop):
+def trained(workspace):
     """The same with some rows trained in both styles."""
     some = [cell for cell in cells(ASKED.styles, list(ROWS), 0) if cell.row in SHOWN_ROWS]
-    return {cell: train_and_score(Task(workshop, cell)) for cell in some}
+    return {cell: train_and_score(Task(workspace, cell)) for cell in some}
 
 
-def test_the_length_keeps_the_recipes_proportion(workshop):
-    assert (workshop.recipe.teach.iterations, workshop.recipe.teach.diffusion_duration) == (3, 2)
-    assert workshop.timesteps == (1, 3) and set(workshop.timesteps) <= set(workshop.union)
+def test_the_length_keeps_the_recipes_proportion(workspace):
+    assert (workspace.recipe.teach.iterations, workspace.recipe.teach.diffusion_duration) == (3, 2)
+    assert workspace.timesteps == (1, 3) and set(workspace.timesteps) <= set(workspace.union)
 
 
-def test_what_is_shared_is_made_once(workshop):
-    assert evaluation_batches(workshop, ASKED.styles) == []
-    assert training_batches(workshop, 0) == []
+def test_what_is_shared_is_made_once(workspace):
+    assert evaluation_batches(workspace, ASKED.styles) == []
+    assert training_batches(workspace, 0) == []
     # Of another seed: three iterations in batches of two, with CDST and without.
-    assert [batch.indices for batch in training_batches(workshop, 1)] == 2 * [
+    assert [batch.indices for batch in training_batches(workspace, 1)] == 2 * [
         range(0, 2),
         range(2, 4),
     ]
-    lost = next(workshop.samples(0, cdst=False).glob("*.safetensors"))
+    lost = next(workspace.samples(0, cdst=False).glob("*.safetensors"))
     kept = lost.read_bytes()
     lost.unlink()
-    (again,) = training_batches(workshop, 0)
+    (again,) = training_batches(workspace, 0)
     make_batch(again)
     assert lost.read_bytes() == kept
 
 
-def test_the_truth_is_that_of_the_pictures(workshop):
-    pictures = read_pictures(workshop, GENERATED)
-    truth = read_drawings(workshop.truth("xdog") / DRAWINGS)
+def test_the_truth_is_that_of_the_pictures(workspace):
+    pictures = read_pictures(workspace, GENERATED)
+    truth = read_drawings(workspace.truth("xdog") / DRAWINGS)
     assert pictures.shape == (3, 64, 64, 3)
     assert all(np.array_equal(STYLES["xdog"](p), t) for p, t in zip(pictures, truth, strict=True))
-    line_art = read_drawings(workshop.truth("lineart") / DRAWINGS)
+    line_art = read_drawings(workspace.truth("lineart") / DRAWINGS)
     assert np.array_equal(line_art[2], make_scene(FIRST_SCENE_SEED + 2, 64).line_art)
-    assert len(read_pictures(workshop, SCENES)) == 3
+    assert len(read_pictures(workspace, SCENES)) == 3
 
 
-def test_scores_are_those_of_the_sketches_that_are_kept(workshop, trained):
+def test_scores_are_those_of_the_sketches_that_are_kept(workspace, trained):
     cell = Cell("lineart", "no-cdst", 0)
-    sketches = read_drawings(workshop.training(cell) / "sketches.npz")
-    truth = read_drawings(workshop.truth("lineart") / DRAWINGS)
+    sketches = read_drawings(workspace.training(cell) / "sketches.npz")
+    truth = read_drawings(workspace.truth("lineart") / DRAWINGS)
     ssim = Ssim()
     for i in range(3):
         ssim.update(str(i), sketches[i], truth[i])
     assert trained[cell]["ssim"] == [ssim.scores[str(i)] for i in range(3)]
-    assert read_scores(workshop, cell) == trained[cell]
+    assert read_scores(workspace, cell) == trained[cell]
     assert len({tuple(scores["lpips"]) for scores in trained.values()}) == len(trained)
 
 
-def test_a_training_that_only_lacks_its_scores_is_not_repeated(workshop, trained):
+def test_a_training_that_only_lacks_its_scores_is_not_repeated(workspace, trained):
     cell = Cell("xdog", "full", 0)
-    folder = workshop.training(cell)
+    folder = workspace.training(cell)
     (folder / "scores.json").unlink()
-    assert read_scores(workshop, cell) is None
+    assert read_scores(workspace, cell) is None
     before = (folder / "gsketch.safetensors").stat().st_mtime_ns
-    again = train_and_score(Task(workshop, cell))
+    again = train_and_score(Task(workspace, cell))
     assert (folder / "gsketch.safetensors").stat().st_mtime_ns == before
     assert again["lpips"] == trained[cell]["lpips"]
 
 
-def test_the_page_shows_what_has_finished(workshop, trained):
-    page = write_results(workshop, ASKED, MACHINE).read_text()
-    results = json.loads((workshop.out / "ablation.json").read_text())
+def test_the_page_shows_what_has_finished(workspace, trained):
+    page = write_results(workspace, ASKED, MACHINE).read_text()
+    results = json.loads((workspace.out / "ablation.json").read_text())
     assert results["trainings"] == len(trained) == 6
     assert set(results["table"]["lpips"]) == {"xdog", "lineart", "average"}
     for row in SHOWN_ROWS:
@@ -155,16 +155,16 @@ def test_the_page_shows_what_has_finished(workshop, trained):
     assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?http""", page)
 
 
-def test_a_folder_of_another_ablation_is_refused(workshop, recipe):
-    longer = open_workshop(recipe, workshop.out, replace(ASKED, iterations=4), MACHINE)
+def test_a_folder_of_another_ablation_is_refused(workspace, recipe):
+    longer = open_workspace(recipe, workspace.out, replace(ASKED, iterations=4), MACHINE)
     with pytest.raises(ValueError, match=r"another ablation \(.*iterations.*--out"):
         prepare(longer, ASKED.styles, load_backbone(longer.backbone))
 
 
-def test_a_style_that_draws_differently_is_refused(workshop, monkeypatch):
+def test_a_style_that_draws_differently_is_refused(workspace, monkeypatch):
     monkeypatch.setitem(STYLES, "xdog", STYLES["sobel"])
     with pytest.raises(ValueError, match=r"xdog\.png: the style draws the example differently"):
-        prepare(workshop, ASKED.styles, load_backbone(workshop.backbone))
+        prepare(workspace, ASKED.styles, load_backbone(workspace.backbone))
 
 
 def test_only_styles_with_a_truth_are_taken(recipe, tmp_path):
@@ -172,24 +172,24 @@ def test_only_styles_with_a_truth_are_taken(recipe, tmp_path):
         check_styles(["xdog", "ink"])
     asked = replace(ASKED, styles=("xdog",), distilled=("lineart",))
     with pytest.raises(ValueError, match="students in .*lineart"):
-        open_workshop(recipe, tmp_path, asked, MACHINE)
+        open_workspace(recipe, tmp_path, asked, MACHINE)
 
 
 @pytest.mark.parametrize("style", ["xdog", "lineart"])
-def test_a_students_run_folder_holds_its_teachers_example(workshop, trained, style):
+def test_a_students_run_folder_holds_its_teachers_example(workspace, trained, style):
     cell = Cell(style, "no-cdst", 0)
-    session = open_twin(workshop, cell, MACHINE, lambda name, **fields: None)
+    session = open_twin(workspace, cell, MACHINE, lambda name, **fields: None)
     pair = load_example(session.recipe, session.folder.source)
     truth = STYLES["xdog"](pair.image) if style == "xdog" else None
     assert truth is None or np.array_equal(pair.drawing, truth)
     assert not session.recipe.teach.cdst
     taught = (session.folder.teacher / "gsketch.safetensors").read_bytes()
-    assert taught == (workshop.training(cell) / "gsketch.safetensors").read_bytes()
+    assert taught == (workspace.training(cell) / "gsketch.safetensors").read_bytes()
 
 
-def test_samples_of_a_finished_seed_are_removed(workshop, trained):
-    remove_training_samples(workshop, 0)
-    assert len(training_batches(workshop, 0)) == 4
+def test_samples_of_a_finished_seed_are_removed(workspace, trained):
+    remove_training_samples(workspace, 0)
+    assert len(training_batches(workspace, 0)) == 4
 
 
 @pytest.mark.ray

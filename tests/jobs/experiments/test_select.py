@@ -23,7 +23,7 @@ from jobs.runtime.events import Events
 from pipeline.diffusion.backbone import load_backbone
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.diffusion.timesteps import representative
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 from pipeline.seeds import generator
 
 MACHINE = Machine(device="cpu", dtype=torch.float32, num_cpus=2, num_gpus=0)
@@ -35,7 +35,7 @@ def make_batch(folder: Path, **changes: Any) -> Batch:
     made = Batch(
         first=5,
         prompts=PROMPTS,
-        sampler=Sampler(steps=4, guidance=3.0),
+        sampling=Sampling(steps=4, guidance=3.0),
         seed=9,
         dims=4096,
         backbone=str(folder),
@@ -49,8 +49,8 @@ def exact_taps(folder: Path) -> list[np.ndarray]:
     """The taps that the batch stands for, each layer (N, T, values), by plain sampling."""
     backbone = load_backbone(folder)
     noise = initial_noise(backbone, [generator(9, 5 + i, "select.noise") for i in range(3)])
-    sampler = Sampler(steps=4, guidance=3.0)
-    made = sample(backbone, encode_prompts(backbone, PROMPTS), noise, sampler, range(4))
+    sampling = Sampling(steps=4, guidance=3.0)
+    made = sample(backbone, encode_prompts(backbone, PROMPTS), noise, sampling, range(4))
     layers = zip(*(made.taps.unet[t] for t in range(4)), strict=True)
     return [torch.stack(layer, 1).flatten(2).double().numpy() for layer in layers]
 

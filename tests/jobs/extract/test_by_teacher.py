@@ -10,7 +10,12 @@ from PIL import Image
 
 from jobs.evaluation.evaluate import with_teacher
 from jobs.evaluation.picture_sets import TEACHER, photograph_set
-from jobs.extract.by_teacher import Redrawer, Redrawing, load_redrawer, run_redraw
+from jobs.extract.by_teacher import (
+    InversionOptions,
+    TeacherExtractor,
+    load_teacher_extractor,
+    run_extract_by_teacher,
+)
 from jobs.extract.photographs import find_photographs
 from jobs.runtime.devices import choose_machine
 from pipeline.diffusion.backbone import load_backbone
@@ -20,11 +25,11 @@ from pipeline.diffusion.sampling import encode_prompts
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.pixels import image_from_uint8, sketch_to_uint8
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 from pipeline.teachers.diffsketch import Conditions
 from tests.jobs.stages.test_stages import onesketch, refusal
 
-SAMPLER = Sampler(steps=3, guidance=2.0, batch=2)
+SAMPLER = Sampling(steps=3, guidance=2.0, batch=2)
 STEPS = (0, 2)
 
 
@@ -34,7 +39,7 @@ def teacher_folder(tiny_backbone_folder: Path, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("run") / "teacher"
     backbone = load_backbone(tiny_backbone_folder)
     torch.manual_seed(1)
-    GSketch(GSketchConfig(TapShapes.of(backbone, SAMPLER.halves), STEPS)).save(folder)
+    GSketch(GSketchConfig(TapShapes.of(backbone, SAMPLER.branches), STEPS)).save(folder)
     embeddings = encode_prompts(backbone, ["a red cat", "two blue dog", "a house"])
     ConditionPrior.fit(embeddings).save(folder / "prior.safetensors")
     Conditions(embeddings[0], SAMPLER, True, backbone.fingerprint).save(folder)
@@ -53,8 +58,8 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def redrawer_of(folder: Path, backbone: Path, redrawing: Redrawing) -> Redrawer:
-    return load_redrawer(folder, str(backbone), redrawing, choose_machine("cpu"))
+def redrawer_of(folder: Path, backbone: Path, options: InversionOptions) -> TeacherExtractor:
+    return load_teacher_extractor(folder, str(backbone), options, choose_machine("cpu"))
 
 
 def test_drawings_are_the_teachers_and_losses_are_told(
@@ -87,14 +92,18 @@ def test_the_inversion_and_the_prompt_that_were_asked_for_are_used(
     backbone = load_backbone(tiny_backbone_folder)
     latents = encode(backbone, image_from_uint8(photograph))
     nothing = encode_prompts(backbone, [""])
-    plain = Sampler(steps=3, guidance=1.0)
+    plain = Sampling(steps=3, guidance=1.0)
     drawn = {}
-    for redrawing in (Redrawing(), Redrawing(inversion="ordinary"), Redrawing("a red cat")):
-        redrawer = redrawer_of(teacher_folder, tiny_backbone_folder, redrawing)
-        drawn[redrawing] = redrawer.draw([photograph])[0]
+    for options in (
+        InversionOptions(),
+        InversionOptions(inversion="ordinary"),
+        InversionOptions("a red cat"),
+    ):
+        teacher_extractor = redrawer_of(teacher_folder, tiny_backbone_folder, options)
+        drawn[options] = teacher_extractor.draw([photograph])[0]
     for inversion, iterations in (("fixed-point", FIXED_POINT), ("ordinary", ORDINARY)):
         expected = round_trip(backbone, nothing, latents, plain, iterations)
-        told = drawn[Redrawing(inversion=inversion)].fidelity
+        told = drawn[InversionOptions(inversion=inversion)].fidelity
         assert told.round_trip_latent_rmse == pytest.approx(expected.latent_rmse.item(), rel=1e-3)
         assert told.round_trip_psnr_db == pytest.approx(expected.psnr_db.item(), rel=1e-3)
     first, *others = (result.drawing for result in drawn.values())
@@ -105,9 +114,11 @@ def test_an_unreadable_photograph_does_not_stop_the_others(
     teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
 ) -> None:
     (photographs / "1.png").write_bytes(b"no picture")
-    redrawer = redrawer_of(teacher_folder, tiny_backbone_folder, Redrawing())
+    teacher_extractor = redrawer_of(teacher_folder, tiny_backbone_folder, InversionOptions())
     with pytest.raises(ValueError, match=r"1 of 3 images not drawn.*1\.png"):
-        run_redraw(redrawer, ["photographs"], Path("out"), lambda *args, **fields: None)
+        run_extract_by_teacher(
+            teacher_extractor, ["photographs"], Path("out"), lambda *args, **fields: None
+        )
     assert {path.name for path in Path("out").iterdir()} == {"0.png", "2.png", "inversion.json"}
 
 
@@ -129,9 +140,13 @@ def test_mistakes_are_one_line(
 def test_the_teacher_joins_an_evaluation(
     teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
 ) -> None:
-    redrawer = redrawer_of(teacher_folder, tiny_backbone_folder, Redrawing())
-    pictures = with_teacher(photograph_set(find_photographs(["photographs"]), "xdog"), redrawer)
+    teacher_extractor = redrawer_of(teacher_folder, tiny_backbone_folder, InversionOptions())
+    pictures = with_teacher(
+        photograph_set(find_photographs(["photographs"]), "xdog"), teacher_extractor
+    )
     read = [pair.read()[0] for pair in pictures.pairs]
-    for picture, alone in zip(read, [redrawer.draw([picture])[0] for picture in read], strict=True):
+    for picture, alone in zip(
+        read, [teacher_extractor.draw([picture])[0] for picture in read], strict=True
+    ):
         drawing = pictures.systems[TEACHER](picture).astype(int)
         assert np.abs(drawing - alone.drawing).max() <= 1

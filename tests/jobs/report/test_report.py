@@ -17,7 +17,7 @@ from jobs.evaluation.scores_section import score_groups
 from jobs.extract.photographs import find_photographs
 from jobs.pages.figures import make_figure
 from jobs.report.report import write_report
-from jobs.runtime.files import write_json, write_png
+from jobs.runtime.files import write_png
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
 from pipeline.dataset.encode import encode
@@ -26,9 +26,10 @@ from pipeline.pair import Pair
 from pipeline.publishing.finish import complete
 from pipeline.publishing.publish import publish
 from pipeline.storage.address import open_store
+from pipeline.whole_file import write_json
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.lpips import load_perceptual
-from training.evaluation.evaluate import Judges
+from training.evaluation.evaluate import ScoringNetworks
 from training.styles.styles import xdog
 
 SIDE = 64
@@ -99,9 +100,9 @@ def publish_dataset(out: str, root: Path, pairs: list[Pair]) -> None:
 
 
 def evaluate_made_up(folder: RunFolder, pairs: list[Pair], root: Path) -> None:
-    judges = Judges(load_perceptual(write_perceptual(root / "perceptual")))
+    networks = ScoringNetworks(load_perceptual(write_perceptual(root / "perceptual")))
     sets = [generated_set(pairs, "xdog"), photograph_set(find_photographs(["bundled"])[:2], "xdog")]
-    measured = [measure_set(each, pretend, judges, folder.evaluation) for each in sets]
+    measured = [measure_set(each, pretend, networks, folder.evaluation) for each in sets]
     write_json(folder.evaluation / SCORES, {"sets": measured, "encoders": {"lpips": "embedded"}})
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.runtime.files import write_json, write_png, write_whole
+from jobs.runtime.files import write_png
+from pipeline.whole_file import write_bytes, write_json
 
 
 def test_png_comes_back(tmp_path: Path) -> None:
@@ -37,10 +38,10 @@ def test_a_real_limit_on_space_leaves_nothing(tmp_path: Path) -> None:
     program = textwrap.dedent(f"""
         import resource
         from pathlib import Path
-        from jobs.runtime.files import write_whole
+        from pipeline.whole_file import write_bytes
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:
-            write_whole(Path({str(tmp_path)!r}) / "big", bytes(5000))
+            write_bytes(Path({str(tmp_path)!r}) / "big", bytes(5000))
         except OSError as error:
             print(error.strerror)
     """)
@@ -50,5 +51,5 @@ def test_a_real_limit_on_space_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_results_are_as_readable_as_other_files(tmp_path: Path) -> None:
-    write_whole(tmp_path / "a", b"x")
+    write_bytes(tmp_path / "a", b"x")
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644

@@ -11,7 +11,7 @@ import torch
 
 from pipeline.analysis.projection import Projection
 
-# Stable Diffusion 1.4's UNet taps with guidance, two halves of (channels, side) each, ...
+# Stable Diffusion 1.4's UNet taps with guidance, two branches of (channels, side) each, ...
 SD14 = [(1280, 8)] * 3 + [(1280, 16)] * 3 + [(640, 32)] * 3 + [(320, 64)] * 3
 # ... and padded to 32 M values, for what larger models have.
 MOST_VALUES = 32 * 10**6
@@ -32,7 +32,7 @@ def main(images: int, steps: int, dims: int) -> None:
         started = time.monotonic()
         kept[:, t] = project(taps, weights)
         seconds += time.monotonic() - started
-    facts = {
+    metadata = {
         "sd14_values": sum(lengths),
         "values": sum(project.lengths),
         "before_gib": before,
@@ -43,7 +43,7 @@ def main(images: int, steps: int, dims: int) -> None:
         "kept_bytes_per_image": kept[0].numel() * kept.element_size(),
         "finite": bool(kept.isfinite().all()),
     }
-    print(json.dumps(facts))
+    print(json.dumps(metadata))
 
 
 def _peak_gib() -> float:

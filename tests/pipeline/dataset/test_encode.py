@@ -41,11 +41,11 @@ def test_equal_bytes_each_time(pair: Pair) -> None:
 
 
 def test_facts(pair: Pair) -> None:
-    facts = json.loads(encode(pair).facts)
-    assert facts["key"] == "000000012" and facts["index"] == 12
-    assert (facts["height"], facts["width"]) == (24, 40)
-    assert facts["alpha"] == 0.25 and facts["cdst_step"] == 12
-    assert facts["noise_seed"] == "f" * 16, "JSON readers lose integers of 64 bits"
+    metadata = json.loads(encode(pair).metadata)
+    assert metadata["key"] == "000000012" and metadata["index"] == 12
+    assert (metadata["height"], metadata["width"]) == (24, 40)
+    assert metadata["alpha"] == 0.25 and metadata["cdst_step"] == 12
+    assert metadata["noise_seed"] == "f" * 16, "JSON readers lose integers of 64 bits"
 
 
 @pytest.mark.parametrize(

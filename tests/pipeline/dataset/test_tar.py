@@ -172,18 +172,20 @@ def test_the_index_is_a_function_of_the_tar(tar: bytes) -> None:
         (b'{"key": "000000008", "index": 8, "x": 99999999999999999999}', "more than texts"),
     ],
 )
-def test_the_index_refuses_strange_json(pairs: list[EncodedPair], facts: bytes, words: str) -> None:
-    tar = build_shard([EncodedPair(8, pairs[0].image, pairs[0].sketch, facts)])
+def test_the_index_refuses_strange_json(
+    pairs: list[EncodedPair], metadata: bytes, words: str
+) -> None:
+    tar = build_shard([EncodedPair(8, pairs[0].image, pairs[0].sketch, metadata)])
     with pytest.raises(ShardError, match=words):
         build_index(1, tar, list_members(tar))
 
 
 def test_columns_that_only_some_samples_have(pairs: list[EncodedPair]) -> None:
-    facts = b'{"key": "000000008", "index": 8, "score": 1}'
+    metadata = b'{"key": "000000008", "index": 8, "score": 1}'
     late = b'{"key": "000000009", "index": 9, "score": 0.5, "note": "late"}'
     made = [
         EncodedPair(8 + n, pairs[n].image, pairs[n].sketch, each)
-        for n, each in enumerate((facts, late))
+        for n, each in enumerate((metadata, late))
     ]
     tar = build_shard(made)
     table = read_index(build_index(1, tar, list_members(tar)), 2)

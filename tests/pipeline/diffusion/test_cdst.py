@@ -101,10 +101,10 @@ def test_a_stream_holds_one_batch_at_a_time_and_equals_single_draws() -> None:
 
 
 def test_save_and_load(tmp_path: Path) -> None:
-    prior = cdst.ConditionPrior.fit(embeddings(), facts={"prompts": "scenes"})
+    prior = cdst.ConditionPrior.fit(embeddings(), metadata={"prompts": "scenes"})
     prior.save(tmp_path / "prior.safetensors")
     again = cdst.ConditionPrior.load(tmp_path / "prior.safetensors")
-    assert again.facts == {"prompts": "scenes"}
+    assert again.metadata == {"prompts": "scenes"}
     for name in ("mean", "components", "deviations"):
         assert torch.equal(getattr(again, name), getattr(prior, name))
     with pytest.raises(ValueError, match="no condition prior"):

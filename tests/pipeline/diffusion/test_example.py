@@ -20,13 +20,13 @@ from pipeline.diffusion.example import (
     read_drawing,
     write_source,
 )
-from pipeline.recipe import Recipe, Sampler, parse_recipe
+from pipeline.recipe import Recipe, Sampling, parse_recipe
 
 
 def recipe_in(folder: Path, **example: object) -> Recipe:
     filled = {"prompt": "a red cat", "seed": 50, "drawing": "ink.png"} | example
-    sampler = {"steps": 4, "batch": 2}
-    return parse_recipe({"style": "ink", "example": filled, "sampler": sampler}, folder)
+    sampling = {"steps": 4, "batch": 2}
+    return parse_recipe({"style": "ink", "example": filled, "sampler": sampling}, folder)
 
 
 @pytest.fixture(scope="module")
@@ -119,4 +119,4 @@ def test_transparent_is_paper(tmp_path: Path) -> None:
 
 def test_guidance_and_steps_are_part_of_the_source(source: Source) -> None:
     assert source.record["steps"] == 4
-    assert source.record["guidance"] == Sampler().guidance
+    assert source.record["guidance"] == Sampling().guidance

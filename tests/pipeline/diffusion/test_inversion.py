@@ -22,11 +22,11 @@ from pipeline.diffusion.inversion import (
     taps_of_images,
 )
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise, sample
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 PROMPTS = ["a red cat", "two blue dog on the ball"]
-PLAIN = Sampler(steps=4, guidance=1.0)
-GUIDED = Sampler(steps=4, guidance=3.0)
+PLAIN = Sampling(steps=4, guidance=1.0)
+GUIDED = Sampling(steps=4, guidance=3.0)
 
 
 def with_scheduler(folder: Path, target: Path, **changes: Any) -> Backbone:
@@ -36,9 +36,9 @@ def with_scheduler(folder: Path, target: Path, **changes: Any) -> Backbone:
     return load_backbone(target)
 
 
-def sampled(backbone: Backbone, sampler: Sampler, steps: tuple[int, ...] = ()) -> Any:
+def sampled(backbone: Backbone, sampling: Sampling, steps: tuple[int, ...] = ()) -> Any:
     noise = initial_noise(backbone, [torch.Generator().manual_seed(i) for i in range(2)])
-    return sample(backbone, encode_prompts(backbone, PROMPTS), noise, sampler, steps), noise
+    return sample(backbone, encode_prompts(backbone, PROMPTS), noise, sampling, steps), noise
 
 
 @torch.no_grad()
@@ -51,23 +51,23 @@ def guided_prediction(
     return uncond + guidance * (cond - uncond)
 
 
-@pytest.mark.parametrize("sampler", [PLAIN, GUIDED], ids=["plain", "guided"])
+@pytest.mark.parametrize("sampling", [PLAIN, GUIDED], ids=["plain", "guided"])
 @pytest.mark.parametrize("to_one", [False, True])
 def test_ordinary_inversion_equals_diffusers(
-    tiny_backbone_folder: Path, tmp_path: Path, sampler: Sampler, to_one: bool
+    tiny_backbone_folder: Path, tmp_path: Path, sampling: Sampling, to_one: bool
 ) -> None:
     backbone = with_scheduler(tiny_backbone_folder, tmp_path / "model", set_alpha_to_one=to_one)
     embeddings = encode_prompts(backbone, PROMPTS)
     latents = torch.randn(2, *backbone.latent_shape, generator=torch.Generator().manual_seed(1))
     reference = DDIMInverseScheduler.from_config(backbone.scheduler.config)
-    reference.set_timesteps(sampler.steps)
+    reference.set_timesteps(sampling.steps)
     z, trail = latents, []
     for timestep in reference.timesteps:
-        p = guided_prediction(backbone, z, timestep, embeddings, sampler.guidance)
+        p = guided_prediction(backbone, z, timestep, embeddings, sampling.guidance)
         z = reference.step(p, timestep, z).prev_sample
         trail.append((int(timestep), z))
-    ours = list(invert(backbone, embeddings, latents, sampler, iterations=1))
-    assert [t for t, _, _ in ours] == list(range(sampler.steps))
+    ours = list(invert(backbone, embeddings, latents, sampling, iterations=1))
+    assert [t for t, _, _ in ours] == list(range(sampling.steps))
     for (_, timestep, z), (expected_timestep, expected) in zip(ours, trail, strict=True):
         assert int(timestep) == expected_timestep
         assert torch.allclose(z, expected, atol=1e-4)

@@ -15,7 +15,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise, sample
 from pipeline.diffusion.taps import TapShapes
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 PROMPTS = ["a red cat", "two blue dog on the ball"]
 
@@ -56,8 +56,8 @@ def test_equals_diffusers(
     folder = with_scheduler(tiny_backbone_folder, tmp_path / "model", **changes)
     backbone = load_backbone(folder)
     noise = noise_of(backbone)
-    sampler = Sampler(steps=steps, guidance=guidance)
-    ours = sample(backbone, encode_prompts(backbone, PROMPTS), noise, sampler, [0, 2])
+    sampling = Sampling(steps=steps, guidance=guidance)
+    ours = sample(backbone, encode_prompts(backbone, PROMPTS), noise, sampling, [0, 2])
     pipeline = StableDiffusionPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     options = {"num_inference_steps": steps, "guidance_scale": guidance, "latents": noise}
@@ -69,17 +69,21 @@ def test_equals_diffusers(
 
 def test_timesteps_count_from_the_end(backbone: Backbone) -> None:
     embeddings, noise = encode_prompts(backbone, PROMPTS[:1]), noise_of(backbone, count=1)
-    steps = list(denoise(backbone, embeddings, noise, Sampler(), [0, 3]))
+    steps = list(denoise(backbone, embeddings, noise, Sampling(), [0, 3]))
     assert [(s.t, s.timestep) for s in steps] == [(t, 20 * t + 1) for t in range(49, -1, -1)]
     assert [s.t for s in steps if s.taps is not None] == [3, 0]
 
 
 def test_shapes_are_known_before_sampling(backbone: Backbone) -> None:
-    for guidance, halves in [(5.0, 2), (1.0, 1)]:
-        sampler = Sampler(steps=2, guidance=guidance)
-        shapes = TapShapes.of(backbone, sampler.halves)
-        made = sample(backbone, encode_prompts(backbone, PROMPTS), noise_of(backbone), sampler, [1])
-        assert [tuple(f.shape) for f in made.taps.unet[1]] == [(2, halves, *s) for s in shapes.unet]
+    for guidance, branches in [(5.0, 2), (1.0, 1)]:
+        sampling = Sampling(steps=2, guidance=guidance)
+        shapes = TapShapes.of(backbone, sampling.branches)
+        made = sample(
+            backbone, encode_prompts(backbone, PROMPTS), noise_of(backbone), sampling, [1]
+        )
+        assert [tuple(f.shape) for f in made.taps.unet[1]] == [
+            (2, branches, *s) for s in shapes.unet
+        ]
         assert [tuple(v.shape) for v in made.taps.vae] == [(2, *s) for s in shapes.vae]
         assert (len(shapes.unet), len(shapes.vae), shapes.first_level) == (12, 14, 9)
         assert shapes.image_size == made.images.shape[-1] == 64
@@ -99,7 +103,7 @@ def test_taps_are_branches_before_the_residual_sum(
 
     monkeypatch.setattr(ResnetBlock2D, "forward", spy)
     embeddings = encode_prompts(backbone, PROMPTS)
-    (step,) = denoise(backbone, embeddings, noise_of(backbone), Sampler(steps=1), [0])
+    (step,) = denoise(backbone, embeddings, noise_of(backbone), Sampling(steps=1), [0])
     assert step.taps is not None
     for tap, branch in zip(step.taps, branches[-12:], strict=True):
         uncond, cond = branch.chunk(2)
@@ -121,7 +125,7 @@ def test_vae_taps_come_from_the_decode_and_can_be_changed(backbone: Backbone) ->
 def test_nothing_stays_hooked_and_the_backbone_is_unchanged(backbone: Backbone) -> None:
     before = dict(backbone.scheduler.config)
     process = denoise(
-        backbone, encode_prompts(backbone, PROMPTS), noise_of(backbone), Sampler(steps=4), [0]
+        backbone, encode_prompts(backbone, PROMPTS), noise_of(backbone), Sampling(steps=4), [0]
     )
     next(process)
     process.close()
@@ -132,7 +136,7 @@ def test_nothing_stays_hooked_and_the_backbone_is_unchanged(backbone: Backbone) 
 
 def test_taps_can_be_cut_and_moved(backbone: Backbone) -> None:
     embeddings = encode_prompts(backbone, PROMPTS)
-    taps = sample(backbone, embeddings, noise_of(backbone), Sampler(steps=2), [0]).taps
+    taps = sample(backbone, embeddings, noise_of(backbone), Sampling(steps=2), [0]).taps
     second = taps.images(1, 2)
     assert torch.equal(second.unet[0][4], taps.unet[0][4][1:])
     assert second.size_bytes * 2 == taps.size_bytes
@@ -144,6 +148,6 @@ def test_taps_can_be_cut_and_moved(backbone: Backbone) -> None:
 def test_mistakes(backbone: Backbone) -> None:
     embeddings, noise = encode_prompts(backbone, PROMPTS), noise_of(backbone)
     with pytest.raises(ValueError, match="counted from the end"):
-        sample(backbone, embeddings, noise, Sampler(steps=3), [3])
+        sample(backbone, embeddings, noise, Sampling(steps=3), [3])
     with pytest.raises(ValueError, match="of one B"):
-        sample(backbone, embeddings[:1], noise, Sampler(steps=3), [0])
+        sample(backbone, embeddings[:1], noise, Sampling(steps=3), [0])

@@ -15,43 +15,43 @@ from pipeline.diffusion.sampling import Sample, encode_prompts, initial_noise, s
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.gsketch.streaming import draw_while_sampling
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 
 def main(folder: Path) -> None:
     """Sample at 512 px with two steps, take one training step, draw while sampling."""
-    facts: dict[str, float] = {}
+    metadata: dict[str, float] = {}
     started = time.monotonic()
 
     def note(name: str) -> None:
         nonlocal started
-        facts[f"{name}_s"] = round(time.monotonic() - started, 1)
-        facts[f"{name}_gib"] = round(_peak_gib(), 2)
+        metadata[f"{name}_s"] = round(time.monotonic() - started, 1)
+        metadata[f"{name}_gib"] = round(_peak_gib(), 2)
         started = time.monotonic()
 
     backbone = load_backbone(folder)
     note("load")
-    sampler = Sampler(steps=2, batch=1)
+    sampling = Sampling(steps=2, batch=1)
     torch.manual_seed(0)
-    generator = GSketch(GSketchConfig(TapShapes.of(backbone, sampler.halves), (0, 1)))
-    facts["parameters"] = sum(p.numel() for p in generator.parameters())
+    generator = GSketch(GSketchConfig(TapShapes.of(backbone, sampling.branches), (0, 1)))
+    metadata["parameters"] = sum(p.numel() for p in generator.parameters())
     embeddings = encode_prompts(backbone, ["a red cat"])
     noise = initial_noise(backbone, [torch.Generator().manual_seed(0)])
-    made = sample(backbone, embeddings, noise, sampler, [0, 1])
-    facts["taps_gib"] = round(made.taps.size_bytes / 2**30, 2)
+    made = sample(backbone, embeddings, noise, sampling, [0, 1])
+    metadata["taps_gib"] = round(made.taps.size_bytes / 2**30, 2)
     note("sample")
-    facts["changed"] = _train_step(generator, made)
+    metadata["changed"] = _train_step(generator, made)
     note("train")
     with torch.no_grad():
         drawn = generator(made.taps, made.images)
     image = made.images
     del made
-    images, sketches = draw_while_sampling(backbone, generator, embeddings, noise, sampler)
-    facts["image_error"] = float((images - image).abs().max())
-    facts["sketch_error"] = float((sketches - drawn).abs().max())
-    facts["side"] = sketches.shape[-1]
+    images, sketches = draw_while_sampling(backbone, generator, embeddings, noise, sampling)
+    metadata["image_error"] = float((images - image).abs().max())
+    metadata["sketch_error"] = float((sketches - drawn).abs().max())
+    metadata["side"] = sketches.shape[-1]
     note("stream")
-    print(json.dumps(facts))
+    print(json.dumps(metadata))
 
 
 def _train_step(generator: GSketch, made: Sample) -> float:

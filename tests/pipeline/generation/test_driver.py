@@ -10,16 +10,16 @@ import pytest
 from pipeline.dataset.plan import PlanMismatchError
 from pipeline.dataset.quarantine import Quarantine, quarantined_samples, write_quarantine
 from pipeline.generation.driver import Driver, GenerationError, open_ledger
-from pipeline.generation.fleet import Unfit
+from pipeline.generation.fleet import LoadFailed
 from pipeline.generation.ledger import Ledger
 from pipeline.generation.scheduling import Policy
-from pipeline.generation.simulated_fleet import PUBLISH_S, START_S, Conduct, VirtualFleet
+from pipeline.generation.simulated_fleet import PUBLISH_S, START_S, SimulatedFleet, WorkerBehaviour
 from pipeline.publishing.publish import PublicationError
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import StorageError
 from tests.standins.standin_teacher import make_plan
 
-POLICY = Policy(beat_s=2.0, stall_s=60.0)
+POLICY = Policy(heartbeat_s=2.0, stall_s=60.0)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def drive(
-    store: LocalStore, fleet: VirtualFleet, workers: int = 3, policy: Policy = POLICY
+    store: LocalStore, fleet: SimulatedFleet, workers: int = 3, policy: Policy = POLICY
 ) -> Ledger:
     ledger = open_ledger(store, fleet.plan, policy)
     driver = Driver(store, ledger, fleet, workers, lambda *_, **__: None, fleet.clock)
@@ -36,33 +36,33 @@ def drive(
     return ledger
 
 
-def shards_of(fleet: VirtualFleet) -> list[int]:
+def shards_of(fleet: SimulatedFleet) -> list[int]:
     return sorted(shard for shard, _ in fleet.published)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_every_shard_is_made_once(store: LocalStore, workers: int) -> None:
-    fleet = VirtualFleet(make_plan(40, 8))
+    fleet = SimulatedFleet(make_plan(40, 8))
     ledger = drive(store, fleet, workers)
     assert shards_of(fleet) == [0, 1, 2, 3, 4]
     assert fleet.started == min(workers, 5) and not ledger.counts["retries"]
 
 
 def test_sampling_goes_on_while_earlier_shards_are_published(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(40, 8))
+    fleet = SimulatedFleet(make_plan(40, 8))
     drive(store, fleet, workers=1)
     assert fleet.now_s == pytest.approx(START_S + 40 + PUBLISH_S)
 
 
 def test_committed_shards_are_not_made_again(store: LocalStore) -> None:
     store.create("commits/00001.json", b"{}")
-    fleet = VirtualFleet(make_plan(40, 8))
+    fleet = SimulatedFleet(make_plan(40, 8))
     drive(store, fleet)
     assert shards_of(fleet) == [0, 2, 3, 4]
 
 
 def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(64, 8), Conduct(deaths={0: 5.0, 1: 13.0}))
+    fleet = SimulatedFleet(make_plan(64, 8), WorkerBehaviour(deaths={0: 5.0, 1: 13.0}))
     ledger = drive(store, fleet, workers=2)
     assert shards_of(fleet) == list(range(8))
     assert ledger.counts["workers_lost"] == 2 and not ledger.counts["quarantined"]
@@ -71,7 +71,7 @@ def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStor
 @pytest.mark.parametrize("kind", ["deadly", "poison"])
 @pytest.mark.parametrize("bad", [{13}, {8, 15}, {0, 1, 2, 3, 4, 5, 6, 7}])
 def test_only_poison_samples_are_quarantined(store: LocalStore, kind: str, bad: set[int]) -> None:
-    fleet = VirtualFleet(make_plan(32, 8), Conduct(**{kind: bad}))  # type: ignore[arg-type]
+    fleet = SimulatedFleet(make_plan(32, 8), WorkerBehaviour(**{kind: bad}))  # type: ignore[arg-type]
     drive(store, fleet)
     assert shards_of(fleet) == [0, 1, 2, 3]
     assert frozenset().union(*(missing for _, missing in fleet.published)) == bad
@@ -81,14 +81,14 @@ def test_only_poison_samples_are_quarantined(store: LocalStore, kind: str, bad: 
 
 
 def test_quarantine_of_an_earlier_run_still_counts(store: LocalStore) -> None:
-    drive(store, VirtualFleet(make_plan(32, 8), Conduct(poison={13})))
-    again = VirtualFleet(make_plan(32, 8), Conduct(poison={13}))
+    drive(store, SimulatedFleet(make_plan(32, 8), WorkerBehaviour(poison={13})))
+    again = SimulatedFleet(make_plan(32, 8), WorkerBehaviour(poison={13}))
     ledger = drive(store, again)
     assert (1, frozenset({13})) in again.published and not ledger.counts["retries"]
 
 
 def test_a_shard_that_only_fails_as_a_whole_is_reported(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, RuntimeError("memory")))
+    fleet = SimulatedFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, RuntimeError("memory")))
     ledger = drive(store, fleet)
     assert shards_of(fleet) == [0, 2, 3] and not ledger.counts["quarantined"]
     assert list(ledger.failed) == [1] and "memory" in ledger.failed[1]
@@ -96,14 +96,14 @@ def test_a_shard_that_only_fails_as_a_whole_is_reported(store: LocalStore) -> No
 
 def test_a_name_that_is_taken_is_reported_and_the_rest_is_made(store: LocalStore) -> None:
     taken = PublicationError("shards/00001.tar was there already")
-    fleet = VirtualFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, taken))
+    fleet = SimulatedFleet(make_plan(32, 8), on_publish=_fail_on_shard(1, taken))
     ledger = drive(store, fleet)
     assert shards_of(fleet) == [0, 2, 3] and ledger.failed == {1: str(taken)}
     assert not ledger.counts["retries"]
 
 
 def test_a_shard_that_failed_gets_a_worker_for_itself(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(64, 8), Conduct(sample_s=0.05, poison={9}))
+    fleet = SimulatedFleet(make_plan(64, 8), WorkerBehaviour(sample_s=0.05, poison={9}))
     drive(store, fleet, workers=2)
     retries = [worker for worker, task in fleet.submitted if task.alone]
     assert len(retries) >= 8, "two retries, trials down to sample 9, three for it alone"
@@ -113,7 +113,7 @@ def test_a_shard_that_failed_gets_a_worker_for_itself(store: LocalStore) -> None
 
 
 def test_stragglers_are_duplicated_and_the_first_commit_wins(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(80, 8), Conduct(slowness={0: 10.0}))
+    fleet = SimulatedFleet(make_plan(80, 8), WorkerBehaviour(slowness={0: 10.0}))
     ledger = drive(store, fleet, workers=4)
     assert shards_of(fleet) == list(range(10))
     assert ledger.counts["duplicates"] == 1
@@ -121,18 +121,18 @@ def test_stragglers_are_duplicated_and_the_first_commit_wins(store: LocalStore) 
 
 
 def test_a_worker_without_progress_is_replaced(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(32, 8), Conduct(frozen={1}))
+    fleet = SimulatedFleet(make_plan(32, 8), WorkerBehaviour(frozen={1}))
     ledger = drive(store, fleet, workers=2, policy=Policy(stall_s=30.0, duplicate_after=100.0))
     assert shards_of(fleet) == [0, 1, 2, 3] and ledger.counts["workers_lost"] == 1
 
 
 def test_slow_but_living_workers_are_left_alone(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(16, 8), Conduct(sample_s=20.0))
+    fleet = SimulatedFleet(make_plan(16, 8), WorkerBehaviour(sample_s=20.0))
     assert drive(store, fleet, workers=2).counts["workers_lost"] == 0
 
 
 def test_drain_finishes_running_shards_only(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(80, 8))
+    fleet = SimulatedFleet(make_plan(80, 8))
     ledger = open_ledger(store, fleet.plan, POLICY)
     driver = Driver(store, ledger, fleet, 2, lambda *_, **__: None, fleet.clock)
     assert not driver.run(lambda: fleet.now_s > 15)
@@ -140,7 +140,7 @@ def test_drain_finishes_running_shards_only(store: LocalStore) -> None:
 
 
 def test_drain_ends_with_the_grace_period(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(80, 8), Conduct(sample_s=100.0))
+    fleet = SimulatedFleet(make_plan(80, 8), WorkerBehaviour(sample_s=100.0))
     ledger = open_ledger(store, fleet.plan, POLICY)
     driver = Driver(store, ledger, fleet, 2, lambda *_, **__: None, fleet.clock)
     assert not driver.run(lambda: fleet.now_s > 15)
@@ -148,7 +148,7 @@ def test_drain_ends_with_the_grace_period(store: LocalStore) -> None:
 
 
 def test_many_given_up_samples_stop_the_run(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(200, 8), Conduct(poison=set(range(200))))
+    fleet = SimulatedFleet(make_plan(200, 8), WorkerBehaviour(poison=set(range(200))))
     with pytest.raises(GenerationError, match="more than 8 samples were given up.*poison"):
         drive(store, fleet)
 
@@ -158,20 +158,20 @@ def test_samples_given_up_by_earlier_runs_count_too(store: LocalStore) -> None:
     for index in range(8):
         write_quarantine(store, Quarantine(index=index, shard=0, attempts=3, reason="poison"))
     with pytest.raises(GenerationError, match=r"more than 8 samples .*remove the records in "):
-        drive(store, VirtualFleet(plan, Conduct(poison={100})))
+        drive(store, SimulatedFleet(plan, WorkerBehaviour(poison={100})))
 
 
 def test_workers_that_freeze_are_replaced_whenever_signs_of_life_are_due(store: LocalStore) -> None:
     # Beats are asked for each second: also in the one in which a worker is given up.
-    policy = Policy(beat_s=1.0, stall_s=20.0)
-    fleet = VirtualFleet(make_plan(80, 8), Conduct(frozen={0, 1, 2}))
+    policy = Policy(heartbeat_s=1.0, stall_s=20.0)
+    fleet = SimulatedFleet(make_plan(80, 8), WorkerBehaviour(frozen={0, 1, 2}))
     drive(store, fleet, policy=policy)
     assert shards_of(fleet) == list(range(10))
 
 
 def test_a_run_stops_when_its_first_shards_all_fail(store: LocalStore) -> None:
     plan = make_plan(800, 8)
-    fleet = VirtualFleet(plan, on_publish=lambda _: RuntimeError("no codec"))
+    fleet = SimulatedFleet(plan, on_publish=lambda _: RuntimeError("no codec"))
     with pytest.raises(GenerationError, match="stopped before all were tried: 3 shards.*no codec"):
         drive(store, fleet)
     tried = {task.shard for _, task in fleet.submitted}
@@ -182,13 +182,13 @@ def test_failing_shards_do_not_keep_others_from_being_made(store: LocalStore) ->
     def fail(shard: int) -> Exception | None:
         return RuntimeError("no codec") if shard in (1, 2, 3, 4) else None
 
-    fleet = VirtualFleet(make_plan(80, 8), on_publish=fail)
+    fleet = SimulatedFleet(make_plan(80, 8), on_publish=fail)
     ledger = drive(store, fleet)
     assert sorted(ledger.failed) == [1, 2, 3, 4] and shards_of(fleet) == [0, 5, 6, 7, 8, 9]
 
 
 def test_workers_that_die_while_loading_stop_the_run(store: LocalStore) -> None:
-    fleet = VirtualFleet(make_plan(), Conduct(deaths=dict.fromkeys(range(9), 1.0)))
+    fleet = SimulatedFleet(make_plan(), WorkerBehaviour(deaths=dict.fromkeys(range(9), 1.0)))
     with pytest.raises(GenerationError, match="3 workers in a row died.*node lost"):
         drive(store, fleet, workers=1)
 
@@ -203,10 +203,10 @@ def test_workers_that_die_while_loading_stop_the_run(store: LocalStore) -> None:
 def test_a_teacher_that_cannot_be_loaded_stops_the_run(
     store: LocalStore, error: Exception, raised: type[Exception], words: str
 ) -> None:
-    class UnfitFleet(VirtualFleet):
+    class UnfitFleet(SimulatedFleet):
         def start(self, worker: int) -> None:
             super().start(worker)
-            self._enter(0.5, Unfit(worker, error))
+            self._enter(0.5, LoadFailed(worker, error))
 
     with pytest.raises(raised, match=words):
         drive(store, UnfitFleet(make_plan()))
@@ -214,13 +214,13 @@ def test_a_teacher_that_cannot_be_loaded_stops_the_run(
 
 def test_a_store_that_fails_stops_the_run(store: LocalStore) -> None:
     full = StorageError("no space left")
-    fleet = VirtualFleet(make_plan(), on_publish=_fail_on_shard(0, full))
+    fleet = SimulatedFleet(make_plan(), on_publish=_fail_on_shard(0, full))
     with pytest.raises(StorageError, match="no space left"):
         drive(store, fleet)
 
 
 def test_no_node_for_any_worker_stops_the_run(store: LocalStore) -> None:
-    class EmptyCluster(VirtualFleet):
+    class EmptyCluster(SimulatedFleet):
         def start(self, worker: int) -> None:
             self.started += 1
 
@@ -230,7 +230,7 @@ def test_no_node_for_any_worker_stops_the_run(store: LocalStore) -> None:
 
 def test_makespan_is_near_the_bound_with_uneven_workers(store: LocalStore) -> None:
     plan = make_plan(800, 8)
-    fleet = VirtualFleet(plan, Conduct(slowness={0: 3.0, 1: 2.0}))
+    fleet = SimulatedFleet(plan, WorkerBehaviour(slowness={0: 3.0, 1: 2.0}))
     drive(store, fleet, workers=10)
     rate = 8 + 1 / 3 + 1 / 2
     assert fleet.now_s < 1.15 * (800 / rate) + START_S
@@ -238,7 +238,7 @@ def test_makespan_is_near_the_bound_with_uneven_workers(store: LocalStore) -> No
 
 def test_events_tell_the_progress(store: LocalStore) -> None:
     events: list[tuple[str, dict[str, object]]] = []
-    fleet = VirtualFleet(plan := make_plan(), Conduct(poison={3}))
+    fleet = SimulatedFleet(plan := make_plan(), WorkerBehaviour(poison={3}))
     ledger = open_ledger(store, plan, POLICY)
 
     def note(name: str, **fields: object) -> None:

@@ -90,12 +90,12 @@ def test_bisection_finds_the_sample() -> None:
         (task,) = after_failure(task, range(16), attempts=3)
         assert not task.trial and task.begun
     while len(task.trial) != 1:
-        halves = after_failure(task, range(16), attempts=3)
-        trials += len(halves)
+        branches = after_failure(task, range(16), attempts=3)
+        trials += len(branches)
         suspects = task.trial or tuple(range(16))
-        assert sum((half.trial for half in halves), ()) == suspects
-        assert all(a.trial[-1] < b.trial[0] for a, b in pairwise(halves))
-        (task,) = [half for half in halves if poison in half.trial]
+        assert sum((half.trial for half in branches), ()) == suspects
+        assert all(a.trial[-1] < b.trial[0] for a, b in pairwise(branches))
+        (task,) = [half for half in branches if poison in half.trial]
     assert task.trial == (poison,) and trials == 8
     for _ in range(2):
         (task,) = after_failure(task, range(16), attempts=3)
@@ -103,8 +103,8 @@ def test_bisection_finds_the_sample() -> None:
 
 
 def test_bisection_leaves_out_what_is_given_up() -> None:
-    halves = after_failure(Task(0, failures=2), [0, 3], attempts=3)
-    assert [half.trial for half in halves] == [(0,), (3,)]
+    branches = after_failure(Task(0, failures=2), [0, 3], attempts=3)
+    assert [half.trial for half in branches] == [(0,), (3,)]
     assert after_failure(Task(0, failures=2), [], attempts=3) == ()
 
 

@@ -8,14 +8,16 @@ import pytest
 
 from pipeline.generation.fleet import Done, Ready, Sampled
 from pipeline.generation.scheduling import Task
-from pipeline.generation.simulated_fleet import Conduct, VirtualFleet
+from pipeline.generation.simulated_fleet import SimulatedFleet, WorkerBehaviour
 from tests.standins.standin_teacher import make_plan
 
-CONDUCT = Conduct(sample_s=2.0, start_s=3.0, publish_s=1.0, slowness={1: 2.0}, effort={0: 1.5})
+CONDUCT = WorkerBehaviour(
+    sample_s=2.0, start_s=3.0, publish_s=1.0, slowness={1: 2.0}, effort={0: 1.5}
+)
 
 
 def test_a_shard_takes_its_samples_effort_and_worker() -> None:
-    fleet = VirtualFleet(make_plan(16, 8), CONDUCT)
+    fleet = SimulatedFleet(make_plan(16, 8), CONDUCT)
     for worker in (0, 1):
         fleet.start(worker)
     assert fleet.wait(9.0) == [Ready(0), Ready(1)] and fleet.now_s == 3.0
@@ -29,7 +31,7 @@ def test_a_shard_takes_its_samples_effort_and_worker() -> None:
 
 
 def test_waiting_without_news_takes_the_timeout() -> None:
-    fleet = VirtualFleet(make_plan())
+    fleet = SimulatedFleet(make_plan())
     assert fleet.wait(1.5) == [] and fleet.now_s == 1.5
     fleet.start(0)
     assert fleet.wait(0.5) == [] and fleet.now_s == 2.0
@@ -38,7 +40,9 @@ def test_waiting_without_news_takes_the_timeout() -> None:
 def test_what_the_driver_computes_passes_on_the_virtual_clock_too() -> None:
     # A clock that gains 0.25 s each time that it is looked at.
     ticks = itertools.count(step=0.25)
-    fleet = VirtualFleet(make_plan(), Conduct(start_s=3.0), real_clock=lambda: next(ticks))
+    fleet = SimulatedFleet(
+        make_plan(), WorkerBehaviour(start_s=3.0), real_clock=lambda: next(ticks)
+    )
     fleet.start(0)
     before_s = fleet.now_s
     assert 0 < before_s < 3.0

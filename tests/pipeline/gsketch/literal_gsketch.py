@@ -21,12 +21,12 @@ def draw(generator: GSketch, taps: Taps, images: Tensor) -> Tensor:
     named = dict(generator.named_parameters())
     rows = []
     for image in range(len(images)):
-        halves = [
+        branches = [
             _final(generator, named, taps, image, half)
-            for half in range(generator.config.shapes.halves)
+            for half in range(generator.config.shapes.branches)
         ]
         features = [v[image : image + 1] for v in taps.vae]
-        rows.append(_decode(named, torch.cat(halves, 1), features, images[image : image + 1]))
+        rows.append(_decode(named, torch.cat(branches, 1), features, images[image : image + 1]))
     return torch.cat(rows)
 
 

@@ -18,8 +18,8 @@ from tests.pipeline.gsketch import literal_gsketch
 STEPS = (0, 3, 8)
 
 
-def shapes_of(backbone: Backbone, halves: int = 2) -> TapShapes:
-    return TapShapes.of(backbone, halves)
+def shapes_of(backbone: Backbone, branches: int = 2) -> TapShapes:
+    return TapShapes.of(backbone, branches)
 
 
 def make(
@@ -43,7 +43,7 @@ def features(
     def draw(*shape: int) -> Tensor:
         return torch.randn(shape, generator=random)
 
-    unet = {t: [draw(count, shapes.halves, *s) for s in shapes.unet] for t in steps}
+    unet = {t: [draw(count, shapes.branches, *s) for s in shapes.unet] for t in steps}
     vae = [draw(count, *s) for s in shapes.vae]
     size = shapes.image_size
     return Taps(unet, vae), draw(count, 3, size, size).clamp(-1, 1)
@@ -52,9 +52,9 @@ def features(
 @pytest.mark.parametrize("halves", [1, 2])
 @pytest.mark.parametrize("vae_features", [True, False])
 def test_equals_the_equations_written_out(
-    backbone: Backbone, halves: int, vae_features: bool
+    backbone: Backbone, branches: int, vae_features: bool
 ) -> None:
-    shapes = shapes_of(backbone, halves)
+    shapes = shapes_of(backbone, branches)
     generator = make(shapes, vae_features=vae_features).double()
     taps, images = features(shapes)
     taps, images = taps.to("cpu", torch.float64), images.double()
@@ -173,7 +173,7 @@ def stable_diffusion_shapes() -> TapShapes:
     vae = (
         [(512, 64, 64)] * 5 + [(512, 128, 128)] * 3 + [(256, 256, 256)] * 3 + [(128, 512, 512)] * 3
     )
-    return TapShapes(tuple(unet), tuple(vae), first_level=9, image_size=512, halves=2)
+    return TapShapes(tuple(unet), tuple(vae), first_level=9, image_size=512, branches=2)
 
 
 def test_widths_at_stable_diffusions_size() -> None:

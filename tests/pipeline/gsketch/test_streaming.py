@@ -10,16 +10,16 @@ from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.gsketch.streaming import draw_while_inverting, draw_while_sampling
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 
 PROMPTS = ["a red cat", "two blue dog"]
-SAMPLER = Sampler(steps=3, guidance=4.0)
+SAMPLER = Sampling(steps=3, guidance=4.0)
 STEPS = (0, 1)
 
 
 def make_sketcher(backbone: Backbone) -> GSketch:
     torch.manual_seed(1)
-    return GSketch(GSketchConfig(TapShapes.of(backbone, SAMPLER.halves), STEPS)).eval()
+    return GSketch(GSketchConfig(TapShapes.of(backbone, SAMPLER.branches), STEPS)).eval()
 
 
 @torch.no_grad()
@@ -29,7 +29,7 @@ def test_real_images_are_drawn_as_their_taps_say(backbone: Backbone) -> None:
     drawn = draw_while_inverting(backbone, sketcher, images, embeddings, SAMPLER, iterations=2)
     kept = taps_of_images(backbone, images, embeddings, SAMPLER, STEPS, iterations=2)
     assert torch.allclose(drawn.sketches, sketcher(kept.taps, kept.images), atol=1e-5)
-    plain = Sampler(steps=3, guidance=1.0)
+    plain = Sampling(steps=3, guidance=1.0)
     trip = round_trip(backbone, embeddings, kept.latents, plain, iterations=2)
     assert torch.allclose(drawn.round_trip.latent_rmse, trip.latent_rmse, rtol=1e-3)
     assert torch.allclose(drawn.round_trip.psnr_db, trip.psnr_db, rtol=1e-3)

@@ -56,7 +56,7 @@ def test_pairs_lie_evenly_over_the_dataset(store: Store) -> None:
 
 def test_captions_leave_out_what_machines_need(store: Store) -> None:
     commits = take_account(store, read_plan(store)).commits
-    names = [name for name, _ in choose_pairs(store, commits, 1)[0].facts]
+    names = [name for name, _ in choose_pairs(store, commits, 1)[0].metadata]
     assert "ink coverage" in names and "alpha" in names
     assert not [name for name in names if re.search("offset|sha|size|seed|hash", name)]
 

@@ -16,7 +16,7 @@ from pipeline.dataset.plan import Plan, write_or_check
 from pipeline.dataset.quarantine import Quarantine, write_quarantine
 from pipeline.dataset.tar import ShardError
 from pipeline.publishing.finish import complete
-from pipeline.publishing.publish import PublicationError, mend, publish
+from pipeline.publishing.publish import PublicationError, publish, recover
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import Created
 from pipeline.upkeep.verify import verify
@@ -66,7 +66,7 @@ class CrashingStore(LocalStore):
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", [1, 2, 3])
-@pytest.mark.parametrize("way", ["mend", "publish"])
+@pytest.mark.parametrize("way", ["recover", "publish"])
 def test_a_crash_between_any_two_steps_is_mended(
     store: LocalStore, plan: Plan, tmp_path: Path, at: int, after: bool, way: str
 ) -> None:
@@ -75,10 +75,10 @@ def test_a_crash_between_any_two_steps_is_mended(
     with pytest.raises(CrashError):
         publish(broken, plan, 1, made(plan, 1))
     rest = LocalStore(broken.root)
-    if way == "mend" and (at, after) != (1, False):
-        assert mend(rest, plan, 1) == commit
+    if way == "recover" and (at, after) != (1, False):
+        assert recover(rest, plan, 1) == commit
     else:
-        assert mend(rest, plan, 1) in (None, commit)
+        assert recover(rest, plan, 1) in (None, commit)
         assert publish(rest, plan, 1, made(plan, 1)) == commit
     assert contents(rest) == contents(store)
 
@@ -120,7 +120,7 @@ def test_a_strangers_samples_are_reported(store: LocalStore, plan: Plan) -> None
     publish(store, plan, 1, made(plan, 1))
     store.create(layout.shard_key(0), store.read(layout.shard_key(1)))
     with pytest.raises(PublicationError, match="sample 8, which the plan puts elsewhere"):
-        mend(store, plan, 0)
+        recover(store, plan, 0)
 
 
 def test_a_missing_sample_needs_a_quarantine_record(store: LocalStore, plan: Plan) -> None:

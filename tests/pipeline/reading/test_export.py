@@ -1,4 +1,4 @@
-"""Exports: the same pictures and facts, filtered, in what other tools open."""
+"""Exports: the same pictures and metadata, filtered, in what other tools open."""
 
 from __future__ import annotations
 

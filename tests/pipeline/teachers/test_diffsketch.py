@@ -17,18 +17,18 @@ from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.pair import SampleSpec
 from pipeline.pixels import image_from_uint8, image_to_uint8, sketch_from_uint8, sketch_to_uint8
-from pipeline.recipe import Sampler
+from pipeline.recipe import Sampling
 from pipeline.teachers.diffsketch import Conditions, DiffSketchTeacher, SamplingError
 from pipeline.teachers.teacher import TEACHERS, Teacher, load_teacher
 
 PROMPTS = ["a red cat", "two blue dog", "a house and a tree", "the green ball", "photo of a cat"]
-SAMPLER = Sampler(steps=4, batch=3)
+SAMPLER = Sampling(steps=4, batch=3)
 
 
 def write_teacher(backbone: Backbone, folder: Path, *, cdst_on: bool, vae_features: bool) -> Path:
     folder.mkdir()
     torch.manual_seed(1)
-    shapes = TapShapes.of(backbone, SAMPLER.halves)
+    shapes = TapShapes.of(backbone, SAMPLER.branches)
     GSketch(GSketchConfig(shapes, (0, 2), vae_features)).save(folder)
     embeddings = encode_prompts(backbone, PROMPTS)
     cdst.ConditionPrior.fit(embeddings).save(folder / "prior.safetensors")

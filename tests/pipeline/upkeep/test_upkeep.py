@@ -14,9 +14,9 @@ from pipeline.dataset.plan import read_plan
 from pipeline.publishing.finish import complete
 from pipeline.publishing.heartbeats import (
     WorkerStatus,
-    is_note,
-    note_ready,
-    note_shard,
+    is_heartbeat,
+    record_ready,
+    record_shard,
     worker_name,
 )
 from pipeline.storage.local import LocalStore
@@ -57,9 +57,9 @@ def test_status_of_a_run_on_its_way(store: LocalStore) -> None:
 
 def test_status_tells_what_each_worker_did(store: LocalStore) -> None:
     store.delete(layout.MANIFEST)
-    note_ready(store, "node-a-1")
+    record_ready(store, "node-a-1")
     for shard, worker in ((0, "node-a-1"), (1, "node-b-2"), (2, "node-a-1")):
-        note_shard(store, worker, shard)
+        record_shard(store, worker, shard)
     for name, made_s in (("node-a-1.ready", 100), ("node-a-1.00000", 110), ("node-a-1.00002", 124)):
         os.utime(store.root / "workers" / name, (made_s, made_s))
     os.utime(store.root / "workers/node-b-2.00001", (130, 130))
@@ -71,9 +71,9 @@ def test_status_tells_what_each_worker_did(store: LocalStore) -> None:
 
 
 def test_a_worker_s_name_is_one_of_a_note(store: LocalStore) -> None:
-    note_shard(store, worker_name(), 7)
+    record_shard(store, worker_name(), 7)
     (name,) = store.keys(layout.WORKERS)
-    assert is_note(name) and str(os.getpid()) in name
+    assert is_heartbeat(name) and str(os.getpid()) in name
     assert not verify(store, quiet).findings
     assert [e.key for e in find_garbage(store, read_plan(store), time.time() + 2 * DAY_S)] == [name]
 

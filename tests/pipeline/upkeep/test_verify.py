@@ -1,4 +1,4 @@
-"""Verification finds each fault, repair and a new run mend it byte for byte."""
+"""Verification finds each fault, repair and a new run recover it byte for byte."""
 
 from __future__ import annotations
 
@@ -105,14 +105,14 @@ def test_no_fault_no_repair(store: LocalStore) -> None:
 
 
 def test_a_lie_told_consistently_is_found(tmp_path: Path) -> None:
-    """Hashes agree, but the facts in the shard are not those of its pictures."""
+    """Hashes agree, but the metadata in the shard are not those of its pictures."""
     store, plan = LocalStore(tmp_path / "dataset"), make_plan(8)
     write_or_check(store, plan)
     pairs = [encode(p) for p in StandinTeacher().pairs([plan.spec(i) for i in range(8)])]
     liar, broken = pairs[2], pairs[5]
-    facts = liar.facts.replace(b'"blankness":', b'"blankness":0.123,"was":')
-    pairs[2] = EncodedPair(2, liar.image, liar.sketch, facts)
-    pairs[5] = EncodedPair(5, broken.image[:-30], broken.sketch, broken.facts)
+    metadata = liar.metadata.replace(b'"blankness":', b'"blankness":0.123,"was":')
+    pairs[2] = EncodedPair(2, liar.image, liar.sketch, metadata)
+    pairs[5] = EncodedPair(5, broken.image[:-30], broken.sketch, broken.metadata)
     publish(store, plan, 0, pairs)
     found = {(fault.sample, fault.kind, fault.detail[:20]) for fault in check(store).faults}
     assert (2, Kind.BROKEN, "blankness are not th") in found

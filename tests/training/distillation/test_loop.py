@@ -16,17 +16,17 @@ from tests.standins.tiny_encoders import write_perceptual
 from training.distillation import loop
 from training.distillation.extractor import Extractor
 from training.distillation.loop import DivergenceError, distill
-from training.distillation.spec import Course, Execution
+from training.distillation.spec import DistillationSpec, Execution
 from training.distillation.state import CHECKPOINT
-from training.oneshot.state import OtherLessonError
+from training.oneshot.state import OtherRunError
 
 EXECUTION = Execution(checkpoint_every=3)
 
 
-def make_course(folder, **settings):
+def make_spec(folder, **settings):
     asked = {"preset": "small", "epochs": 2, "batch": 4, "true_pair_every": 4, "workers": 1}
     (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
-    return Course(
+    return DistillationSpec(
         Distill.model_validate(asked | settings),
         write_dataset(folder / "dataset", 12),
         known.image,
@@ -37,9 +37,9 @@ def make_course(folder, **settings):
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def spec(tmp_path_factory):
     """Two epochs of 12 pairs in batches of 4: 6 batches and twice the true pair, 8 iterations."""
-    return make_course(tmp_path_factory.mktemp("course"))
+    return make_spec(tmp_path_factory.mktemp("spec"))
 
 
 class Events:
@@ -56,10 +56,10 @@ class Events:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(course, tmp_path_factory):
+def undisturbed(spec, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     events = Events()
-    distill(course, folder, EXECUTION, events)
+    distill(spec, folder, EXECUTION, events)
     return SimpleNamespace(folder=folder, events=events)
 
 
@@ -106,12 +106,12 @@ def test_the_extractor_draws_and_knows_its_origin(undisturbed):
 
 
 @pytest.mark.parametrize("stop_at", [3, 6, 8])
-def test_an_interrupted_run_ends_with_the_same_weights(course, undisturbed, tmp_path, stop_at):
+def test_an_interrupted_run_ends_with_the_same_weights(spec, undisturbed, tmp_path, stop_at):
     with pytest.raises(KeyboardInterrupt):
-        distill(course, tmp_path, EXECUTION, Events(stop_at))
+        distill(spec, tmp_path, EXECUTION, Events(stop_at))
     assert not (tmp_path / "config.json").exists()
     events = Events()
-    distill(course, tmp_path, EXECUTION, events)
+    distill(spec, tmp_path, EXECUTION, events)
     resumed = [fields["iteration"] for name, fields in events.seen if name == "distill.resumed"]
     # The interruption comes before the checkpoint of the same iteration.
     assert resumed == ([] if stop_at == 3 else [stop_at // 3 * 3 - (3 if stop_at == 6 else 0)])
@@ -120,25 +120,25 @@ def test_an_interrupted_run_ends_with_the_same_weights(course, undisturbed, tmp_
         assert (tmp_path / name).read_bytes() == (undisturbed.folder / name).read_bytes()
 
 
-def test_a_finished_run_is_left_alone_and_another_course_refused(course, undisturbed):
+def test_a_finished_run_is_left_alone_and_another_course_refused(spec, undisturbed):
     before = (undisturbed.folder / "model.safetensors").stat()
-    distill(course, undisturbed.folder, EXECUTION, Events())
+    distill(spec, undisturbed.folder, EXECUTION, Events())
     assert (undisturbed.folder / "model.safetensors").stat() == before
-    other = replace(course, distill=course.distill.model_copy(update={"learning_rate": 1e-3}))
-    with pytest.raises(OtherLessonError, match=r"distill\.learning_rate: 0\.0002 -> 0\.001"):
+    other = replace(spec, distill=spec.distill.model_copy(update={"learning_rate": 1e-3}))
+    with pytest.raises(OtherRunError, match=r"distill\.learning_rate: 0\.0002 -> 0\.001"):
         distill(other, undisturbed.folder, EXECUTION, Events())
 
 
-def test_a_checkpoint_of_another_course_is_refused(course, tmp_path):
+def test_a_checkpoint_of_another_course_is_refused(spec, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        distill(course, tmp_path, EXECUTION, Events(stop_at=6))
+        distill(spec, tmp_path, EXECUTION, Events(stop_at=6))
     assert (tmp_path / CHECKPOINT).is_file()
-    with pytest.raises(OtherLessonError, match="drawing"):
-        distill(replace(course, drawing=course.drawing.T.copy()), tmp_path, EXECUTION, Events())
+    with pytest.raises(OtherRunError, match="drawing"):
+        distill(replace(spec, drawing=spec.drawing.T.copy()), tmp_path, EXECUTION, Events())
 
 
-def test_the_true_pair_matters(course, undisturbed, tmp_path):
-    distill(replace(course, drawing=255 - course.drawing), tmp_path, EXECUTION, Events())
+def test_the_true_pair_matters(spec, undisturbed, tmp_path):
+    distill(replace(spec, drawing=255 - spec.drawing), tmp_path, EXECUTION, Events())
     assert any(
         not torch.equal(a, b)
         for a, b in zip(
@@ -147,17 +147,17 @@ def test_the_true_pair_matters(course, undisturbed, tmp_path):
     )
 
 
-def test_both_networks_learn_on_both_kinds_of_iteration(course, tmp_path, monkeypatch):
+def test_both_networks_learn_on_both_kinds_of_iteration(spec, tmp_path, monkeypatch):
     changed = []
     step = loop.train_step
 
-    def watched(room, training, batch):
+    def watched(context, state, batch):
         before = {
             phase.name: [p.detach().clone() for p in phase.module.parameters()]
-            for phase in training.student.phases()
+            for phase in state.student.phases()
         }
-        terms = step(room, training, batch)
-        for phase in training.student.phases():
+        terms = step(context, state, batch)
+        for phase in state.student.phases():
             after = phase.module.parameters()
             assert any(
                 not torch.equal(a, b) for a, b in zip(before[phase.name], after, strict=True)
@@ -166,14 +166,14 @@ def test_both_networks_learn_on_both_kinds_of_iteration(course, tmp_path, monkey
         return terms
 
     monkeypatch.setattr(loop, "train_step", watched)
-    distill(course, tmp_path, EXECUTION, Events())
+    distill(spec, tmp_path, EXECUTION, Events())
     assert changed == [4, 4, 4, 1] * 2
 
 
-def test_it_learns_what_the_teacher_draws(course, tmp_path):
+def test_it_learns_what_the_teacher_draws(spec, tmp_path):
     """More epochs bring the drawing of a pair nearer to the teacher's."""
     longer = replace(
-        course, distill=course.distill.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
+        spec, distill=spec.distill.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
     )
     distill(longer, tmp_path, EXECUTION, Events())
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
@@ -181,25 +181,25 @@ def test_it_learns_what_the_teacher_draws(course, tmp_path):
     assert np.mean(perceptual[-5:]) < 0.8 * np.mean(perceptual[:5])
 
 
-def test_losses_that_are_no_numbers_end_the_training(course, tmp_path):
-    hopeless = replace(course, distill=course.distill.model_copy(update={"learning_rate": 1e30}))
+def test_losses_that_are_no_numbers_end_the_training(spec, tmp_path):
+    hopeless = replace(spec, distill=spec.distill.model_copy(update={"learning_rate": 1e30}))
     with pytest.raises(DivergenceError, match=r"Lower distill\.learning_rate"):
         distill(hopeless, tmp_path, EXECUTION, Events())
     assert not (tmp_path / "config.json").exists()
 
 
 def test_a_damaged_dataset_ends_the_training_without_an_extractor(tmp_path):
-    course = make_course(tmp_path)
+    spec = make_spec(tmp_path)
     shard = tmp_path / "dataset/shards/00001.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     with pytest.raises(RefusedError, match=r"shards/00001\.tar: its SHA-256"):
-        distill(course, tmp_path / "run", EXECUTION, Events())
+        distill(spec, tmp_path / "run", EXECUTION, Events())
     assert not (tmp_path / "run/config.json").exists()
 
 
 def test_a_filter_leaves_pairs_out(tmp_path):
-    course = make_course(tmp_path, where="cdst_step >= 8", epochs=1)  # all but the first shard
-    distill(course, tmp_path / "run", EXECUTION, Events())
+    spec = make_spec(tmp_path, where="cdst_step >= 8", epochs=1)  # all but the first shard
+    distill(spec, tmp_path / "run", EXECUTION, Events())
     assert Extractor.load(tmp_path / "run").config["trained"]["pairs"] == 4
     lines = (tmp_path / "run/history.jsonl").read_text().splitlines()
     assert len(lines) == 1  # one batch of 4; the true pair comes every 4th time
@@ -217,7 +217,7 @@ def test_a_filter_leaves_pairs_out(tmp_path):
 )
 def test_settings_that_cannot_be_are_refused_at_once(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
-        distill(make_course(tmp_path, **settings), tmp_path / "run", EXECUTION, Events())
+        distill(make_spec(tmp_path, **settings), tmp_path / "run", EXECUTION, Events())
 
 
 def test_half_precision_without_scaling_is_refused():

@@ -17,18 +17,18 @@ from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
 from training.distillation.loop import distill
 from training.distillation.ray_train import distill_on_ray, fitting_workers, portable
-from training.distillation.spec import Course, Execution
+from training.distillation.spec import DistillationSpec, Execution
 
 EXECUTION = Execution(checkpoint_every=3, threads=1)
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def spec(tmp_path_factory):
     """12 pairs in batches of 4, 8 epochs and the true pair every 4th time: 32 iterations."""
-    folder = tmp_path_factory.mktemp("course")
+    folder = tmp_path_factory.mktemp("spec")
     (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=8, batch=4, true_pair_every=4, workers=1)
-    return Course(
+    return DistillationSpec(
         settings,
         write_dataset(folder / "dataset", 12),
         known.image,
@@ -37,8 +37,8 @@ def course(tmp_path_factory):
     )
 
 
-def with_workers(course, workers):
-    return replace(course, distill=course.distill.model_copy(update={"workers": workers}))
+def with_workers(spec, workers):
+    return replace(spec, distill=spec.distill.model_copy(update={"workers": workers}))
 
 
 def weights_of(folder):
@@ -73,20 +73,20 @@ class Killer(Events):
 
 
 @pytest.fixture(scope="module")
-def two_ranks(course, local_ray, tmp_path_factory):
+def two_ranks(spec, local_ray, tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    distill_on_ray(with_workers(course, 2), folder, EXECUTION, Events())
+    distill_on_ray(with_workers(spec, 2), folder, EXECUTION, Events())
     return folder
 
 
 @pytest.mark.ray
-def test_one_rank_gives_the_weights_of_the_plain_loop(course, local_ray, tmp_path):
+def test_one_rank_gives_the_weights_of_the_plain_loop(spec, local_ray, tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    distill(course, tmp_path / "plain", EXECUTION, Events())
+    distill(spec, tmp_path / "plain", EXECUTION, Events())
     torch.set_num_threads(threads)
     events = Events()
-    distill_on_ray(course, tmp_path / "ray", EXECUTION, events)
+    distill_on_ray(spec, tmp_path / "ray", EXECUTION, events)
     assert_same_weights(tmp_path / "ray", tmp_path / "plain")
     dones = [fields["done"] for name, fields in events if name == "distill.iteration"]
     assert dones == sorted(dones) and dones[-1] == 32
@@ -99,9 +99,9 @@ def test_one_rank_gives_the_weights_of_the_plain_loop(course, local_ray, tmp_pat
 
 
 @pytest.mark.ray
-def test_two_ranks_share_the_batches_of_one(course, two_ranks, tmp_path):
+def test_two_ranks_share_the_batches_of_one(spec, two_ranks, tmp_path):
     """Losses agree up to rounding, which training amplifies from iteration to iteration."""
-    distill(course, tmp_path, EXECUTION, Events())
+    distill(spec, tmp_path, EXECUTION, Events())
     one, two = (
         [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
         for folder in (tmp_path, two_ranks)
@@ -115,9 +115,9 @@ def test_two_ranks_share_the_batches_of_one(course, two_ranks, tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_rank_changes_nothing(course, two_ranks, tmp_path, rank):
+def test_a_killed_rank_changes_nothing(spec, two_ranks, tmp_path, rank):
     killer = Killer(rank, after=6)
-    distill_on_ray(with_workers(course, 2), tmp_path, EXECUTION, killer)
+    distill_on_ray(with_workers(spec, 2), tmp_path, EXECUTION, killer)
     assert killer.victim is not None
     assert any(name == "distill.resumed" for name, _ in killer)
     assert_same_weights(tmp_path, two_ranks)
@@ -125,35 +125,35 @@ def test_a_killed_rank_changes_nothing(course, two_ranks, tmp_path, rank):
 
 
 @pytest.mark.ray
-def test_a_refusal_in_a_rank_reaches_the_person(course, local_ray, tmp_path):
+def test_a_refusal_in_a_rank_reaches_the_person(spec, local_ray, tmp_path):
     dataset = Path(write_dataset(tmp_path / "dataset", 12))
     shard = dataset / "shards/00001.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     with pytest.raises(RefusedError, match=r"shards/00001\.tar: its SHA-256"):
-        distill_on_ray(replace(course, dataset=str(dataset)), tmp_path / "run", EXECUTION, Events())
+        distill_on_ray(replace(spec, dataset=str(dataset)), tmp_path / "run", EXECUTION, Events())
     assert not (tmp_path / "run/config.json").exists()
 
 
 @pytest.mark.ray
-def test_mistakes_are_found_before_ranks_start(course, local_ray, tmp_path):
+def test_mistakes_are_found_before_ranks_start(spec, local_ray, tmp_path):
     events = Events()
     with pytest.raises(ValueError, match="expected a multiple of the 3 workers"):
-        distill_on_ray(with_workers(course, 3), tmp_path, EXECUTION, events)
+        distill_on_ray(with_workers(spec, 3), tmp_path, EXECUTION, events)
     assert [name for name, _ in events] == ["distill.workers"]
 
 
 @pytest.mark.parametrize(
-    ("asked", "batch", "room", "nodes", "used"),
+    ("asked", "batch", "context", "nodes", "used"),
     [(2, 4, 8, 1, 2), (2, 4, 1, 1, 1), (8, 8, 3, 1, 2), (4, 4, 0, 1, 4), (4, 4, 1, 3, 4)],
 )
-def test_ranks_fit_a_single_machine(asked, batch, room, nodes, used):
-    assert fitting_workers(asked, batch, room, nodes) == used
+def test_ranks_fit_a_single_machine(asked, batch, context, nodes, used):
+    assert fitting_workers(asked, batch, context, nodes) == used
 
 
-def test_locations_hold_in_another_working_directory(course, tmp_path, monkeypatch):
+def test_locations_hold_in_another_working_directory(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "features").mkdir()
-    near = replace(course, dataset="data", features="features")
+    near = replace(spec, dataset="data", features="features")
     sent, execution = portable(near, replace(EXECUTION, cache=Path("kept")))
     assert sent.dataset == str(tmp_path / "data") and execution.cache == tmp_path / "kept"
     assert sent.features == str(tmp_path / "features")

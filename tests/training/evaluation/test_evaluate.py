@@ -8,7 +8,7 @@ from PIL import Image
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
 from training.encoders.lpips import load_perceptual
-from training.evaluation.evaluate import BASELINES, Judges, bootstrap_interval, evaluate
+from training.evaluation.evaluate import BASELINES, ScoringNetworks, bootstrap_interval, evaluate
 from training.evaluation.fid_kid import frechet_distance
 from training.evaluation.pairs import (
     EvaluationPair,
@@ -21,8 +21,8 @@ from training.styles.styles import STYLES, xdog
 
 
 @pytest.fixture(scope="module")
-def judges(tmp_path_factory):
-    return Judges(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
+def networks(tmp_path_factory):
+    return ScoringNetworks(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def xdog_pairs(folder):
     return [pair(path) for path in sorted(folder.iterdir())]
 
 
-def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, judges):
-    result = evaluate({"perfect": xdog}, xdog_pairs(pictures), "xdog", judges)
+def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, networks):
+    result = evaluate({"perfect": xdog}, xdog_pairs(pictures), "xdog", networks)
     result = json.loads(json.dumps(result))
     assert result["pairs"] == 3 and result["encoders"] == {"lpips": "embedded"}
     assert set(result["systems"]) == {"perfect", "blank", "sobel"}
@@ -65,10 +65,10 @@ def eight_pixels(pictures):
     return values @ projection / values.shape[1]
 
 
-def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(pictures, judges):
-    missing = evaluate({}, xdog_pairs(pictures), "xdog", judges, metrics=["ssim"])
+def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(pictures, networks):
+    missing = evaluate({}, xdog_pairs(pictures), "xdog", networks, metrics=["ssim"])
     assert "no Inception network" in missing["distribution"]["missing"]
-    with_network = Judges(judges.perceptual, Inception("random", eight_pixels, "cpu"))
+    with_network = ScoringNetworks(networks.perceptual, Inception("random", eight_pixels, "cpu"))
     pairs = xdog_pairs(pictures)
     result = evaluate({"perfect": xdog}, pairs, "xdog", with_network, metrics=["ssim"])
     found = json.loads(json.dumps(result["distribution"]))
@@ -84,9 +84,9 @@ def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(pictur
     assert "at least 2 pictures" in alone["distribution"]["missing"]
 
 
-def test_the_same_seed_gives_the_same_interval(pictures, judges):
+def test_the_same_seed_gives_the_same_interval(pictures, networks):
     first, second = (
-        evaluate({}, xdog_pairs(pictures), "xdog", judges, metrics=["ssim"]) for _ in range(2)
+        evaluate({}, xdog_pairs(pictures), "xdog", networks, metrics=["ssim"]) for _ in range(2)
     )
     assert first == second
 
@@ -100,7 +100,7 @@ def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_folders_are_paired_by_name(pictures, tmp_path, judges):
+def test_folders_are_paired_by_name(pictures, tmp_path, networks):
     drawings = tmp_path / "drawings"
     drawings.mkdir()
     for path in pictures.iterdir():
@@ -109,7 +109,7 @@ def test_folders_are_paired_by_name(pictures, tmp_path, judges):
         )
     pairs = folder_pairs(pictures, drawings)
     assert [pair.name for pair in pairs] == ["0", "1", "2"]
-    result = evaluate({"perfect": xdog}, pairs, "drawings", judges, metrics=["ssim"])
+    result = evaluate({"perfect": xdog}, pairs, "drawings", networks, metrics=["ssim"])
     assert result["systems"]["perfect"]["ssim"]["mean"] == 1.0
 
 
@@ -155,14 +155,14 @@ def test_folders_that_cannot_be_used_are_named(pictures, tmp_path):
         folder_pairs(pictures, pictures)
 
 
-def test_an_extractor_that_breaks_its_word_is_named(pictures, judges):
+def test_an_extractor_that_breaks_its_word_is_named(pictures, networks):
     with pytest.raises(ValueError, match="system 'small', picture '0'"):
         evaluate(
             {"small": lambda picture: xdog(picture)[1:]},
             xdog_pairs(pictures),
             "xdog",
-            judges,
+            networks,
             metrics=["ssim"],
         )
     with pytest.raises(ValueError, match="not named like the baselines"):
-        evaluate({"blank": xdog}, xdog_pairs(pictures), "xdog", judges)
+        evaluate({"blank": xdog}, xdog_pairs(pictures), "xdog", networks)

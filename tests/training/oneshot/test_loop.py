@@ -11,9 +11,9 @@ from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.gsketch.network import GSketch
 from tests.standins import tiny_spec
 from training.oneshot import loop
-from training.oneshot.loop import DivergenceError, begin, beside, fit, prepare
+from training.oneshot.loop import DivergenceError, beside, fit, initial_state, prepare
 from training.oneshot.objective import TERMS, Objective
-from training.oneshot.state import OtherLessonError
+from training.oneshot.state import OtherRunError
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,14 @@ def backbone(tiny_backbone_folder):
 
 
 @pytest.fixture(scope="module")
-def lesson(backbone, tmp_path_factory):
+def spec(backbone, tmp_path_factory):
     return tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(lesson, tmp_path_factory):
+def undisturbed(spec, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    fit(lesson, folder, ignore)
+    fit(spec, folder, ignore)
     return folder
 
 
@@ -37,15 +37,15 @@ def ignore(name, **fields):
     pass
 
 
-def changed(lesson, **teach):
-    return dataclasses.replace(lesson, teach=lesson.teach.model_copy(update=teach))
+def changed(spec, **teach):
+    return dataclasses.replace(spec, teach=spec.teach.model_copy(update=teach))
 
 
 def history(folder):
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
-def test_a_whole_teacher_is_left(lesson, undisturbed):
+def test_a_whole_teacher_is_left(spec, undisturbed):
     names = {path.name for path in undisturbed.iterdir()}
     assert names == {
         "gsketch.safetensors",
@@ -64,63 +64,61 @@ def test_a_whole_teacher_is_left(lesson, undisturbed):
         total = sum(weights[name] * line[name] for name in TERMS)
         assert line["loss"] == pytest.approx(total, rel=1e-5)
     assert (lines[0]["alpha"], lines[-1]["beta"]) == (1.0, 1.0)
-    assert torch.equal(
-        ConditionPrior.load(undisturbed / "prior.safetensors").mean, lesson.prior.mean
-    )
+    assert torch.equal(ConditionPrior.load(undisturbed / "prior.safetensors").mean, spec.prior.mean)
     assert GSketch.load(undisturbed).config.timesteps == tiny_spec.TIMESTEPS
 
 
-def test_every_parameter_learns(lesson, undisturbed):
-    start = begin(lesson).network.state_dict()
+def test_every_parameter_learns(spec, undisturbed):
+    start = initial_state(spec).network.state_dict()
     end = GSketch.load(undisturbed).state_dict()
     assert [name for name in start if torch.equal(start[name], end[name])] == []
 
 
-def test_the_known_drawing_is_learned(lesson, tmp_path):
-    fit(changed(lesson, iterations=8, learning_rate=5e-3), tmp_path, ignore)
+def test_the_known_drawing_is_learned(spec, tmp_path):
+    fit(changed(spec, iterations=8, learning_rate=5e-3), tmp_path, ignore)
     lines = history(tmp_path)
     assert lines[-1]["pixel"] < 0.8 * lines[0]["pixel"]
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
 
 
 @pytest.mark.parametrize("killed_at", [1, 4])
-def test_a_killed_run_ends_with_the_same_bytes(lesson, undisturbed, tmp_path, killed_at):
+def test_a_killed_run_ends_with_the_same_bytes(spec, undisturbed, tmp_path, killed_at):
     def kill(name, **fields):
         if name == "teach.iteration" and fields["done"] == killed_at:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        fit(lesson, tmp_path, kill, checkpoint_every=1)
+        fit(spec, tmp_path, kill, checkpoint_every=1)
     with (tmp_path / "history.jsonl").open("a") as file:
         file.write('{"iteration": 99, "lo')  # cut off in the middle of a line
     events = []
-    fit(lesson, tmp_path, lambda name, **fields: events.append(name), checkpoint_every=1)
+    fit(spec, tmp_path, lambda name, **fields: events.append(name), checkpoint_every=1)
     assert ("teach.resumed" in events) == (killed_at > 2)
     for name in ("gsketch.safetensors", "history.jsonl", "strip.png", "teach.json"):
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
 
-def test_a_finished_folder_is_loaded_and_another_lesson_refused(lesson, undisturbed):
+def test_a_finished_folder_is_loaded_and_another_lesson_refused(spec, undisturbed):
     events = []
-    fit(lesson, undisturbed, lambda name, **fields: events.append(name))
+    fit(spec, undisturbed, lambda name, **fields: events.append(name))
     assert events == []
-    with pytest.raises(OtherLessonError, match=r"teach\.reconstruction: l1 -> l2.*run folder"):
-        fit(changed(lesson, reconstruction="l2"), undisturbed, ignore)
+    with pytest.raises(OtherRunError, match=r"teach\.reconstruction: l1 -> l2.*run folder"):
+        fit(changed(spec, reconstruction="l2"), undisturbed, ignore)
 
 
-def test_the_checkpoint_of_another_drawing_is_refused(lesson, tmp_path):
-    progress = begin(lesson)
-    loop.save_checkpoint(tmp_path, progress, lesson.identity())
-    pair = dataclasses.replace(lesson.pair, drawing=255 - lesson.pair.drawing)
-    with pytest.raises(OtherLessonError, match="drawing"):
-        fit(dataclasses.replace(lesson, pair=pair), tmp_path, ignore)
+def test_the_checkpoint_of_another_drawing_is_refused(spec, tmp_path):
+    state = initial_state(spec)
+    loop.save_checkpoint(tmp_path, state, spec.identity())
+    pair = dataclasses.replace(spec.pair, drawing=255 - spec.pair.drawing)
+    with pytest.raises(OtherRunError, match="drawing"):
+        fit(dataclasses.replace(spec, pair=pair), tmp_path, ignore)
     (tmp_path / "checkpoint.safetensors").write_bytes(b"half a checkpoint")
     with pytest.raises(ValueError, match="Remove it to start again"):
-        fit(lesson, tmp_path, ignore)
+        fit(spec, tmp_path, ignore)
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
-    lesson, tmp_path, monkeypatch
+    spec, tmp_path, monkeypatch
 ):
     sound = Objective.terms
 
@@ -134,53 +132,53 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
     poisoned.calls = 0
     monkeypatch.setattr(Objective, "terms", poisoned)
     with pytest.raises(DivergenceError, match=r"iteration 2: .*'lpips': nan.*learning_rate"):
-        fit(lesson, tmp_path, ignore, checkpoint_every=1)
+        fit(spec, tmp_path, ignore, checkpoint_every=1)
     assert len(history(tmp_path)) == 2 and (tmp_path / "checkpoint.safetensors").exists()
     assert not (tmp_path / "gsketch.safetensors").exists()
 
 
-def test_a_backbone_that_makes_another_picture_is_refused(lesson, tmp_path):
-    pair = dataclasses.replace(lesson.pair, image=255 - lesson.pair.image)
+def test_a_backbone_that_makes_another_picture_is_refused(spec, tmp_path):
+    pair = dataclasses.replace(spec.pair, image=255 - spec.pair.image)
     with pytest.raises(ValueError, match="no longer makes the picture"):
-        fit(dataclasses.replace(lesson, pair=pair), tmp_path, ignore)
+        fit(dataclasses.replace(spec, pair=pair), tmp_path, ignore)
 
 
-def test_two_pictures_in_one_pass_equal_two_passes(lesson):
-    classroom, network = prepare(lesson), begin(lesson).network
-    chunk = classroom.rehearsal.make([0, 1])
+def test_two_pictures_in_one_pass_equal_two_passes(spec):
+    context, network = prepare(spec), initial_state(spec).network
+    chunk = context.samples.make([0, 1])
     with torch.no_grad():
-        both = network(*beside(classroom.known, chunk, 1))
-        one = network(classroom.known.taps, classroom.known.images)
+        both = network(*beside(context.example, chunk, 1))
+        one = network(context.example.taps, context.example.images)
         other = network(chunk.taps.images(1, 2), chunk.images[1:])
     assert torch.allclose(both, torch.cat([one, other]), atol=1e-5)
 
 
-def test_a_batch_of_taps_is_freed_before_the_next_is_made(lesson, tmp_path, monkeypatch):
-    make, alive, living = loop.Rehearsal.make, [], []
+def test_a_batch_of_taps_is_freed_before_the_next_is_made(spec, tmp_path, monkeypatch):
+    make, alive, living = loop.GeneratedSamples.make, [], []
 
     def counted(self, indices):
         living.append(sum(reference() is not None for reference in alive))
         made = make(self, indices)
-        if self.seed == lesson.teach.seed:  # not the strip's gallery, which stays
+        if self.seed == spec.teach.seed:  # not the strip's gallery, which stays
             alive.append(weakref.ref(made.taps.unet[0][0]))
         return made
 
-    monkeypatch.setattr(loop.Rehearsal, "make", counted)
-    fit(lesson, tmp_path, ignore)
+    monkeypatch.setattr(loop.GeneratedSamples, "make", counted)
+    fit(spec, tmp_path, ignore)
     assert len(alive) == 3 and living == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
     "option", [{"reconstruction": "l2"}, {"cdst": False}, {"vae_features": False}]
 )
-def test_ablations_train(lesson, undisturbed, tmp_path, option):
-    fit(changed(lesson, iterations=2, **option), tmp_path, ignore)
+def test_ablations_train(spec, undisturbed, tmp_path, option):
+    fit(changed(spec, iterations=2, **option), tmp_path, ignore)
     assert history(tmp_path)[1]["loss"] != history(undisturbed)[1]["loss"]
 
 
-def test_one_timestep_trains(lesson, tmp_path):
+def test_one_timestep_trains(spec, tmp_path):
     network = fit(
-        dataclasses.replace(changed(lesson, iterations=1), timesteps=(0,)), tmp_path, ignore
+        dataclasses.replace(changed(spec, iterations=1), timesteps=(0,)), tmp_path, ignore
     )
     assert network.config.timesteps == (0,)
 

@@ -9,30 +9,30 @@ from training.oneshot.loop import prepare
 
 
 @pytest.fixture(scope="module")
-def rehearsal(tiny_backbone_folder, tmp_path_factory):
+def samples(tiny_backbone_folder, tmp_path_factory):
     backbone = load_backbone(tiny_backbone_folder)
-    return prepare(tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"))).rehearsal
+    return prepare(tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"))).samples
 
 
-def test_a_sample_depends_on_its_address_alone(rehearsal):
-    alone, together = rehearsal.make([3]), rehearsal.make([1, 3])
+def test_a_sample_depends_on_its_address_alone(samples):
+    alone, together = samples.make([3]), samples.make([1, 3])
     assert torch.allclose(alone.images[0], together.images[1], atol=1e-4)
-    other_seed = dataclasses.replace(rehearsal, seed=rehearsal.seed + 1).make([3])
+    other_seed = dataclasses.replace(samples, seed=samples.seed + 1).make([3])
     assert not torch.allclose(alone.images, other_seed.images, atol=1e-2)
 
 
-def test_conditions_go_from_the_known_one_to_the_prior(rehearsal):
-    plain = dataclasses.replace(rehearsal, cdst=False)
+def test_conditions_go_from_the_known_one_to_the_prior(samples):
+    plain = dataclasses.replace(samples, cdst=False)
     indices = [0, 2, 4, 9]  # S = 4
-    mixed, drawn = rehearsal.conditions(indices), plain.conditions(indices)
-    assert torch.allclose(mixed[0], rehearsal.known)
-    halfway = (rehearsal.known + drawn[1]) / 2
+    mixed, drawn = samples.conditions(indices), plain.conditions(indices)
+    assert torch.allclose(mixed[0], samples.example)
+    halfway = (samples.example + drawn[1]) / 2
     assert torch.allclose(mixed[1], halfway, atol=1e-6)
     assert torch.equal(mixed[2:], drawn[2:])
 
 
-def test_batches_lie_on_fixed_borders(rehearsal):
-    assert [rehearsal.chunk_of(i) for i in range(5)] == [
+def test_batches_lie_on_fixed_borders(samples):
+    assert [samples.chunk_of(i) for i in range(5)] == [
         range(0, 2),
         range(0, 2),
         range(2, 4),

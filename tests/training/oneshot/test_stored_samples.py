@@ -10,28 +10,28 @@ from training.oneshot.stored_samples import StoredSamples, batch_path, read_batc
 
 
 @pytest.fixture(scope="module")
-def lesson(tiny_backbone_folder, tmp_path_factory):
+def spec(tiny_backbone_folder, tmp_path_factory):
     backbone = load_backbone(tiny_backbone_folder)
     return tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"), iterations=3)
 
 
 @pytest.fixture(scope="module")
-def stored(lesson, tmp_path_factory):
-    """The lesson's batches, with taps of a step that it does not use."""
+def stored(spec, tmp_path_factory):
+    """The spec's batches, with taps of a step that it does not use."""
     folder = tmp_path_factory.mktemp("samples")
-    rehearsal = prepare(lesson).rehearsal
-    wider = dataclasses.replace(rehearsal, timesteps=(0, 1, 2))
+    samples = prepare(spec).samples
+    wider = dataclasses.replace(samples, timesteps=(0, 1, 2))
     for first in (0, 2):
         write_batch(batch_path(folder, first), wider.make(range(first, first + 2)))
-    return StoredSamples(folder, lesson.sampler.batch, lesson.timesteps)
+    return StoredSamples(folder, spec.sampling.batch, spec.timesteps)
 
 
 def ignore(name, **fields):
     pass
 
 
-def test_what_is_read_has_the_bits_of_what_was_made(lesson, stored):
-    made = prepare(lesson).rehearsal.make(stored.chunk_of(3))
+def test_what_is_read_has_the_bits_of_what_was_made(spec, stored):
+    made = prepare(spec).samples.make(stored.chunk_of(3))
     read = stored.make(stored.chunk_of(3))
     assert stored.chunk_of(3) == range(2, 4)
     assert torch.equal(read.images, made.images) and torch.equal(read.latents, made.latents)
@@ -42,22 +42,22 @@ def test_what_is_read_has_the_bits_of_what_was_made(lesson, stored):
     assert all(map(torch.equal, read.taps.vae, made.taps.vae))
 
 
-def test_training_on_stored_samples_gives_the_same_teacher(lesson, stored, tmp_path):
-    fit(lesson, tmp_path / "made", ignore)
-    fit(lesson, tmp_path / "read", ignore, samples=stored)
+def test_training_on_stored_samples_gives_the_same_teacher(spec, stored, tmp_path):
+    fit(spec, tmp_path / "made", ignore)
+    fit(spec, tmp_path / "read", ignore, samples=stored)
     for name in ("gsketch.safetensors", "history.jsonl", "teach.json"):
         assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "read" / name).read_bytes()
 
 
-def test_a_known_picture_that_was_given_is_not_sampled_again(lesson, tmp_path):
-    classroom = prepare(lesson)
+def test_a_known_picture_that_was_given_is_not_sampled_again(spec, tmp_path):
+    context = prepare(spec)
     # Another noise would make another picture, which `prepare` refuses.
-    pair = dataclasses.replace(lesson.pair, noise=-lesson.pair.noise)
-    given = dataclasses.replace(lesson, pair=pair, known=classroom.known)
-    assert prepare(given).known is classroom.known
-    assert given.identity().keys() - lesson.identity().keys() == {"known picture"}
-    other = dataclasses.replace(classroom.known, images=-classroom.known.images)
-    changed = dataclasses.replace(given, known=other).identity()
+    pair = dataclasses.replace(spec.pair, noise=-spec.pair.noise)
+    given = dataclasses.replace(spec, pair=pair, example=context.example)
+    assert prepare(given).example is context.example
+    assert given.identity().keys() - spec.identity().keys() == {"known picture"}
+    other = dataclasses.replace(context.example, images=-context.example.images)
+    changed = dataclasses.replace(given, example=other).identity()
     assert changed["known picture"] != given.identity()["known picture"]
 
 

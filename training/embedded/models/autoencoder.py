@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
+from pipeline.pixels import channels_first, image_to_uint8, signed_from_uint8
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 
 LATENT_CHANNELS = 8
@@ -55,7 +56,7 @@ def crops(images: np.ndarray, side: int, count: int, rng: np.random.Generator) -
         y, x = (int(v) for v in rng.integers(0, room + 1, 2))
         crop = images[rng.integers(len(images)), y : y + side, x : x + side]
         out[i] = crop[:, ::-1] if rng.random() < 0.5 else crop
-    return torch.from_numpy(out).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return signed_from_uint8(channels_first(out))
 
 
 def differences(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +101,7 @@ def encode_all(vae: AutoencoderKL, images: np.ndarray, batch: int = 64) -> tuple
     for i in range(0, len(images), batch):
         x = torch.from_numpy(images[i : i + batch]).permute(0, 3, 1, 2).to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            posterior = vae.encode(x.float() / 127.5 - 1).latent_dist
+            posterior = vae.encode(signed_from_uint8(x)).latent_dist
         means.append(posterior.mean.half().cpu())
         deviations.append(posterior.std.half().cpu())
     return torch.cat(means).contiguous(), torch.cat(deviations).contiguous()
@@ -111,5 +112,5 @@ def reconstruct(vae: AutoencoderKL, image: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 through the VAE and back; sides multiples of 8."""
     device = next(vae.parameters()).device
     x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
-    y = vae.decode(vae.encode(x.float() / 127.5 - 1).latent_dist.mode()).sample
-    return y[0].add(1).mul(127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    y = vae.decode(vae.encode(signed_from_uint8(x)).latent_dist.mode()).sample
+    return image_to_uint8(y)[0]

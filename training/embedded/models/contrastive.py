@@ -3,18 +3,18 @@
 Shapes: B batch, D embedding width, K tokens a caption, S side in pixels.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
+from pipeline.pixels import channels_first, unit_from_uint8
+from pipeline.whole_file import write_json, write_tensors
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 from training.embedded.scenes.drawings import draw
 
@@ -50,7 +50,7 @@ def new_clip(tokenizer: CLIPTokenizer) -> open_clip.CLIP:
 
 def to_clip(images: np.ndarray, device: torch.device) -> Tensor:
     """(B, S, S, 3) uint8 -> (B, 3, S, S), standardised."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+    x = unit_from_uint8(channels_first(images, device))
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
     return (x - mean) / std
 
@@ -115,8 +115,8 @@ def save_clip(clip: open_clip.CLIP, tokenizer: CLIPTokenizer, folder: Path) -> N
             "interpolation": "bicubic",
         },
     }
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_json(folder / "open_clip_config.json", config)
     weights = {
         k: v.half().contiguous() for k, v in clip.state_dict().items() if v.is_floating_point()
     }
-    save_file(weights, folder / "open_clip_model.safetensors")
+    write_tensors(folder / "open_clip_model.safetensors", weights)

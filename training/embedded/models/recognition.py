@@ -10,10 +10,11 @@ from pathlib import Path
 import lpips
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.pixels import channels_first, signed_from_uint8
+from pipeline.whole_file import write_tensors, write_text
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 from training.embedded.scenes.drawings import draw
 
@@ -62,7 +63,7 @@ def recognition_loss(
         rows = rng.integers(0, len(scenes), batch)
         first, second = rows[: batch // 2], rows[batch // 2 :]
         pictures = np.concatenate([scenes.images[first], draw(scenes, inked, second, rng)])
-        x = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        x = signed_from_uint8(channels_first(pictures, device))
         logits, truth = model(x), table[rows].to(device)
         error = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         known = torch.ones_like(error)
@@ -81,5 +82,5 @@ def save_recogniser(model: Recogniser, folder: Path) -> None:
         f"features.{name.split('.', 1)[1]}": value.half().contiguous()
         for name, value in model.trunk.state_dict().items()
     }
-    save_file(weights, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"network": "alex"}) + "\n")
+    write_tensors(folder / "model.safetensors", weights)
+    write_text(folder / "config.json", json.dumps({"network": "alex"}) + "\n")

@@ -6,7 +6,7 @@ REPRESENTATIVE = (2, 8, 15, 20, 23)
 
 def test_each_row_differs_from_the_full_method_in_one_thing():
     def described(row):
-        teach = row.lesson(Teach(iterations=7), seed=4).model_dump()
+        teach = row.settings(Teach(iterations=7), seed=4).model_dump()
         return teach | {"tapped": row.timesteps(REPRESENTATIVE, 25)}
 
     full = described(ROWS[FULL])

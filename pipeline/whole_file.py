@@ -1,0 +1,80 @@
+"""Files that appear whole under their final name, or not at all, readable by whom the umask allows.
+
+A file is written beside its place, synced, and renamed into it: whoever is killed in between leaves
+the file that was there before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Only for its type: processes without a model write files too.
+    from torch import Tensor
+
+# The longest name that file systems take; what is added to it must fit as well.
+_MAX_NAME_BYTES = 255
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary file to write instead of `path`; it becomes `path` when the block ends well.
+
+    Raises:
+        OSError: the file cannot be written; `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    # Made here, so that the system applies the umask: writers that make their own choose otherwise.
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+    mode = temporary.stat().st_mode & 0o777
+    try:
+        yield temporary
+        temporary.chmod(mode)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file of bytes; OSError leaves the one that was there."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8; OSError leaves the one that was there."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object, sort_keys: bool = False) -> None:
+    """Write a value as indented JSON with a newline at its end."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=sort_keys) + "\n")
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors of any device and layout as safetensors, with texts beside them."""
+    from safetensors.torch import save_file
+
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole_file(path) as temporary:
+        save_file(contiguous, temporary, None if metadata is None else dict(metadata))
+
+
+def _temporary(path: Path) -> Path:
+    # Not the whole of a long name: with an ending it would be too long for the file system.
+    ending = f".{secrets.token_hex(8)}.part"
+    room = _MAX_NAME_BYTES - len(ending) - 1
+    shown = path.name.encode()[:room].decode(errors="ignore")
+    return path.with_name(f".{shown}{ending}")

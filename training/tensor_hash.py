@@ -1,0 +1,35 @@
+"""SHA-256 of tensors: by it a training tells the weights that it depends on from all others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def sha256_of_tensors(tensors: Iterable[Tensor]) -> str:
+    """Return the SHA-256 of the bytes of tensors in their order; names and shapes do not count."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(_bytes_of(tensor))
+    return digest.hexdigest()
+
+
+def sha256_of_network(network: object) -> str:
+    """Return the SHA-256 of a network's tensors with names, shapes and formats.
+
+    It is the hash of nothing for what holds no tensors, such as a stand-in of a network.
+    """
+    digest = hashlib.sha256()
+    state = network.state_dict() if isinstance(network, nn.Module) else {}
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(_bytes_of(tensor))
+    return digest.hexdigest()
+
+
+def _bytes_of(tensor: Tensor) -> bytes:
+    # Seen as bytes, since NumPy has no bfloat16.
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
