@@ -1,14 +1,20 @@
-"""A labelled picture of how the sketches came about: one row a picture, one column an iteration.
+"""A labelled strip that shows sketches improve: one row a picture, one column an iteration.
 
 Drawings are uint8 (H, W), pictures uint8 (H, W, 3).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.pixels import Pixels
+from pipeline.whole_file import whole_file
+
+STRIP = "strip.png"
 
 CELL = 160  # pixels; sides are in pixels throughout
 GAP = 6
@@ -22,16 +28,23 @@ PARTS = 24  # snapshots thin out: 1/24, 1/12, 1/6, 1/3, 2/3 of the way, and the 
 
 @dataclass(frozen=True)
 class StripRow:
-    """One row: its name, the picture, the true drawing if there is one, sketches by iteration."""
+    """One row of a strip.
+
+    Attributes:
+        label: its name, lines separated by newlines.
+        picture: uint8 (H, W, 3).
+        drawing: the true one, uint8 (H, W), if there is one.
+        sketches: uint8 (H, W), by iteration.
+    """
 
     label: str
-    picture: NDArray[np.uint8]
-    drawing: NDArray[np.uint8] | None
-    sketches: Mapping[int, NDArray[np.uint8]]
+    picture: Pixels
+    drawing: Pixels | None
+    sketches: Mapping[int, Pixels]
 
 
 def snapshot_iterations(iterations: int) -> list[int]:
-    """Iterations after which sketches are kept: 0, the end, and doublings between, for a run."""
+    """List the iterations of a training that sketches are kept of: 0, doublings, and the end."""
     kept = {0, iterations}
     part = iterations / PARTS
     while part < iterations:
@@ -40,8 +53,14 @@ def snapshot_iterations(iterations: int) -> list[int]:
     return sorted(kept)
 
 
+def write_strip(path: Path, rows: Sequence[StripRow]) -> None:
+    """Write the strip of some rows as a PNG file, whole."""
+    with whole_file(path) as temporary:
+        draw_strip(rows).save(temporary, format="PNG")
+
+
 def draw_strip(rows: Sequence[StripRow]) -> Image.Image:
-    """Lay rows out under a header of iterations, smaller pictures being enlarged to the cell."""
+    """Lay rows out under a header of iterations, every picture resized to its cell."""
     shown = sorted({i for row in rows for i in row.sketches})
     headers = ["picture", "drawing", *(_header(i) for i in shown)]
     width = 2 * MARGIN + LABEL_WIDTH + len(headers) * (CELL + GAP) - GAP
@@ -72,7 +91,7 @@ def _left(column: int) -> int:
 def _paste(
     page: Image.Image,
     pen: ImageDraw.ImageDraw,
-    cell: NDArray[np.uint8] | None,
+    cell: Pixels | None,
     corner: tuple[int, int],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:

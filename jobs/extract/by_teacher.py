@@ -1,27 +1,33 @@
-"""`onesketch extract --teacher`: photographs through the teacher itself, by DDIM inversion."""
+"""`onesketch extract-by-teacher`: photographs through the teacher itself, by DDIM inversion."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from jobs.extract.drawings import drawing_path, find_to_draw
 from jobs.extract.letterbox import frame, unframe
-from jobs.extract.photographs import Photograph, find_photographs, read_photograph
+from jobs.extract.photographs import Photograph, read_photograph
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine
 from jobs.runtime.files import write_png
 from pipeline.diffusion.inversion import FIXED_POINT, ORDINARY
-from pipeline.diffusion.sampling import encode_prompts
 from pipeline.events import OnEvent
-from pipeline.gsketch.streaming import InvertedDrawing, draw_while_inverting
-from pipeline.pixels import image_from_uint8, sketch_to_uint8
-from pipeline.teachers.diffsketch import DiffSketchTeacher
+from pipeline.gsketch.network import WEIGHTS_FILE
+from pipeline.pixels import Pixels
+from pipeline.seeds import generator
+from pipeline.teachers.composed import DRAW_STREAM
+from pipeline.teachers.drawer import Drawer, DrawOptions
+from pipeline.teachers.registry import load_drawer
+from pipeline.teachers.teacher import TeacherFiles
 from pipeline.whole_file import write_json
+from training.distillation.extractor import MODEL
+from training.oneshot.record import taught_teacher
 
 Item = TypeVar("Item")
 
@@ -47,96 +53,85 @@ class InversionOptions:
 
 
 @dataclass(frozen=True)
-class Fidelity:
-    """What was lost before the teacher could draw: PSNR in dB of images, RMSE of latents.
-
-    vae_psnr_db: the photograph against its VAE reconstruction; round_trip_*: what inverting and
-    sampling again adds to that.
-    """
-
-    vae_psnr_db: float
-    round_trip_psnr_db: float
-    round_trip_latent_rmse: float
-
-
-@dataclass(frozen=True)
 class DrawnPhotograph:
-    """A photograph's drawing, uint8 (H, W) of its size, and what was lost on the way."""
+    """A photograph's drawing, uint8 (H, W) of its size, and what was lost on the way, by name."""
 
-    drawing: np.ndarray
-    fidelity: Fidelity
+    drawing: Pixels
+    fidelity: Mapping[str, float]
 
 
 class TeacherExtractor:
-    """A taught teacher that draws photographs."""
+    """A taught system that draws photographs of any size, in the square that its drawer takes."""
 
-    def __init__(self, teacher: DiffSketchTeacher, options: InversionOptions) -> None:
-        self.teacher = teacher
-        self.iterations = ITERATIONS[options.inversion]
-        self.condition = encode_prompts(teacher.backbone, [options.prompt])
+    def __init__(self, drawer: Drawer) -> None:
+        self.drawer = drawer
 
     @property
     def batch(self) -> int:
         """How many photographs are drawn together."""
-        return self.teacher.conditions.sampling.batch
+        return self.drawer.batch
 
-    def draw(self, photographs: Sequence[np.ndarray]) -> list[DrawnPhotograph]:
+    def draw(self, photographs: Sequence[Pixels]) -> list[DrawnPhotograph]:
         """Draw photographs uint8 (H, W, 3) of any sizes as one batch."""
-        frames = [frame(photograph, self.teacher.image_size) for photograph in photographs]
-        images = torch.cat([image_from_uint8(framed.picture) for framed in frames])
-        drawn = self._inverted(images)
-        drawings = sketch_to_uint8(drawn.sketches)
+        frames = [frame(photograph, self.drawer.image_size) for photograph in photographs]
+        # By their place in the batch, which is all that photographs have for an address.
+        random = [generator(0, number, DRAW_STREAM) for number in range(len(frames))]
+        drawn = self.drawer.draw(np.stack([framed.picture for framed in frames]), random)
         return [
-            DrawnPhotograph(unframe(framed, drawing), fidelity)
-            for framed, drawing, fidelity in zip(frames, drawings, _fidelities(drawn), strict=True)
+            DrawnPhotograph(unframe(framed, sketch), fidelity)
+            for framed, sketch, fidelity in zip(frames, drawn.sketches, drawn.columns, strict=True)
         ]
-
-    def _inverted(self, images: Tensor) -> InvertedDrawing:
-        teacher = self.teacher
-        return draw_while_inverting(
-            teacher.backbone,
-            teacher.sketcher,
-            images.to(teacher.backbone.device, teacher.backbone.dtype),
-            self.condition.expand(len(images), -1, -1),
-            teacher.conditions.sampling,
-            self.iterations,
-        )
 
 
 def load_teacher_extractor(
     folder: Path, backbone: str, options: InversionOptions, machine: Machine
 ) -> TeacherExtractor:
-    """Load the teacher of a folder (<run>/teacher) on its backbone, to draw photographs."""
-    location = weights.locate_backbone(backbone)
-    teacher = DiffSketchTeacher.load(folder, location, machine.device, machine.dtype)
-    return TeacherExtractor(teacher, options)
+    """Load the teacher of a folder (<run>/teacher) on its backbone, to draw photographs.
+
+    Raises:
+        ValueError: the folder holds no teacher, or one that was taught on another backbone.
+    """
+    if (folder / MODEL).is_file() and not (folder / WEIGHTS_FILE).is_file():
+        raise ValueError(
+            f"{folder} holds an extractor, not a teacher: use `onesketch extract`, or give the "
+            "folder that `onesketch teach` finished"
+        )
+    files = TeacherFiles(
+        folder, {"backbone": weights.locate_backbone(backbone)}, machine.device, machine.dtype
+    )
+    drawing = DrawOptions(options.prompt, ITERATIONS[options.inversion])
+    return TeacherExtractor(load_drawer(taught_teacher(folder), files, drawing))
 
 
 def run_extract_by_teacher(
     teacher_extractor: TeacherExtractor, inputs: Sequence[str], out: Path, on_event: OnEvent
 ) -> list[Path]:
-    """Draw every photograph as out/NAME.png and write out/inversion.json; gives the drawings.
+    """Draw every photograph as out/NAME.png and write out/inversion.json; return the drawings.
 
-    One unreadable image does not stop the others: ValueError names it after the last drawing.
+    One unreadable image does not stop the others.
+
+    Raises:
+        ValueError: a drawing would replace a photograph or lie among them; or an image could not be
+            read, which is told after the last drawing.
     """
-    photographs = find_photographs(inputs)
+    photographs = find_to_draw(inputs, out, on_event)
     unreadable: list[ValueError] = []
-    fidelities: dict[str, Fidelity] = {}
+    fidelities: dict[str, Mapping[str, float]] = {}
     for group in groups(_readable(photographs, unreadable), teacher_extractor.batch):
         drawn = teacher_extractor.draw([picture for _, picture in group])
         for (name, _), result in zip(group, drawn, strict=True):
-            write_png(out / f"{name}.png", result.drawing)
+            write_png(drawing_path(out, name), result.drawing)
             fidelities[name] = result.fidelity
             on_event("extract.drawing", done=len(fidelities), total=len(photographs), image=name,
                      **_rounded(result.fidelity))  # fmt: skip
     if fidelities:
-        write_json(out / INVERSION, {name: vars(each) for name, each in fidelities.items()})
+        write_json(out / INVERSION, {name: dict(found) for name, found in fidelities.items()})
     if unreadable:
         raise ValueError(
             f"{len(unreadable)} of {len(photographs)} images not drawn; the first: {unreadable[0]}"
         )
     on_event("extract.drawings", images=len(fidelities), out=str(out), **_means(fidelities))
-    return [out / f"{name}.png" for name in fidelities]
+    return [drawing_path(out, name) for name in fidelities]
 
 
 def groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -148,7 +143,7 @@ def groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def _readable(
     photographs: Sequence[Photograph], unreadable: list[ValueError]
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[tuple[str, Pixels]]:
     for photograph in photographs:
         try:
             yield photograph.name, read_photograph(photograph.path)
@@ -156,15 +151,10 @@ def _readable(
             unreadable.append(error)
 
 
-def _fidelities(drawn: InvertedDrawing) -> list[Fidelity]:
-    columns = (drawn.vae_psnr_db, drawn.round_trip.psnr_db, drawn.round_trip.latent_rmse)
-    return [Fidelity(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+def _rounded(fidelity: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in fidelity.items()}
 
 
-def _rounded(fidelity: Fidelity) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in vars(fidelity).items()}
-
-
-def _means(fidelities: dict[str, Fidelity]) -> dict[str, float]:
-    rows = [list(vars(each).values()) for each in fidelities.values()]
-    return _rounded(Fidelity(*np.mean(rows, axis=0).tolist()))
+def _means(fidelities: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    rows = list(fidelities.values())
+    return _rounded({name: float(np.mean([row[name] for row in rows])) for name in rows[0]})

@@ -1,13 +1,38 @@
 """`onesketch extract`: photographs in, drawings of the same size out."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.extract.photographs import find_photographs, read_photograph
+import numpy as np
+import torch
+
+from jobs.extract.drawings import drawing_path, find_to_draw
+from jobs.extract.photographs import read_photograph
 from jobs.runtime.devices import Machine
 from jobs.runtime.files import write_png
 from pipeline.events import OnEvent
-from training.distillation.extractor import Extractor
+from pipeline.gsketch.network import WEIGHTS_FILE
+from training.distillation.extractor import MODEL, Extractor, ExtractorError
+
+
+@dataclass(frozen=True)
+class DrawingOptions:
+    """How the extractor draws: in which resolution, and in which number format it computes.
+
+    Args:
+        short_side_px: draw at this resolution, and bring the drawing back to the photograph's size;
+            None: at the photograph's own.
+        dtype: of the network.
+    """
+
+    short_side_px: int | None = None
+    dtype: torch.dtype = torch.float32
+
+
+AS_IT_IS = DrawingOptions()
 
 
 def run_extract(
@@ -16,25 +41,29 @@ def run_extract(
     out: Path,
     machine: Machine,
     on_event: OnEvent,
-    short_side_px: int | None = None,
+    options: DrawingOptions = AS_IT_IS,
 ) -> list[Path]:
-    """Draw every photograph as out/NAME.png, uint8 (H, W), black on white; gives the files.
+    """Draw every photograph as out/NAME.png, uint8 (H, W), black on white; return the files.
 
-    short_side_px: draw at this resolution, and bring the drawing back to the photograph's size.
-    One unreadable image does not stop the others: ValueError names it after the last drawing.
+    One unreadable image does not stop the others.
+
+    Raises:
+        ValueError: a drawing would replace a photograph or lie among them (nothing is loaded then);
+            there is no such extractor; or an image could not be read, which is told after the last
+            drawing.
     """
-    photographs = find_photographs(inputs)
-    extractor = Extractor.load(model, machine.device)
+    photographs = find_to_draw(inputs, out, on_event)
+    extractor = load_extractor(model, machine.device, options.dtype)
     written: list[Path] = []
     unreadable: list[ValueError] = []
     for done, photograph in enumerate(photographs, start=1):
-        path = out / f"{photograph.name}.png"
+        path = drawing_path(out, photograph.name)
         try:
             picture = read_photograph(photograph.path)
         except ValueError as error:
             unreadable.append(error)
             continue
-        write_png(path, extractor.sketch(picture, short_side_px))
+        write_png(path, extractor.sketch(picture, options.short_side_px))
         written.append(path)
         on_event("extract.drawing", done=done, total=len(photographs), image=photograph.name)
     if unreadable:
@@ -42,3 +71,33 @@ def run_extract(
         raise ValueError(f"{count if len(photographs) > 1 else ''}{unreadable[0]}")
     on_event("extract.drawings", images=len(written), out=str(out))
     return written
+
+
+def load_extractor(folder: Path, device: str, dtype: torch.dtype) -> Extractor:
+    """Load an extractor that computes in a number format.
+
+    Raises:
+        ExtractorError: the folder holds none.
+        ValueError: the device cannot compute in the format.
+    """
+    if (folder / WEIGHTS_FILE).is_file() and not (folder / MODEL).is_file():
+        raise ExtractorError(
+            f"{folder} holds a teacher, not an extractor: use `onesketch extract-by-teacher`, or "
+            "give the folder that `onesketch distill` finished"
+        )
+    extractor = Extractor.load(folder, device, dtype)
+    if dtype != torch.float32:
+        _try(extractor)
+    return extractor
+
+
+def _try(extractor: Extractor) -> None:
+    """Draw the least picture, to find out whether the device has what the format needs."""
+    try:
+        extractor.sketch(np.zeros((1, 1, 3), np.uint8))
+    except RuntimeError as error:
+        name = str(extractor.dtype).removeprefix("torch.")
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"--dtype {name} does not work on {extractor.device} ({reason}): use float32"
+        ) from error

@@ -1,9 +1,12 @@
 """Photographs of any size in the square that a backbone takes, and drawings back out of it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.pixels import Pixels
 from training.distillation.extractor import check_picture, resized
 
 
@@ -14,7 +17,7 @@ class Frame:
     The photograph, `height` x `width` pixels, takes the `inner` rows and columns from (top, left).
     """
 
-    picture: np.ndarray
+    picture: Pixels
     height: int
     width: int
     inner: tuple[int, int]
@@ -22,7 +25,7 @@ class Frame:
     left: int
 
 
-def frame(photograph: np.ndarray, side: int) -> Frame:
+def frame(photograph: Pixels, side: int) -> Frame:
     """Fit uint8 (H, W, 3) into a square of `side` pixels: whole, centred, continued by reflection.
 
     Whole, since a crop would leave parts undrawn; reflected, since a backbone has seen pictures
@@ -38,7 +41,7 @@ def frame(photograph: np.ndarray, side: int) -> Frame:
     return Frame(small, height, width, inner, top, left)
 
 
-def unframe(framed: Frame, drawing: np.ndarray) -> np.ndarray:
+def unframe(framed: Frame, drawing: Pixels) -> Pixels:
     """Cut a drawing of the square, uint8 (S, S), down to the photograph's part and its size."""
     rows, columns = framed.inner
     part = drawing[framed.top : framed.top + rows, framed.left : framed.left + columns]

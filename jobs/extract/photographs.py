@@ -1,12 +1,18 @@
 """Photographs to draw: files, folders, and the ones that scikit-image carries in its wheel."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
+
+from pipeline.pixels import Pixels
 
 BUNDLED = "bundled"
 # Everyday photographs that need no download (scikit-image fetches many of its others).
@@ -20,7 +26,31 @@ BUNDLED_FILES = {
     "rocket": "rocket.jpg",
 }
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+)
+# What EXIF's orientations ask for before a picture is shown.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's parsers raise on damaged bytes, besides their own kinds of OSError.
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -31,27 +61,66 @@ class Photograph:
     path: Path
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """Turn upright as the camera was held, drop alpha onto white paper, give RGB."""
-    upright = ImageOps.exif_transpose(picture)
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    if upright.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8)).convert("RGB")
-    return upright.convert("RGB")
+@dataclass
+class Found:
+    """What the inputs hold: photographs, the folders that were searched, and what was left out.
+
+    Folders are real paths. Left out are hidden files and folders (a name that begins with a dot),
+    folders that may not be read, and files of other suffixes.
+    """
+
+    photographs: list[Photograph] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    hidden: int = 0
+    closed: int = 0
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def skipped(self) -> int:
+        """How many files were left out; a hidden or closed folder counts as one."""
+        return self.hidden + self.closed + len(self.others)
 
 
-def read_photograph(path: Path) -> np.ndarray:
-    """Read an image file as uint8 (H, W, 3) RGB; ValueError names a file that is no image."""
+def find_photographs(inputs: Sequence[str]) -> list[Photograph]:
+    """List the photographs of files, folders and the word `bundled`.
+
+    Raises:
+        ValueError: an input does not exist, a folder has no images, or two photographs' drawings
+            would have the same name.
+    """
+    return search(inputs).photographs
+
+
+def search(inputs: Sequence[str]) -> Found:
+    """Find the photographs of files, folders and the word `bundled`, folders with all below them.
+
+    Raises:
+        ValueError: as `find_photographs`.
+    """
+    found = Found()
+    for text in inputs:
+        _search_input(text, found)
+    _refuse_twins(found.photographs)
+    return found
+
+
+def read_photograph(path: Path) -> Pixels:
+    """Read an image file, upright as the camera was held, on white paper where it is transparent.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        ValueError: the file is missing, or is no image that can be read; names the file.
+    """
     try:
         with Image.open(path, formats=FORMATS) as picture:
-            return np.asarray(to_rgb(picture))
+            return np.asarray(_to_rgb(picture))
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such image") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path}: too many pixels: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except _DAMAGED as error:
         if isinstance(error, PermissionError | IsADirectoryError):
             raise
         raise ValueError(
@@ -65,38 +134,53 @@ def bundled_photographs() -> list[Photograph]:
     return [Photograph(name, folder / file) for name, file in BUNDLED_FILES.items()]
 
 
-def in_folder(folder: Path) -> Iterator[Photograph]:
-    """List the image files below a folder, sorted, by suffix."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield Photograph(path.relative_to(folder).with_suffix("").as_posix(), path)
+def _search_input(text: str, found: Found) -> None:
+    if not text:
+        raise ValueError(
+            "an input is empty, as an unset variable is: name an image, a folder, or `bundled`"
+        )
+    if "://" in text:
+        raise ValueError(f"{text} is an address: photographs are read from local files and folders")
+    path = Path(text)
+    if path.is_dir():
+        before = len(found.photographs)
+        _search_folder(path, path, (), found)
+        if len(found.photographs) == before:
+            raise ValueError(f"{path}: no images in this folder ({' '.join(sorted(SUFFIXES))})")
+    elif path.is_file():
+        found.photographs.append(Photograph(path.stem, path))
+    elif text == BUNDLED:
+        found.photographs += bundled_photographs()
+    else:
+        raise ValueError(f"{path}: no such image or folder (or the word `{BUNDLED}`)")
 
 
-def find_photographs(inputs: Sequence[str]) -> list[Photograph]:
-    """List the photographs of files, folders and the word `bundled`.
-
-    Raises ValueError for an input that does not exist, a folder without images, and two
-    photographs whose drawings would have the same name.
-    """
-    found: list[Photograph] = []
-    for text in inputs:
-        path = Path(text)
-        if path.is_dir():
-            inside = list(in_folder(path))
-            if not inside:
-                raise ValueError(f"{path}: no images in this folder ({' '.join(sorted(SUFFIXES))})")
-            found += inside
-        elif path.is_file():
-            found.append(Photograph(path.stem, path))
-        elif text == BUNDLED:
-            found += bundled_photographs()
+def _search_folder(root: Path, folder: Path, above: tuple[str, ...], found: Found) -> None:
+    """Search a folder, through links too; `above` are the real paths of those it lies in."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return  # A link back to where it lies would lead round for ever.
+    try:
+        paths = sorted(folder.iterdir())
+    except PermissionError:
+        if folder == root:
+            raise
+        found.closed += 1
+        return
+    found.folders.append(Path(real))
+    for path in paths:
+        if path.name.startswith("."):
+            found.hidden += 1
+        elif path.is_dir():
+            _search_folder(root, path, (*above, real), found)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            name = path.relative_to(root).with_suffix("").as_posix()
+            found.photographs.append(Photograph(name, path))
         else:
-            raise ValueError(f"{path}: no such image or folder (or the word `{BUNDLED}`)")
-    refuse_twins(found)
-    return found
+            found.others.append(path.suffix.lower() or path.name)
 
 
-def refuse_twins(photographs: Sequence[Photograph]) -> None:
+def _refuse_twins(photographs: Sequence[Photograph]) -> None:
     """Raise ValueError when two photographs have the same name."""
     seen: dict[str, Path] = {}
     for photograph in photographs:
@@ -106,3 +190,24 @@ def refuse_twins(photographs: Sequence[Photograph]) -> None:
                 f"{photograph.name}.png: rename one, or extract them into two folders"
             )
         seen[photograph.name] = photograph.path
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Turn upright as the camera was held, drop alpha onto white paper, convert to RGB."""
+    upright = _upright(picture)
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    if upright.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8)).convert("RGB")
+    return upright.convert("RGB")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose: it writes all tags anew, which fails when any one is damaged.
+    picture.load()
+    try:
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGED:
+        return picture  # Viewers that cannot read the tags show the picture as it is stored.
+    return picture if turn is None else picture.transpose(turn)

@@ -1,80 +1,78 @@
 """A run's teacher at work: for the dataset's workers, and on samples that no dataset holds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from __future__ import annotations
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from jobs.runtime.devices import Machine
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.weights import locate, locate_backbone
 from pipeline.diffusion.example import load_example
 from pipeline.pair import Pair, SampleSpec
-from pipeline.recipe import Recipe
-from pipeline.teachers.diffsketch import check_taught
+from pipeline.pixels import Pixels
+from pipeline.recipe.recipe import Recipe
+from pipeline.teachers.registry import find_teacher, load_teacher
 from pipeline.teachers.scored import ScoringTeacher
-from pipeline.teachers.teacher import Teacher, load_teacher
+from pipeline.teachers.teacher import Teacher, TeacherFiles
 from training.encoders.clip import load_clip
-from training.evaluation.agreement import ClipAgreement
-
-
-@dataclass(frozen=True)
-class PlainTeacherFactory:
-    """Loads a run's teacher when called; goes to worker processes, so that paths are absolute."""
-
-    name: str
-    folder: Path
-    backbone: str
-    device: str
-    dtype: torch.dtype
-
-    def __call__(self) -> Teacher:
-        """Load the teacher."""
-        return load_teacher(self.name, self.folder, self.backbone, self.device, self.dtype)
+from training.evaluation.agreement import ClipAgreement, fingerprint_of_agreement
+from training.oneshot.record import taught_clip
+from training.tensor_hash import sha256_of_network
 
 
 @dataclass(frozen=True)
 class TeacherFactory:
-    """Loads a run's teacher together with the CLIP that scores its pairs against the known pair.
+    """Loads a run's teacher together with the CLIP that scores its pairs against the example.
 
-    The known pair, image uint8 (H, W, 3) and drawing uint8 (H, W), travels along: worker nodes
-    need the taught files and the weights only. `batch` is that of the sampling.
+    The example, image uint8 (H, W, 3) and drawing uint8 (H, W), travels along: worker nodes need
+    the taught files and the weights only. `slots` are those of the sampling's batches.
     """
 
-    teacher: PlainTeacherFactory
+    name: str
+    files: TeacherFiles
     clip: str
-    image: NDArray[np.uint8]
-    drawing: NDArray[np.uint8]
-    batch: int
+    image: Pixels
+    drawing: Pixels
+    slots: int
 
     def __call__(self) -> Teacher:
         """Load the teacher and its scorer."""
-        scorer = ClipAgreement(load_clip(self.clip, self.teacher.device), self.image, self.drawing)
-        return ScoringTeacher(self.teacher(), scorer, self.batch)
+        scorer = ClipAgreement(load_clip(self.clip, self.files.device), self.image, self.drawing)
+        return ScoringTeacher(load_teacher(self.name, self.files), scorer, self.slots)
 
     def fingerprint(self) -> dict[str, str]:
-        """Load the teacher on the CPU, to know what it is made of, and drop it again."""
-        return replace(self, teacher=replace(self.teacher, device="cpu"))().fingerprint
+        """Return the fingerprint that the loaded teacher would have, without loading it.
+
+        Workers compare it with what they load. The CLIP's hash stands in the teacher's record;
+        records of early versions lack it, and then the CLIP alone is loaded.
+        """
+        clip = taught_clip(self.files.folder) or sha256_of_network(load_clip(self.clip))
+        return find_teacher(self.name).fingerprint_of(self.files) | fingerprint_of_agreement(
+            clip, self.image, self.drawing
+        )
 
 
 def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:
     """Make the factory of a run's teacher; ValueError without a taught teacher or its example."""
-    plain = plain_factory(recipe, machine)
-    check_taught(plain.folder)
+    files = teacher_files(recipe, machine)
+    find_teacher(recipe.teach.teacher).check_taught(files.folder)
     example = load_example(recipe, RunFolder(recipe.run_path).source)
     clip = absolute(locate("clip", recipe.teach.clip))
-    return TeacherFactory(plain, clip, example.image, example.drawing, recipe.sampler.batch)
+    return TeacherFactory(
+        recipe.teach.teacher, files, clip, example.image, example.drawing, recipe.sampler.batch
+    )
 
 
-def plain_factory(recipe: Recipe, machine: Machine) -> PlainTeacherFactory:
-    """Make the factory of a run's teacher alone."""
-    backbone = absolute(locate_backbone(recipe.backbone))
-    folder = RunFolder(recipe.run_path).teacher.absolute()
-    name = recipe.teach.teacher
-    return PlainTeacherFactory(name, folder, backbone, machine.device, machine.dtype)
+def teacher_files(recipe: Recipe, machine: Machine) -> TeacherFiles:
+    """Say where a run's teacher and its models lie; paths are good for any working directory."""
+    return TeacherFiles(
+        folder=RunFolder(recipe.run_path).teacher.absolute(),
+        locations={"backbone": absolute(locate_backbone(recipe.backbone))},
+        device=machine.device,
+        dtype=machine.dtype,
+    )
 
 
 def absolute(location: str) -> str:
@@ -92,4 +90,4 @@ def held_out_pairs(recipe: Recipe, machine: Machine, count: int) -> Sequence[Pai
         SampleSpec(index=index, seed=recipe.dataset.seed, duration=samples)
         for index in range(samples, samples + count)
     ]
-    return plain_factory(recipe, machine)().pairs(specs)
+    return load_teacher(recipe.teach.teacher, teacher_files(recipe, machine)).pairs(specs)

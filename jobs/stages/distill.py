@@ -11,7 +11,7 @@ from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.session import Session
 from jobs.runtime.weights import locate
 from pipeline.diffusion.example import load_example
-from pipeline.recipe import Recipe
+from pipeline.recipe.recipe import Recipe
 from training.distillation.extractor import CONFIG
 from training.distillation.loop import distill
 from training.distillation.ray_train import distill_on_ray

@@ -1,5 +1,7 @@
 """What a run of `generate` did: a table for people, a JSON file for machines."""
 
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from pipeline.whole_file import write_json
 
 
 def add_summary(path: Path, summary: Summary) -> None:
-    """Append a run's summary to the list in a JSON file, which is replaced whole."""
+    """Append a run's summary to the list in a JSON file."""
     runs: list[dict[str, Any]] = []
     if path.is_file():
         runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
@@ -38,6 +40,7 @@ def _lines(summary: Summary) -> list[tuple[str, str]]:
         ("written", f"{summary.bytes_made / 1e6:.1f} MB"),
         ("time", f"{in_words(summary.elapsed_s)}, {summary.pairs_per_s:.3g} pairs/s"),
         ("sampling thread waited", f"{summary.waiting_share:.1%} of its time"),
-        ("retries, duplicates", f"{summary.retries}, {summary.duplicates}"),
+        ("shards tried again", str(summary.retries)),
+        ("copies of slow shards", str(summary.duplicates)),
         ("workers lost", str(summary.workers_lost)),
     ]

@@ -1,5 +1,7 @@
 """`onesketch source`: the image to draw over."""
 
+from __future__ import annotations
+
 from jobs.runtime.session import Session
 from jobs.runtime.weights import locate_backbone
 from pipeline.diffusion.backbone import load_backbone

@@ -1,4 +1,4 @@
-"""The plan: what a dataset is, fixed before its first sample (design.md: sample addressing).
+"""The plan: what a dataset is, fixed before its first sample (docs/design.md, "Sample addressing").
 
 Sample i depends on (plan, i) and on nothing else. Batches are part of that: which samples share a
 batch can move the last bit of a float, so each shard is cut into the same batches whoever makes it.
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline import canonical
 from pipeline.dataset import layout
 from pipeline.pair import SampleSpec
-from pipeline.recipe import Recipe
+from pipeline.recipe.recipe import Recipe
 from pipeline.storage.store import Created, MissingKeyError, Store
 
 FORMAT: Final = "onesketch-dataset/1"
@@ -28,14 +28,14 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class PlanMismatchError(ValueError):
-    """The dataset's place holds another plan; the message lists the differences."""
+    """A dataset of another plan lies there; the message lists the differences."""
 
 
 class Plan(BaseModel):
     """Everything that the samples of one dataset depend on.
 
-    `duration` is S of equation 5; `fingerprints` maps each artefact of the teacher to its SHA-256;
-    `versions` notes the software of the first run, and does not bind later ones.
+    `duration` is S of DiffSketch's equation 5; `fingerprints` maps each artefact of the teacher to
+    its SHA-256; `versions` notes the software of the first run, and does not bind later ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -117,7 +117,7 @@ def plan_from_recipe(
         shard_size=recipe.dataset.shard_size,
         seed=recipe.dataset.seed,
         batch=recipe.sampler.batch,
-        # The dataset has an S of its own, all of its samples: not that of teaching (paper 4.4).
+        # The dataset has its own S, all of its samples: not that of teaching (DiffSketch 4.4).
         duration=recipe.dataset.samples,
         recipe=recipe.resolved(),
         fingerprints=dict(fingerprints),
@@ -150,17 +150,31 @@ def write_or_check(store: Store, plan: Plan) -> Plan:
     """Store the plan of a new dataset, or check that a begun one follows the same; return it.
 
     Raises:
-        PlanMismatchError: the place holds another dataset.
+        PlanMismatchError: another dataset lies there.
+    """
+    stored = check_plan(store, plan)
+    if stored is not None:
+        return stored
+    if store.create(layout.PLAN, plan.to_bytes()) is not Created.OTHER:
+        return plan
+    # Another driver has just begun it.
+    return check_plan(store, plan) or plan
+
+
+def check_plan(store: Store, plan: Plan) -> Plan | None:
+    """Check that a dataset that is begun follows a plan; return the stored one, None without any.
+
+    Raises:
+        PlanMismatchError: another dataset lies there.
     """
     if not store.exists(layout.PLAN):
         strays = store.keys(layout.SHARDS) + store.keys(layout.COMMITS)
         if strays:
             raise PlanMismatchError(
-                f"{store.url} holds {strays[0]} but no {layout.PLAN}: it is no dataset that can be "
-                "gone on with; choose an empty place for dataset.out"
+                f"{store.url} holds {strays[0]} but no {layout.PLAN}, so that it cannot be "
+                "resumed; choose an empty place for dataset.out"
             )
-    if store.create(layout.PLAN, plan.to_bytes()) is not Created.OTHER:
-        return plan
+        return None
     stored = read_plan(store)
     differences = plan.differences(stored)
     if differences:

@@ -77,7 +77,7 @@ def load_backbone(
         BackboneError: the folder or a file in it is missing, unreadable or does not fit.
     """
     folder = backbone_folder(location)
-    files = fingerprint(folder)
+    files = fingerprint_folder(folder)
     unet, vae, text_encoder, tokenizer, scheduler = _read(folder, dtype)
     for module in (unet, vae, text_encoder):
         _freeze(module, torch.device(device))
@@ -94,7 +94,7 @@ def load_backbone(
     )
 
 
-def fingerprint(folder: Path) -> dict[str, str]:
+def fingerprint_folder(folder: Path) -> dict[str, str]:
     """Map each file that loading a backbone's folder reads to its SHA-256, without loading it.
 
     Raises:

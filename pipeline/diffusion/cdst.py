@@ -1,4 +1,4 @@
-"""Condition diffusion sampling for training, CDST (paper 4.3, D.2; method.md section 2).
+"""Condition diffusion sampling for training, CDST (DiffSketch 4.3, D.2).
 
 Shapes: N prompts, L tokens, D channels of the text encoder, K principal components.
 """
@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipeline.whole_file import write_tensors
@@ -47,7 +47,7 @@ def condition(known: Tensor, drawn: Tensor, i: int, duration: int) -> Tensor:
 
 @dataclass(frozen=True)
 class ConditionPrior:
-    """D_SD: a multivariate normal in the PCA space of prompt embeddings (paper D.2).
+    """D_SD: a multivariate normal in the PCA space of prompt embeddings (DiffSketch D.2).
 
     PCA scores are uncorrelated over the prompts they are fitted to, so that their covariance is the
     diagonal of `deviations` squared: no full covariance needs to be kept.
@@ -132,13 +132,16 @@ class ConditionPrior:
         """Read a prior that `save` wrote.
 
         Raises:
-            ValueError: the file is not there.
+            ValueError: the file is missing or broken.
         """
         if not path.is_file():
             raise ValueError(f"no condition prior at {path}: run `onesketch teach` first")
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("facts", "{}"))
-            return cls(**{name: file.get_tensor(name) for name in _TENSORS}, metadata=metadata)
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = json.loads((file.metadata() or {}).get("facts", "{}"))
+                return cls(**{name: file.get_tensor(name) for name in _TENSORS}, metadata=metadata)
+        except (SafetensorError, ValueError) as error:
+            raise ValueError(f"{path} cannot be read ({error}): make it again") from error
 
 
 _TENSORS = ("mean", "components", "deviations")

@@ -24,7 +24,8 @@ from torch import Tensor
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise
 from pipeline.pixels import image_to_uint8
-from pipeline.recipe import Example, Recipe, Sampling
+from pipeline.recipe.recipe import Recipe, Sampling
+from pipeline.recipe.sections import GeneratedExample
 from pipeline.whole_file import whole_file, write_json, write_tensors
 
 IMAGE_FILE, TENSORS_FILE, RECORD_FILE = "image.png", "noise.safetensors", "source.json"
@@ -38,27 +39,41 @@ class ExampleError(ValueError):
 
 
 @dataclass(frozen=True)
-class Source:
-    """A generated image to draw over: uint8 (H, W, 3), embedding (L, D), noise (C, h, w)."""
+class Generated:
+    """What an image was generated from.
 
-    image: NDArray[np.uint8]
+    Attributes:
+        embeddings: of the prompt, (L, D).
+        noise: the first latents, (C, h, w).
+        record: prompt, seed, sampling, the backbone's fingerprint and versions, as JSON.
+    """
+
     embeddings: Tensor
     noise: Tensor
     record: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Source:
+    """A generated image to draw over, uint8 (H, W, 3)."""
+
+    image: NDArray[np.uint8]
+    generated: Generated
+
+
+@dataclass(frozen=True)
 class ExamplePair:
-    """The known pair: a source and its drawing, uint8 (H, W) with 255 = paper."""
+    """An image uint8 (H, W, 3) with its drawing, uint8 (H, W), 255 = paper.
+
+    `generated` is there where a backbone made the image.
+    """
 
     image: NDArray[np.uint8]
     drawing: NDArray[np.uint8]
-    embeddings: Tensor
-    noise: Tensor
-    record: Mapping[str, Any]
+    generated: Generated | None = None
 
 
-def make_source(backbone: Backbone, example: Example, sampling: Sampling) -> Source:
+def make_source(backbone: Backbone, example: GeneratedExample, sampling: Sampling) -> Source:
     """Generate the image of an example.
 
     The noise is what StableDiffusionPipeline draws from a CPU generator of the same seed, so that
@@ -68,16 +83,12 @@ def make_source(backbone: Backbone, example: Example, sampling: Sampling) -> Sou
     embeddings = encode_prompts(backbone, [example.prompt])
     *_, last = denoise(backbone, embeddings, noise, sampling, timesteps=())
     images, _ = decode(backbone, last.latents, lambda _n, v: v[:0])
-    return Source(
-        image=image_to_uint8(images)[0],
-        embeddings=embeddings[0].float().cpu(),
-        noise=noise[0],
-        record=_asked(example, sampling)
-        | {
-            "backbone": dict(backbone.fingerprint),
-            "versions": {name: version(name) for name in _VERSIONS_OF},
-        },
-    )
+    record = _asked(example, sampling) | {
+        "backbone": dict(backbone.fingerprint),
+        "versions": {name: version(name) for name in _VERSIONS_OF},
+    }
+    generated = Generated(embeddings[0].float().cpu(), noise[0], record)
+    return Source(image_to_uint8(images)[0], generated)
 
 
 def write_source(source: Source, folder: Path) -> None:
@@ -86,9 +97,10 @@ def write_source(source: Source, folder: Path) -> None:
     (folder / RECORD_FILE).unlink(missing_ok=True)
     with whole_file(folder / IMAGE_FILE) as temporary:
         Image.fromarray(source.image).save(temporary, format="PNG")
-    tensors = {"embeddings": source.embeddings, "noise": source.noise}
+    generated = source.generated
+    tensors = {"embeddings": generated.embeddings, "noise": generated.noise}
     write_tensors(folder / TENSORS_FILE, tensors)
-    write_json(folder / RECORD_FILE, dict(source.record), sort_keys=True)
+    write_json(folder / RECORD_FILE, dict(generated.record), sort_keys=True)
 
 
 def read_source(folder: Path) -> Source:
@@ -109,7 +121,7 @@ def read_source(folder: Path) -> Source:
             f"{folder}: not readable ({error}): run `onesketch source` again"
         ) from error
     image = _open(folder / IMAGE_FILE, "source image").convert("RGB")
-    return Source(np.asarray(image), embeddings, noise, record)
+    return Source(np.asarray(image), Generated(embeddings, noise, record))
 
 
 def load_example(recipe: Recipe, folder: Path) -> ExamplePair:
@@ -120,14 +132,15 @@ def load_example(recipe: Recipe, folder: Path) -> ExamplePair:
             drawing is missing, unreadable, of another size, or blank.
     """
     source = read_source(folder)
+    stored = source.generated.record
     for key, asked in _asked(recipe.example, recipe.sampler).items():
-        if source.record.get(key) != asked:
+        if stored.get(key) != asked:
             raise ExampleError(
-                f"{folder} was made with {key} = {source.record.get(key)!r}, the recipe says "
+                f"{folder} was made with {key} = {stored.get(key)!r}, the recipe says "
                 f"{asked!r}: run `onesketch source` again, and draw over the new image"
             )
     drawing = read_drawing(recipe.drawing_path, source.image.shape[:2])
-    return ExamplePair(source.image, drawing, source.embeddings, source.noise, source.record)
+    return ExamplePair(source.image, drawing, source.generated)
 
 
 def read_drawing(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -170,7 +183,7 @@ def _open(path: Path, what: str) -> Image.Image:
         ) from error
 
 
-def _asked(example: Example, sampling: Sampling) -> dict[str, Any]:
+def _asked(example: GeneratedExample, sampling: Sampling) -> dict[str, Any]:
     return {
         "prompt": example.prompt,
         "seed": example.seed,

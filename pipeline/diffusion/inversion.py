@@ -1,7 +1,7 @@
 """DDIM inversion: a real image's way back to the noise that sampling would have made it from.
 
 A DDIM step is affine in the latents and in the prediction: z_{t-1} = A_t z_t + B_t p(z_t, t) (Song
-et al., DDIM, equation 12), so that inverting it is to solve
+et al. 2020, equation 12), so that inverting it is to solve
 
     z_t = (z_{t-1} - B_t p(z_t, t)) / A_t.                                                      (*)
 
@@ -9,19 +9,13 @@ Ordinary inversion lets the prediction of z_{t-1} stand in for that of z_t: it i
 of (*); fixed-point inversion takes a few more. A_t and B_t are asked of the scheduler itself, so
 that spacing, offset, prediction type and the last step's alpha are the sampler's own.
 
-Decisions, measured on the embedded model at 25 steps (6 scenes unless said; round trip = latent
-RMSE, and PSNR of the image sampled again against the VAE's reconstruction):
-- Fixed point with 3 iterations. Round trip at guidance 1 with captions: ordinary 0.047, 40 dB; 2, 3
-  and 5 iterations 0.013, 0.006 and 0.003, 55, 62 and 73 dB. At guidance 5, where a step contracts
-  less, ordinary 0.170, 30 dB; 2 iterations 0.055, 41 dB.
-- Taps by `replay` of a way inverted without guidance. What a teacher of XDoG makes of 5 captioned
-  scenes, LPIPS (embedded network) and SSIM to their true XDoG: replay 0.161, 0.522; the guided way
-  replayed 0.159, 0.522, for twice the evaluations; inverted and sampled again with guidance 0.220,
-  0.492, as one scene in five does not come back (latent RMSE 0.66); inverted without guidance and
-  sampled with it 0.304, 0.442, since that ends at another image (0.35 to 0.67); noise added to the
-  latents instead of any inversion 0.162, 0.519, nearly as good.
-- On 7 photographs the condition hardly matters: replay with the empty prompt 0.298, 0.457, the mean
-  condition 0.297, 0.458, the known pair's 0.298, 0.458; adding noise instead 0.302, 0.453.
+Decisions (measured: docs/results.md, "Real pictures through the teacher"):
+- Fixed point with a few iterations, not ordinary inversion: the round trip loses far less, most of
+  all at high guidance, where a step contracts less.
+- Taps by `replay` of a way inverted without guidance. The guided way gives drawings that are no
+  better, for twice the evaluations. Inverting and sampling again gives worse ones: some images do
+  not come back, and none does that is inverted without guidance and sampled with it.
+- The condition hardly matters for photographs, so that they need no caption.
 
 Shapes: B images, L tokens, D text channels, C x h x w latents, H x W pixels. Steps t are counted
 from the END, as everywhere: inversion goes from t = 0 upwards.
@@ -37,22 +31,22 @@ import torch
 from torch import Tensor
 
 from pipeline.diffusion.backbone import Backbone
+from pipeline.diffusion.guidance import guidance_of
 from pipeline.diffusion.sampling import (
+    Predictor,
     Sample,
     Step,
     decode,
     denoise,
-    guidance_context,
-    own_scheduler,
-    predict,
-    split_branches,
+    predictor_of,
+    scheduler_of,
 )
 from pipeline.diffusion.taps import Taps, recording, unet_modules
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 
 ORDINARY = 1
 FIXED_POINT = 3
-LEAST_MSE = 1e-12  # 120 dB: equal images get a number that JSON can hold
+LEAST_MSE = 1e-12  # so that equal images get a PSNR that JSON can hold
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class RoundTrip:
 
 
 @torch.no_grad()
-def encode(backbone: Backbone, images: Tensor) -> Tensor:
+def encode_images(backbone: Backbone, images: Tensor) -> Tensor:
     """Encode images (B, 3, H, W) in [-1, 1]: latents (B, C, h, w), the posterior's mode.
 
     Raises:
@@ -86,34 +80,66 @@ def encode(backbone: Backbone, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def invert(
+    predict: Predictor,
+    scheduler: Any,
+    z: Tensor,
+    iterations: int = FIXED_POINT,
+    until: int | None = None,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Run DDIM backwards and yield (t, timestep, z_t), t = 0 first: what each step starts from.
+
+    Any model and any condition will do: the latents may as well be pixels.
+
+    Args:
+        predict: the model's prediction under the condition that z was made with.
+        scheduler: set to the process's timesteps.
+        z: (B, C, h, w), what the process ended at, on the model's device.
+        iterations: evaluations of (*) per step; 1 is ordinary DDIM inversion.
+        until: the last step to yield, counted from the END; all of them by default.
+
+    Raises:
+        ValueError: no iteration, or a scheduler whose step is not affine.
+    """
+    if iterations < 1:
+        raise ValueError(f"expected at least 1 iteration per step; got {iterations}")
+    if scheduler.config["thresholding"]:
+        raise ValueError("a scheduler with dynamic thresholding cannot be inverted: turn it off")
+    for t, timestep in enumerate(reversed(scheduler.timesteps)):
+        a, b = step_factors(scheduler, timestep)
+        before = z
+        for _ in range(iterations):
+            z = (before - b * predict(z, timestep)) / a
+        yield t, timestep, z
+        if t == until:
+            return
+
+
+def invert_latents(
     backbone: Backbone,
     embeddings: Tensor,
     latents: Tensor,
     sampling: Sampling,
     iterations: int = FIXED_POINT,
+    until: int | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Run DDIM backwards and yield (t, timestep, z_t), t = 0 first: what each step starts from.
+    """Invert the backbone's own sampling; yields and raises as `invert`.
 
     Args:
         embeddings: (B, L, D), one condition per image.
         latents: (B, C, h, w), what sampling should end at.
         sampling: number of steps and guidance scale of the process that is inverted.
-        iterations: evaluations of (*) per step; 1 is ordinary DDIM inversion.
 
     Raises:
-        ValueError: embeddings and latents that do not belong together, no iteration, or a scheduler
-            whose step is not affine.
+        ValueError: embeddings and latents that do not belong together.
     """
-    _check(backbone, embeddings, latents, iterations)
-    scheduler = own_scheduler(backbone, sampling.steps)
-    context = guidance_context(backbone, embeddings, sampling)
-    z = latents.to(backbone.device, backbone.dtype)
-    for t, timestep in enumerate(reversed(scheduler.timesteps)):
-        a, b = step_factors(scheduler, timestep)
-        before = z
-        for _ in range(iterations):
-            z = (before - b * predict(backbone, z, timestep, context, sampling)) / a
-        yield t, timestep, z
+    _check(backbone, embeddings, latents)
+    return invert(
+        predictor_of(backbone, embeddings, guidance_of(sampling)),
+        scheduler_of(backbone, sampling.steps),
+        latents.to(backbone.device, backbone.dtype),
+        iterations,
+        until,
+    )
 
 
 def step_factors(scheduler: Any, timestep: Tensor) -> tuple[float, float]:
@@ -132,8 +158,8 @@ def noise_of(
     sampling: Sampling,
     iterations: int = FIXED_POINT,
 ) -> Tensor:
-    """Return the noise (B, C, h, w) that sampling makes `latents` from; as `invert`."""
-    *_, (_, _, noise) = invert(backbone, embeddings, latents, sampling, iterations)
+    """Return the noise (B, C, h, w) that sampling makes `latents` from; as `invert_latents`."""
+    *_, (_, _, noise) = invert_latents(backbone, embeddings, latents, sampling, iterations)
     return noise
 
 
@@ -144,7 +170,7 @@ def round_trip(
     sampling: Sampling,
     iterations: int = FIXED_POINT,
 ) -> RoundTrip:
-    """Invert latents (B, C, h, w), sample again at the same guidance, and compare; as `invert`."""
+    """Invert latents (B, C, h, w), sample again at the same guidance, and compare; as `invert_latents`."""
     noise = noise_of(backbone, embeddings, latents, sampling, iterations)
     return sampled_again(backbone, embeddings, latents, noise, sampling)
 
@@ -177,6 +203,7 @@ def replay(
     sampling: Sampling,
     timesteps: Collection[int],
     iterations: int = FIXED_POINT,
+    until: int | None = None,
 ) -> Iterator[Step]:
     """Yield the steps of the process that would have ended at `latents`, t = 0 first.
 
@@ -184,9 +211,10 @@ def replay(
     latents found the UNet runs once more as guided sampling runs it, for the taps of both branches.
 
     Args:
-        latents: (B, C, h, w), from `encode`.
-        sampling: the sampling whose steps and halves the taps are of.
+        latents: (B, C, h, w), from `encode_images`.
+        sampling: the process whose steps and branches the taps are of.
         timesteps: steps to tap, counted from the END.
+        until: the last step to yield; all of them by default.
 
     Yields:
         Steps whose `latents` are z_t, what the step starts from; the last one's are the noise.
@@ -199,14 +227,15 @@ def replay(
         raise ValueError(
             f"steps to tap must lie in 0..{sampling.steps - 1}, counted from the end; got {outside}"
         )
-    context = guidance_context(backbone, embeddings, sampling)
-    way = invert(backbone, embeddings, latents, unguided(sampling), iterations)
-    for t, timestep, z in way:
+    guidance = guidance_of(sampling)
+    predict = predictor_of(backbone, embeddings, guidance)
+    steps = invert_latents(backbone, embeddings, latents, unguided(sampling), iterations, until)
+    for t, timestep, z in steps:
         taps = None
         if t in timesteps:
             with recording(unet_modules(backbone)) as recorder:
-                predict(backbone, z, timestep, context, sampling)
-                taps = split_branches(recorder.take(), sampling.branches)
+                predict(z, timestep)
+                taps = guidance.split(recorder.take())
         yield Step(t, int(timestep), z, taps)
 
 
@@ -237,18 +266,17 @@ def taps_of_images(
     Raises:
         ValueError: wrong shapes, or a step outside the process.
     """
-    latents = encode(backbone, images)
+    latents = encode_images(backbone, images)
     taps = {}
-    for step in replay(backbone, embeddings, latents, sampling, timesteps, iterations):
+    until = max(timesteps)
+    for step in replay(backbone, embeddings, latents, sampling, timesteps, iterations, until):
         if step.taps is not None:
             taps[step.t] = step.taps
-        if step.t == max(timesteps):
-            break
     reconstructions, vae = decode(backbone, latents)
     return Sample(images=reconstructions, latents=latents, taps=Taps(unet=taps, vae=vae))
 
 
-def _check(backbone: Backbone, embeddings: Tensor, latents: Tensor, iterations: int) -> None:
+def _check(backbone: Backbone, embeddings: Tensor, latents: Tensor) -> None:
     if embeddings.ndim != 3 or latents.ndim != 4 or len(embeddings) != len(latents):
         raise ValueError(
             "expected embeddings (B, L, D) and latents (B, C, h, w) of one B; "
@@ -259,7 +287,3 @@ def _check(backbone: Backbone, embeddings: Tensor, latents: Tensor, iterations: 
             f"expected latents (B, {', '.join(map(str, backbone.latent_shape))}), the "
             f"backbone's; got {tuple(latents.shape)}"
         )
-    if iterations < 1:
-        raise ValueError(f"expected at least 1 iteration per step; got {iterations}")
-    if backbone.scheduler.config["thresholding"]:
-        raise ValueError("a scheduler with dynamic thresholding cannot be inverted: turn it off")

@@ -13,8 +13,14 @@ import torch
 from torch import Tensor
 
 from pipeline.diffusion.backbone import Backbone, embed
+from pipeline.diffusion.guidance import TEXT, Guidance, guidance_of
 from pipeline.diffusion.taps import Taps, recording, unet_modules, vae_modules
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
+
+_PROMPTS_AT_ONCE = 64
+
+# Of latents (B, C, h, w) at a timestep: the prediction, of the latents' shape.
+Predictor = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,12 @@ def encode_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:
     return embed(backbone.text_encoder, backbone.tokenizer, list(prompts))
 
 
+def embed_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:
+    """Embed prompts, as many as there are, in batches: float32 (N, L, D) on the CPU."""
+    parts = [prompts[i : i + _PROMPTS_AT_ONCE] for i in range(0, len(prompts), _PROMPTS_AT_ONCE)]
+    return torch.cat([encode_prompts(backbone, part).float().cpu() for part in parts])
+
+
 def initial_noise(backbone: Backbone, generators: Sequence[torch.Generator]) -> Tensor:
     """Draw the noise of one sample per generator: float32 (B, C, h, w) on the CPU."""
     shape = backbone.latent_shape
@@ -72,43 +84,47 @@ def denoise(
         ValueError: a step outside the process, or embeddings and noise that do not belong together.
     """
     _check(embeddings, noise, sampling, timesteps)
-    scheduler = own_scheduler(backbone, sampling.steps)
-    context = guidance_context(backbone, embeddings, sampling)
+    scheduler = scheduler_of(backbone, sampling.steps)
+    guidance = guidance_of(sampling)
+    predict = predictor_of(backbone, embeddings, guidance)
     latents = noise.to(backbone.device, backbone.dtype) * scheduler.init_noise_sigma
     with recording(unet_modules(backbone)) as recorder:
         for t, timestep in zip(_falling(sampling.steps), scheduler.timesteps, strict=True):
             recorder.active = t in timesteps
-            prediction = predict(backbone, latents, timestep, context, sampling)
+            prediction = predict(latents, timestep)
             latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
-            taps = split_branches(recorder.take(), sampling.branches) if recorder.active else None
+            taps = guidance.split(recorder.take()) if recorder.active else None
             yield Step(t, int(timestep), latents, taps)
 
 
-def own_scheduler(backbone: Backbone, steps: int) -> Any:
-    """Return a scheduler set to `steps` steps: setting changes it, and the backbone is shared."""
+def scheduler_of(backbone: Backbone, steps: int) -> Any:
+    """Return a scheduler of its own set to `steps` steps: the backbone is shared."""
     scheduler: Any = type(backbone.scheduler).from_config(backbone.scheduler.config)
     scheduler.set_timesteps(steps, device=backbone.device)
     return scheduler
 
 
-def guidance_context(backbone: Backbone, embeddings: Tensor, sampling: Sampling) -> Tensor:
-    """Return what the UNet attends to: embeddings (B, L, D) -> (branches B, L, D), uncond first."""
-    context = embeddings.to(backbone.device, backbone.dtype)
-    if sampling.branches == 1:
-        return context
-    return torch.cat([backbone.unconditional.expand_as(context), context])
+def predictor_of(backbone: Backbone, embeddings: Tensor, guidance: Guidance) -> Predictor:
+    """Return what the UNet predicts under the conditions of a batch, guided.
 
+    Args:
+        embeddings: (B, L, D), one condition per image.
 
-def predict(
-    backbone: Backbone, latents: Tensor, timestep: Tensor, context: Tensor, sampling: Sampling
-) -> Tensor:
-    """Run the UNet on latents (B, C, h, w) and guide its prediction: -> (B, C, h, w).
-
-    context: (branches B, L, D), from `guidance_context`.
+    Returns:
+        A function of latents (B, C, h, w) and a timestep; its UNet sees (R B, C, h, w).
     """
-    x = torch.cat([latents] * sampling.branches)
-    prediction = backbone.unet(x, timestep, encoder_hidden_states=context, return_dict=False)[0]
-    return _guided(prediction, sampling)
+    text = embeddings.to(backbone.device, backbone.dtype)
+    nothing = backbone.unconditional.expand_as(text)
+    contexts = [text if TEXT in subset else nothing for subset in guidance.subsets]
+    context = contexts[0] if len(contexts) == 1 else torch.cat(contexts)  # (R B, L, D)
+
+    def predict(latents: Tensor, timestep: Tensor) -> Tensor:
+        x = torch.cat([latents] * guidance.branches)
+        return guidance.combine(
+            backbone.unet(x, timestep, encoder_hidden_states=context, return_dict=False)[0]
+        )
+
+    return predict
 
 
 @torch.no_grad()
@@ -149,18 +165,6 @@ def sample(
 
 def _falling(steps: int) -> range:
     return range(steps - 1, -1, -1)
-
-
-def _guided(prediction: Tensor, sampling: Sampling) -> Tensor:
-    if sampling.branches == 1:
-        return prediction
-    uncond, cond = prediction.chunk(2)
-    return uncond + sampling.guidance * (cond - uncond)
-
-
-def split_branches(features: list[Tensor], branches: int) -> list[Tensor]:
-    """Split recorded features by branch: (branches B, C, h, w) -> (B, branches, C, h, w)."""
-    return [f.unflatten(0, (branches, -1)).transpose(0, 1) for f in features]
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""Taps: the features of UNet and VAE decoder that sampling leaves behind (method.md, symbols).
+"""Taps: the features of UNet and VAE decoder that sampling leaves behind (docs/glossary.md).
 
 Shapes: B images, C channels, h x w pixels; L UNet decoder resnets, 12 in Stable Diffusion;
 branches: the UNet's evaluations per step, (uncond, cond) with guidance, one without.

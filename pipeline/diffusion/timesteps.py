@@ -1,4 +1,4 @@
-"""Which steps stand for the whole process (paper 3.1, B; method.md section 1).
+"""Which steps stand for the whole process (DiffSketch 3.1, appendix B).
 
 Steps are counted from the END: t = 0 is the last step.
 """
@@ -36,7 +36,7 @@ def equal(steps: int, count: int = len(PAPER_TIMESTEPS)) -> tuple[int, ...]:
 
 
 def scaled(steps: int) -> tuple[int, ...]:
-    """Return the paper's selection stretched to a process of `steps` steps (paper B.2)."""
+    """Return the paper's selection stretched to a process of `steps` steps (DiffSketch B.2)."""
     stretch = (steps - 1) / (PAPER_STEPS - 1)
     return tuple(sorted({round(t * stretch) for t in PAPER_TIMESTEPS}))
 

@@ -13,8 +13,17 @@ from pipeline.dataset import layout
 from pipeline.dataset.commit import committed_shards
 from pipeline.dataset.plan import Plan, PlanMismatchError
 from pipeline.dataset.quarantine import Quarantine, quarantined_samples, write_quarantine
-from pipeline.events import OnEvent
 from pipeline.generation import scheduling
+from pipeline.generation.events import (
+    Draining,
+    Listener,
+    Progress,
+    Retry,
+    SampleQuarantined,
+    ShardFailed,
+    ShardPublished,
+    WorkerLost,
+)
 from pipeline.generation.fleet import (
     Done,
     Event,
@@ -35,7 +44,7 @@ from pipeline.storage.store import StorageError, Store
 # How long the driver waits for events before it looks at the clock again.
 _LOOK_S = 1.0
 _MAX_FAILED_STARTS = 3
-# So many shards that fail, and none made: the reason is none of theirs.
+# So many shards that fail, and none made: the reason is not theirs.
 _MAX_FAILED_FIRST = 3
 
 
@@ -67,14 +76,14 @@ class Driver:
         ledger: Ledger,
         fleet: Fleet,
         num_workers: int,
-        on_event: OnEvent,
+        listener: Listener,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self.ledger = ledger
         self.fleet = fleet
         self.num_workers = num_workers
-        self.on_event = on_event
+        self.listener = listener
         self.clock = clock
         self.reports: list[Report] = []
         self._samples_done = sum(len(ledger.plan.indices(shard)) for shard in ledger.finished)
@@ -114,7 +123,7 @@ class Driver:
         """Let running tasks finish, for as long as the platform lets a stopped process live."""
         until_s = self.clock() + self.ledger.policy.grace_s
         self.ledger.queue.clear()
-        self.on_event("generate.draining", grace_s=self.ledger.policy.grace_s)
+        self.listener(Draining(self.ledger.policy.grace_s))
         while not self.ledger.done and self.clock() < until_s:
             self._handle(self.fleet.wait(min(_LOOK_S, max(until_s - self.clock(), 0.0))))
             self.ledger.queue.clear()
@@ -130,14 +139,14 @@ class Driver:
             self.fleet.start(number)
 
     def _handle(self, events: Iterable[Event]) -> None:
-        for each in events:
-            # Events of a worker that was stopped meanwhile are of no use any more.
-            if each.worker in self.ledger.workers:
-                self._handle_one(each)
+        for event in events:
+            # A worker that was stopped in the meantime has nothing to say any more.
+            if event.worker in self.ledger.workers:
+                self._handle_one(event)
 
-    def _handle_one(self, events: Event) -> None:
+    def _handle_one(self, event: Event) -> None:
         now_s = self.clock()
-        match events:
+        match event:
             case Ready(worker):
                 self._failed_starts = 0
                 self.ledger.ready(worker, now_s)
@@ -164,25 +173,27 @@ class Driver:
             self._report_shard(worker, report, now_s)
 
     def _report_shard(self, worker: int, report: Report, now_s: float) -> None:
-        self.on_event(
-            "generate.shard",
-            shard=report.commit.shard,
-            worker=worker,
-            made=report.made,
-            pairs=report.commit.pairs,
-            size_bytes=report.commit.size_bytes,
-            sampling_s=report.sampling_s,
-            waiting_s=report.waiting_s,
+        self.listener(
+            ShardPublished(
+                shard=report.commit.shard,
+                worker=worker,
+                made=report.made,
+                pairs=report.commit.pairs,
+                size_bytes=report.commit.size_bytes,
+                sampling_s=report.sampling_s,
+                waiting_s=report.waiting_s,
+            )
         )
         rate = self._pairs_made / max(now_s - self._started_s, 1e-9)
         left = self.ledger.plan.samples - self._samples_done
-        self.on_event(
-            "generate",
-            done=self._samples_done,
-            total=self.ledger.plan.samples,
-            pairs_per_s=rate,
-            left_s=left / rate if rate else None,
-            workers=len(self.ledger.workers),
+        self.listener(
+            Progress(
+                done=self._samples_done,
+                total=self.ledger.plan.samples,
+                pairs_per_s=rate,
+                left_s=left / rate if rate else None,
+                workers=len(self.ledger.workers),
+            )
         )
 
     def _fail(self, worker: int, task: Task, error: Exception) -> None:
@@ -190,10 +201,10 @@ class Driver:
             raise error
         if isinstance(error, PublicationError):
             self.ledger.give_up_shard(worker, task, str(error))
-            self.on_event("generate.shard_failed", shard=task.shard, reason=str(error))
+            self.listener(ShardFailed(task.shard, str(error)))
             return
         reason = describe_error(error)
-        self.on_event("generate.retry", shard=task.shard, reason=reason)
+        self.listener(Retry(task.shard, reason))
         record = self.ledger.failed_task(worker, task, reason)
         self._quarantine([] if record is None else [record])
         # An error may leave its process unsound (a CUDA fault does): the next task gets a new one.
@@ -203,7 +214,7 @@ class Driver:
     def _lose(self, worker: int, reason: str) -> None:
         state = self.ledger.workers[worker]
         self._failed_starts += not state.ready
-        self.on_event("generate.worker_lost", worker=worker, reason=reason)
+        self.listener(WorkerLost(worker, reason))
         self.ledger.counts["workers_lost"] += 1
         self._quarantine(self.ledger.lost(worker, reason))
         if self._failed_starts >= _MAX_FAILED_STARTS:
@@ -221,7 +232,7 @@ class Driver:
     def _quarantine(self, records: Iterable[Quarantine]) -> None:
         for record in records:
             write_quarantine(self.store, record)
-            self.on_event("generate.quarantined", sample=record.index, reason=record.reason)
+            self.listener(SampleQuarantined(record.index, record.reason))
             if self.ledger.num_given_up > self._limit:
                 raise GenerationError(
                     f"more than {self._limit} samples were given up, so that something else must "
@@ -236,15 +247,15 @@ class Driver:
             return
         self._watched_s = now_s
         workers = list(self.ledger.workers.values())
-        for worker in scheduling.stalled(workers, now_s, policy.stall_s):
-            self.fleet.stop(worker)
-            self._lose(worker, f"no progress for {policy.stall_s:.0f} s")
+        for number in scheduling.stalled(workers, now_s, policy.stall_s):
+            self.fleet.stop(number)
+            self._lose(number, f"no progress for {policy.stall_s:.0f} s")
         if now_s - self._pinged_s >= policy.heartbeat_s:
             self._pinged_s = now_s
-            for each in list(self.ledger.workers.values()):  # without those just replaced
-                if each.running:
-                    self.fleet.ping(each.number)
-        if any(each.ready for each in workers):
+            for worker in list(self.ledger.workers.values()):  # without those just replaced
+                if worker.running:
+                    self.fleet.ping(worker.number)
+        if any(worker.ready for worker in workers):
             self._alive_s = now_s
         elif now_s - self._alive_s > policy.start_timeout_s:
             raise GenerationError(

@@ -1,7 +1,7 @@
-"""What a dataset will take, from a short trial of its teacher.
+"""What a dataset will take, estimated from a short trial of its teacher.
 
-A trial makes a few of the plan's own batches, spread over it, and times them as a worker would: one
-thread samples while another encodes, so that the slower of the two sets the pace.
+A trial makes a few of the plan's own batches, spread over it, and times sampling and encoding. A
+worker does both at the same time in two threads, so that the slower one sets the pace.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.dataset.commit import Commit, describe_file
-from pipeline.dataset.encode import EncodedPair, encode
+from pipeline.dataset.encode import EncodedPair, encode_pair
 from pipeline.dataset.index import build_index
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.tar import build_shard, list_members
 
 if TYPE_CHECKING:
-    # Only for its type: the module brings torch and diffusers with it.
+    # Only for its type: the module imports torch and diffusers.
     from pipeline.teachers.teacher import Teacher
 
 SECONDS_PER_HOUR = 3600.0
@@ -28,8 +28,8 @@ _STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Some measurements of one quantity."""
+class Measurements:
+    """Several measurements of one quantity."""
 
     values: tuple[float, ...]
 
@@ -40,29 +40,31 @@ class Measured:
 
     @property
     def deviation(self) -> float:
-        """Their standard deviation; 0 for a single one, of which it is not known."""
+        """Their standard deviation; 0 for a single one, where it is unknown."""
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
 
     @property
     def margin(self) -> float:
-        """Two standard errors of the mean, as a share of it."""
+        """Two standard errors of the mean, as a share of the mean."""
         return _STANDARD_ERRORS * self.deviation / math.sqrt(len(self.values)) / self.mean
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trial measured: seconds a pair of each batch timed, bytes of each pair in a shard.
+    """What a trial measured.
 
-    `load_s` is what a worker needs before its first batch, in seconds: loading and warming up.
+    `sampling_s` and `encoding_s` are the seconds a pair of each timed batch, `pair_bytes` the bytes
+    that each pair takes in the store. `load_s` is what a worker needs for loading and warming up,
+    in seconds.
     """
 
-    sampling_s: Measured
-    encoding_s: Measured
-    pair_bytes: Measured
+    sampling_s: Measurements
+    encoding_s: Measurements
+    pair_bytes: Measurements
     load_s: float
 
     @property
-    def pace_s(self) -> Measured:
+    def pace_s(self) -> Measurements:
         """Seconds a pair of the slower of the two threads."""
         return max(self.sampling_s, self.encoding_s, key=lambda measured: measured.mean)
 
@@ -71,8 +73,8 @@ class Trial:
 class Estimate:
     """What is left of a plan: pairs, shards, bytes, and times for a number of workers.
 
-    `busy_h` are hours of work, `wall_h` the time from start to end; `paid_h`, all workers from
-    start to end, is more than `busy_h` because the last shards do not come out even.
+    `busy_h` is the hours of work and `wall_h` the hours from start to end. `paid_h` counts all
+    workers from start to end; it exceeds `busy_h` because workers do not all finish together.
     """
 
     pairs: int
@@ -90,15 +92,18 @@ def run_trial(
     budget_s: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Trial:
-    """Load a teacher and time batches of a plan, after one that is not timed.
+    """Load a teacher and time batches of a plan, after a first one that is not timed.
 
     Args:
-        num_batches: to time, fewer if they take longer than `budget_s` together (but one).
+        load: loads the teacher.
+        num_batches: number of batches to time.
+        budget_s: no more batches are started after this time; at least one is timed.
+        clock: returns the time in seconds.
     """
     start_s = clock()
     teacher = load()
     first, *rest = _spread(plan, num_batches + 1)
-    made = [encode(pair) for pair in teacher.pairs([plan.spec(index) for index in first])]
+    made = [encode_pair(pair) for pair in teacher.pairs([plan.spec(index) for index in first])]
     load_s = clock() - start_s
     sampling: list[float] = []
     encoding: list[float] = []
@@ -109,17 +114,19 @@ def run_trial(
         before_s = clock()
         pairs = teacher.pairs([plan.spec(index) for index in batch])
         between_s = clock()
-        made += [encode(pair) for pair in pairs]
+        made += [encode_pair(pair) for pair in pairs]
         sampling.append((between_s - before_s) / len(batch))
         encoding.append((clock() - between_s) / len(batch))
     sizes = tuple(_sizes(plan, made))
-    return Trial(Measured(tuple(sampling)), Measured(tuple(encoding)), Measured(sizes), load_s)
+    return Trial(
+        Measurements(tuple(sampling)), Measurements(tuple(encoding)), Measurements(sizes), load_s
+    )
 
 
 def estimate(plan: Plan, trial: Trial, workers: int, done: Sequence[int] = ()) -> Estimate:
-    """Work out what the shards take that are not `done` yet.
+    """Estimate what the shards that are not `done` yet will take.
 
-    Shards are dealt out one by one, so that the longest worker makes ceil(shards / workers).
+    Shards are assigned one by one, so that the busiest worker makes ceil(shards / workers).
     """
     finished = set(done)
     left = [shard for shard in range(plan.num_shards) if shard not in finished]
@@ -138,17 +145,17 @@ def estimate(plan: Plan, trial: Trial, workers: int, done: Sequence[int] = ()) -
 
 
 def _spread(plan: Plan, count: int) -> list[list[int]]:
-    """Choose batches at even distances, each made whole as in its shard."""
+    """Choose batches at even distances, each complete as in its shard."""
     steps = max(count - 1, 1)
-    found = []
-    for at in sorted({number * (plan.samples - 1) // steps for number in range(count)}):
-        batches = plan.batches(at // plan.shard_size)
-        found.append(next(batch for batch in batches if batch[0] <= at <= batch[-1]))
-    return [batch for n, batch in enumerate(found) if batch not in found[:n]]
+    chosen = []
+    for index in sorted({number * (plan.samples - 1) // steps for number in range(count)}):
+        batches = plan.batches(index // plan.shard_size)
+        chosen.append(next(batch for batch in batches if batch[0] <= index <= batch[-1]))
+    return [batch for n, batch in enumerate(chosen) if batch not in chosen[:n]]
 
 
 def _sizes(plan: Plan, pairs: Sequence[EncodedPair]) -> Iterator[float]:
-    """Bytes that each pair takes of the store, with its share of index and commit record."""
+    """Yield the bytes that each pair takes in the store, with its share of index and commit."""
     once = {pair.index: pair for pair in pairs}
     ordered = [once[index] for index in sorted(once)]
     tar = build_shard(ordered)
@@ -159,5 +166,5 @@ def _sizes(plan: Plan, pairs: Sequence[EncodedPair]) -> Iterator[float]:
     ).to_bytes()
     share = len(index) / len(ordered) + len(record) / plan.shard_size
     for pair in ordered:
-        # A header each, and contents filled up to whole blocks.
+        # A header for each member, and contents padded to whole blocks.
         yield share + sum(512 + len(content) + -len(content) % 512 for _, content in pair.members)

@@ -1,4 +1,4 @@
-"""Workers as the driver sees them: what it asks of them, and the events that come back."""
+"""Workers as the driver sees them: what it asks of them and the events that come back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pipeline.generation.scheduling import Task
 
 @dataclass(frozen=True)
 class Report:
-    """A shard that is committed. Times in seconds: the sampling thread's work, and its waits."""
+    """A committed shard, and the times that the sampling thread worked and waited, in seconds.
+
+    `made` is False if an earlier attempt had made the shard and it was only recovered.
+    """
 
     commit: Commit
     sampling_s: float
@@ -36,7 +39,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class LoadFailed:
-    """A worker cannot load its teacher, or has another than the plan's."""
+    """A worker cannot load its teacher, or its teacher is not the plan's."""
 
     worker: int
     error: Exception
@@ -44,7 +47,7 @@ class LoadFailed:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A shard's samples are made; encoding and upload go on."""
+    """A shard's samples are made; encoding and upload continue."""
 
     worker: int
     task: Task
@@ -61,7 +64,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A task raised an error; its worker lives."""
+    """A task raised an error; its worker is still alive."""
 
     worker: int
     task: Task
@@ -70,7 +73,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A worker's count of what it got done, ever."""
+    """A worker's count of everything that it has done so far."""
 
     worker: int
     progress: int
@@ -80,19 +83,19 @@ Event = Ready | Lost | LoadFailed | Sampled | Done | Failed | Heartbeat
 
 
 class Fleet(Protocol):
-    """Workers somewhere. No method but `wait` blocks."""
+    """Workers, wherever they run. No method except `wait` blocks."""
 
     def start(self, worker: int) -> None:
         """Ask for a worker; Ready, LoadFailed or Lost follows, perhaps much later."""
 
     def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
-        """Hand a task to a ready worker, to be made without the samples `excluded`."""
+        """Give a task to a ready worker, to be made without the samples `excluded`."""
 
     def ping(self, worker: int) -> None:
-        """Ask for a Heartbeat."""
+        """Ask a worker for a Heartbeat."""
 
     def stop(self, worker: int) -> None:
         """End a worker at once; no more events come from it."""
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """Wait for the first events; return all there are."""
+        """Wait for the first events and return all that have come."""

@@ -1,4 +1,4 @@
-"""The driver's books: queue, workers, attempts. All of it can be had again from the store."""
+"""The driver's books: queue, workers, attempts. All of it can be rebuilt from the store."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pipeline.dataset.quarantine import MAX_REASON_CHARS, Quarantine
 from pipeline.generation import scheduling
 from pipeline.generation.scheduling import Assignment, Policy, Running, Task, WorkerState
 
-# How many of the latest shards the usual duration is taken from.
+# Number of latest shards that determine the usual duration.
 _RECENT = 64
-# Looking for slow shards goes through all workers: too long to do it for each event.
+# Looking for slow shards goes through all workers, which takes too long to do for each event.
 _DUPLICATE_EVERY_S = 1.0
-# A shard may fail as a whole, be tried in parts and come back this often.
+# How often a shard may fail as a whole, be tried in parts and come back.
 _MAX_ROUNDS = 2
 
 
 @dataclass
 class Ledger:
-    """What is left to do and who is at it. Times are seconds of one monotonic clock."""
+    """What is left to do and who is doing it. Times are seconds of one monotonic clock."""
 
     plan: Plan
     policy: Policy
@@ -42,30 +42,30 @@ class Ledger:
 
     @property
     def open_tasks(self) -> int:
-        """Tasks that wait or run."""
+        """Number of tasks that are waiting or running."""
         return len(self.queue) + self._num_running
 
     @property
     def num_given_up(self) -> int:
-        """Samples that are given up, by earlier runs too."""
+        """Number of samples that were given up, including those of earlier runs."""
         return sum(map(len, self.given_up.values()))
 
     @property
     def done(self) -> bool:
-        """Whether no shard is left to make; duplicates may still be at work."""
+        """Whether no shard is left to make; duplicates may still be running."""
         return not self.queue and not any(
-            each.task.shard not in self.finished
+            running.task.shard not in self.finished
             for worker in self.workers.values()
-            for each in worker.running
+            for running in worker.running
         )
 
     def next_assignments(self, now_s: float) -> list[Assignment]:
-        """Decide what to hand out now; near the end also second copies of slow shards."""
+        """Decide what to assign now; near the end this includes second copies of slow shards."""
         free = list(self._free.values())
         if not free:
             return []
         if self.queue:
-            # A task that must run alone takes a worker out of the choice, if not at once.
+            # As many tasks as workers: a task that must run alone reserves one, even a busy one.
             head = islice(self.queue, len(free))
             return scheduling.assign(head, free, self.policy.max_unpublished)
         if not self._durations_s or now_s - self._duplicated_s < _DUPLICATE_EVERY_S:
@@ -78,15 +78,15 @@ class Ledger:
         return chosen
 
     def started(self, worker: int) -> None:
-        """A worker was asked for."""
+        """Record that a worker was requested."""
         self._put(WorkerState(worker))
 
     def ready(self, worker: int, now_s: float) -> None:
-        """A worker has loaded its teacher."""
+        """Record that a worker has loaded its teacher."""
         self._put(WorkerState(worker, ready=True, progress_s=now_s))
 
     def assigned(self, assignment: Assignment, now_s: float) -> None:
-        """A task was handed out."""
+        """Record that a task was assigned."""
         task, state = assignment.task, self.workers[assignment.worker]
         if task in self.queue:
             self.queue.remove(task)
@@ -95,21 +95,21 @@ class Ledger:
         self._num_running += 1
 
     def sampled(self, worker: int, task: Task) -> None:
-        """A task's samples are made: its worker can begin another."""
+        """Record that a task's samples are made: its worker can start another."""
         state = self.workers[worker]
         running = tuple(
-            replace(each, sampled=True) if each.task == task else each for each in state.running
+            replace(other, sampled=True) if other.task == task else other for other in state.running
         )
         self._put(replace(state, running=running))
 
     def progressed(self, worker: int, progress: int, now_s: float) -> None:
-        """A worker has answered how much it got done."""
+        """Record a worker's answer to how much it has done."""
         state = self.workers[worker]
         if progress != state.progress:
             self._put(replace(state, progress=progress, progress_s=now_s))
 
     def published(self, worker: int, task: Task, now_s: float) -> bool:
-        """A shard is committed; False where another copy came first."""
+        """Record that a shard is committed; return False if another copy came first."""
         running = self._take(worker, task)
         if task.shard in self.finished:
             return False
@@ -118,57 +118,66 @@ class Ledger:
         return True
 
     def tried(self, worker: int, task: Task) -> None:
-        """A trial went well: these samples are sound."""
+        """Record that a trial succeeded: its samples can be made."""
         self._take(worker, task)
         self._close_trial(task, ())
 
     def failed_task(self, worker: int, task: Task, reason: str) -> Quarantine | None:
-        """A task failed; returns the record of a sample that is given up by that."""
+        """Record that a task failed; return the record of the sample that is given up, if any."""
         self._take(worker, task)
         return self._follow_up(task, reason)
 
     def lost(self, worker: int, reason: str, counts: bool = True) -> list[Quarantine]:
-        """A worker is gone with all that it was at; `counts`: perhaps because of its tasks."""
+        """Record that a worker is gone with all its tasks.
+
+        Args:
+            counts: whether the loss counts as a failure of its tasks, which may have caused it.
+
+        Returns:
+            The records of the samples that are given up.
+        """
         state = self.workers.pop(worker)
         self._free.pop(worker, None)
         self._num_running -= len(state.running)
         records = []
-        for each in state.running:
+        for task in (running.task for running in state.running):
             if counts:
-                records.append(self._follow_up(each.task, reason))
-            elif each.task.shard not in self.finished and not self._is_running(each.task):
-                self.queue.appendleft(replace(each.task, begun=True))
+                records.append(self._follow_up(task, reason))
+            elif task.shard not in self.finished and not self._is_running(task):
+                self.queue.appendleft(replace(task, begun=True))
         return [record for record in records if record is not None]
 
     def give_up_shard(self, worker: int, task: Task, reason: str) -> None:
-        """A shard cannot be published whoever makes it; the run goes on without it."""
+        """Record that no worker can publish a shard; the run continues without it."""
         self._take(worker, task)
         if task.shard not in self.finished:
             self.finished.add(task.shard)
             self.failed[task.shard] = reason
 
     def excluded(self, shard: int) -> frozenset[int]:
-        """Samples of a shard that are given up."""
+        """Return the samples of a shard that were given up."""
         return frozenset(self.given_up.get(shard, ()))
 
     def _take(self, worker: int, task: Task) -> Running:
         state = self.workers[worker]
-        found = next(each for each in state.running if each.task == task)
-        rest = tuple(each for each in state.running if each.task != task)
+        taken = next(running for running in state.running if running.task == task)
+        rest = tuple(running for running in state.running if running.task != task)
         self._put(replace(state, running=rest))
         self._num_running -= 1
-        return found
+        return taken
 
     def _put(self, state: WorkerState) -> None:
         self.workers[state.number] = state
-        # Kept apart: to look at a thousand busy workers for each event would take too long.
+        # Kept separately: checking a thousand busy workers for each event would take too long.
         if state.can_take(self.policy.max_unpublished):
             self._free[state.number] = state
         else:
             self._free.pop(state.number, None)
 
     def _is_running(self, task: Task) -> bool:
-        return any(each.task == task for worker in self.workers.values() for each in worker.running)
+        return any(
+            running.task == task for worker in self.workers.values() for running in worker.running
+        )
 
     def _follow_up(self, task: Task, reason: str) -> Quarantine | None:
         shard = task.shard
@@ -179,7 +188,7 @@ class Ledger:
         given_up = self.excluded(shard)
         healthy = [index for index in self.plan.indices(shard) if index not in given_up]
         follow_ups = scheduling.after_failure(task, healthy, self.policy.attempts)
-        # To the front: what failed once must not be left for the very end.
+        # To the front: what failed once must not wait until the very end.
         self.queue.extendleft(reversed(follow_ups))
         if not task.trial:
             self._open_bisection(task, follow_ups)
@@ -221,6 +230,6 @@ class Ledger:
     def _fail(self, shard: int) -> None:
         self.finished.add(shard)
         self.failed[shard] = (
-            "it fails as a whole, though each of its samples can be made alone: "
+            "it fails as a whole, although each of its samples can be made alone: "
             + self._reasons[shard]
         )

@@ -16,6 +16,16 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from pipeline.dataset.plan import Plan, write_or_check
 from pipeline.events import OnEvent
 from pipeline.generation.driver import Driver, GenerationError, list_failures, open_ledger
+from pipeline.generation.events import (
+    Listener,
+    Progress,
+    Retry,
+    RunEvent,
+    SampleQuarantined,
+    ShardPublished,
+    WorkerLost,
+    listener_of,
+)
 from pipeline.generation.fleet import (
     Done,
     Event,
@@ -33,7 +43,6 @@ from pipeline.generation.summary import Summary, sum_up
 from pipeline.generation.worker import ShardMaker
 from pipeline.publishing.finish import complete
 from pipeline.publishing.heartbeats import record_ready, record_shard, worker_name
-from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
 
@@ -51,7 +60,7 @@ _SHARD_S = [0.1, 1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
 
 def generate(
     plan: Plan,
-    store_url: str,
+    store: Store,
     teacher_factory: TeacherFactory,
     workers: int,
     gpus_per_worker: float,
@@ -64,6 +73,7 @@ def generate(
     then the signal takes its course.
 
     Args:
+        store: where the dataset lies; workers open it anew.
         teacher_factory: picklable; called once in each worker.
         gpus_per_worker: GPUs of each actor, also a fraction; 0 on the CPU.
 
@@ -74,8 +84,7 @@ def generate(
         StorageError: the store cannot be used.
     """
     policy = policy or Policy()
-    store = open_store(store_url, policy.single_writer)
-    probe(store, policy.single_writer)
+    probe(store)
     plan = write_or_check(store, plan)
     start_s = time.monotonic()
     ledger = open_ledger(store, plan, policy)
@@ -83,7 +92,7 @@ def generate(
         drain_on_sigterm() as is_stopping,
         RayFleet(plan, store, teacher_factory, gpus_per_worker, policy.cpus_per_worker) as fleet,
     ):
-        driver = Driver(store, ledger, fleet, workers, MetricsExporter(on_event))
+        driver = Driver(store, ledger, fleet, workers, MetricsExporter(listener_of(on_event)))
         finished = driver.run(is_stopping)
     if not finished:
         signal.raise_signal(signal.SIGTERM)
@@ -100,8 +109,8 @@ class MetricsExporter:
     GPU, waited during its latest shard.
     """
 
-    def __init__(self, on_event: OnEvent) -> None:
-        self._on_event = on_event
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._pairs = Counter("onesketch_pairs", "Pairs committed.")
         self._bytes = Counter("onesketch_bytes", "Bytes of committed shards and indices.")
         self._rate = Gauge("onesketch_pairs_per_s", "Pairs per second since the run's start.")
@@ -109,29 +118,31 @@ class MetricsExporter:
         self._shard_s = Histogram(
             "onesketch_shard_sampling_s", "Seconds to sample a shard.", boundaries=_SHARD_S
         )
-        names = {
-            "generate.retry": "onesketch_retries",
-            "generate.quarantined": "onesketch_quarantined",
-            "generate.worker_lost": "onesketch_workers_lost",
-        }
-        self._counters = {event: Counter(name, event) for event, name in names.items()}
+        self._retries = Counter("onesketch_retries", "generate.retry")
+        self._quarantined = Counter("onesketch_quarantined", "generate.quarantined")
+        self._workers_lost = Counter("onesketch_workers_lost", "generate.worker_lost")
 
-    def __call__(self, name: str, **fields: Any) -> None:
+    def __call__(self, event: RunEvent) -> None:
         """Count an event and pass it on."""
-        if name in self._counters:
-            self._counters[name].inc()
-        elif name == "generate":
-            self._rate.set(fields["pairs_per_s"])
-        elif name == "generate.shard" and fields["made"]:
-            self._count_shard(fields)
-        self._on_event(name, **fields)
+        match event:
+            case Retry():
+                self._retries.inc()
+            case SampleQuarantined():
+                self._quarantined.inc()
+            case WorkerLost():
+                self._workers_lost.inc()
+            case Progress(pairs_per_s=rate):
+                self._rate.set(rate)
+            case ShardPublished(made=True):
+                self._count_shard(event)
+        self._listener(event)
 
-    def _count_shard(self, fields: dict[str, Any]) -> None:
-        sampling_s, waiting_s = fields["sampling_s"], fields["waiting_s"]
-        self._pairs.inc(fields["pairs"])
-        self._bytes.inc(fields["size_bytes"])
-        self._shard_s.observe(sampling_s)
-        self._idle.set(waiting_s / (sampling_s + waiting_s), {"worker": str(fields["worker"])})
+    def _count_shard(self, shard: ShardPublished) -> None:
+        busy_s = shard.sampling_s + shard.waiting_s
+        self._pairs.inc(shard.pairs)
+        self._bytes.inc(shard.size_bytes)
+        self._shard_s.observe(shard.sampling_s)
+        self._idle.set(shard.waiting_s / busy_s, {"worker": str(shard.worker)})
 
 
 class RayFleet:

@@ -1,7 +1,8 @@
-"""Who does what next: pure decisions on frozen snapshots, with no Ray, no clock and no store."""
+"""Who does what next: pure decisions on frozen snapshots, without Ray, clock or store."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,11 +11,11 @@ from dataclasses import dataclass, replace
 class Policy:
     """How a run deals with trouble, and what a worker takes of its node.
 
-    `attempts` failures make a shard suspect, and a sample that fails as often alone is given up;
+    `attempts` failures make a shard suspect, and a sample that fails as often alone is given up.
     `max_unpublished` bounds a worker's memory, in shards. A shard is duplicated once it has taken
-    `duplicate_after` medians; a worker without progress for `stall_s` is replaced. More than
-    `max_quarantined_share` of the samples (but `min_quarantined` at least) given up stops the run:
-    then something else is wrong.
+    `duplicate_after` times the median; a worker without progress for `stall_s` is replaced. The run
+    stops when more than `max_quarantined_share` of the samples (and more than `min_quarantined`)
+    are given up: then something else must be wrong.
     """
 
     attempts: int = 3
@@ -27,15 +28,14 @@ class Policy:
     max_quarantined_share: float = 0.01
     min_quarantined: int = 8
     cpus_per_worker: float = 1.0
-    single_writer: bool = False
 
 
 @dataclass(frozen=True)
 class Task:
-    """Make and publish a shard, or, with `trial`, only see whether these samples can be made.
+    """Make and publish a shard, or, with `trial`, only test whether these samples can be made.
 
-    `failures` counts failed attempts at this very task, `rounds` bisections that found nothing;
-    `begun` tells that part of the shard may lie in the store already.
+    `failures` counts failed attempts at this very task, `rounds` counts bisections that found
+    nothing; `begun` means that part of the shard may be in the store already.
     """
 
     shard: int
@@ -46,13 +46,13 @@ class Task:
 
     @property
     def alone(self) -> bool:
-        """Whether it must have a worker for itself, so that a crash has one possible cause."""
+        """Whether it needs a worker of its own, so that a crash has only one possible cause."""
         return bool(self.trial) or self.failures > 0 or self.rounds > 0
 
 
 @dataclass(frozen=True)
 class Running:
-    """A task at work on a worker; once `sampled`, only encoding and uploading are left."""
+    """A task running on a worker; once `sampled`, only encoding and upload are left."""
 
     task: Task
     started_s: float
@@ -61,7 +61,7 @@ class Running:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """What the driver knows of one worker. `progress` counts what it has got done, ever."""
+    """What the driver knows of one worker. `progress` counts everything that it has done so far."""
 
     number: int
     ready: bool = False
@@ -70,10 +70,10 @@ class WorkerState:
     progress_s: float = 0.0
 
     def can_take(self, max_unpublished: int) -> bool:
-        """Whether its sampling thread is free and its memory not full."""
+        """Tell whether its sampling thread is free and its memory not full."""
         if not self.ready or len(self.running) >= max_unpublished:
             return False
-        return all(each.sampled and not each.task.alone for each in self.running)
+        return all(running.sampled and not running.task.alone for running in self.running)
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class Assignment:
 def assign(
     queue: Iterable[Task], workers: Iterable[WorkerState], max_unpublished: int
 ) -> list[Assignment]:
-    """Give tasks from the head of the queue to workers that can take one, the idle ones first.
+    """Assign tasks from the head of the queue to workers that can take one, idle ones first.
 
-    A task that must run alone reserves a busy worker rather than wait for ever.
+    A task that must run alone reserves a busy worker, or it might wait for ever.
     """
     free = sorted(
         (worker for worker in workers if worker.can_take(max_unpublished)),
@@ -108,29 +108,27 @@ def assign(
 def duplicate(
     workers: Sequence[WorkerState], median_s: float, now_s: float, duplicate_after: float
 ) -> list[Assignment]:
-    """Give the tasks that take far longer than the median to idle workers too, oldest first.
+    """Assign tasks that take far longer than the median to idle workers as well, oldest first.
 
-    Only sensible when the queue is empty. The first commit wins; both make the same bytes.
+    This makes sense only when the queue is empty. The first commit wins; both make the same bytes.
     """
     idle = [worker.number for worker in workers if worker.ready and not worker.running]
-    running = [each for worker in workers for each in worker.running]
-    copies: dict[Task, int] = {}
-    for each in running:
-        copies[each.task] = copies.get(each.task, 0) + 1
+    everything = [running for worker in workers for running in worker.running]
+    copies = Counter(running.task for running in everything)
     slow = [
-        each
-        for each in running
-        if now_s - each.started_s > duplicate_after * median_s
-        and copies[each.task] == 1
-        and not each.task.alone
+        running
+        for running in everything
+        if now_s - running.started_s > duplicate_after * median_s
+        and copies[running.task] == 1
+        and not running.task.alone
     ]
-    slow.sort(key=lambda each: each.started_s)
+    slow.sort(key=lambda running: running.started_s)
     pairs = zip(idle, slow, strict=False)
-    return [Assignment(worker, each.task) for worker, each in pairs]
+    return [Assignment(worker, running.task) for worker, running in pairs]
 
 
 def stalled(workers: Iterable[WorkerState], now_s: float, stall_s: float) -> list[int]:
-    """Workers that have work but have shown no progress for `stall_s`."""
+    """List the workers that have work but have made no progress for `stall_s`."""
     return [
         worker.number
         for worker in workers
@@ -139,15 +137,15 @@ def stalled(workers: Iterable[WorkerState], now_s: float, stall_s: float) -> lis
 
 
 def workers_to_start(alive: int, wanted: int, open_tasks: int) -> int:
-    """How many workers to start: those that are wanted, but none without a task."""
+    """Return how many workers to start: as many as wanted, but none without a task."""
     return max(min(wanted, open_tasks) - alive, 0)
 
 
 def after_failure(task: Task, healthy: Sequence[int], attempts: int) -> tuple[Task, ...]:
-    """What to do after a task has failed; nothing is left to do for a sample to be given up.
+    """Return the tasks to do after a task has failed; none if its sample is to be given up.
 
-    A shard is tried `attempts` times, then cut in halves that are only tried, and those that fail
-    again, down to one sample, which is tried `attempts` times before it is given up.
+    A shard is tried `attempts` times, then split into halves that are only tested. Halves that fail
+    are split again, down to a single sample, which is tried `attempts` times before it is given up.
 
     Args:
         healthy: the shard's samples that are not given up yet.
@@ -163,5 +161,5 @@ def after_failure(task: Task, healthy: Sequence[int], attempts: int) -> tuple[Ta
 
 
 def quarantine_limit(samples: int, policy: Policy) -> int:
-    """How many samples may be given up before the run stops."""
+    """Return how many samples may be given up before the run stops."""
     return max(policy.min_quarantined, int(samples * policy.max_quarantined_share))

@@ -1,4 +1,4 @@
-"""SIGTERM as a request: finish what is running, then go."""
+"""SIGTERM as a request: finish what is running, then exit."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from types import FrameType
 
 @contextmanager
 def drain_on_sigterm() -> Iterator[Callable[[], bool]]:
-    """Note SIGTERM instead of dying of it; a second one ends the process at once.
+    """Remember SIGTERM instead of dying of it; a second one ends the process at once.
 
-    Must be entered after ray.init, which puts in a handler of its own.
+    It must be entered after ray.init, which installs a handler of its own.
+
+    Yields:
+        A function that tells whether SIGTERM has come.
     """
-    asked = threading.Event()
+    requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may set handlers; whoever called us from another has the signal.
-        yield asked.is_set
+        # Only the main thread may set handlers; here the caller has to handle the signal.
+        yield requested.is_set
         return
     before = signal.getsignal(signal.SIGTERM)
 
-    def note(signum: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+    def remember(signum: int, frame: FrameType | None) -> None:
+        if requested.is_set():
             signal.signal(signal.SIGTERM, before)
             signal.raise_signal(signal.SIGTERM)
-        asked.set()
+        requested.set()
 
-    signal.signal(signal.SIGTERM, note)
+    signal.signal(signal.SIGTERM, remember)
     try:
-        yield asked.is_set
+        yield requested.is_set
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -1,7 +1,7 @@
 """A fleet in simulated time: the driver's decisions without processes or waiting.
 
-Tests drive it through every fault; benchmarks give it a thousand workers. What the driver itself
-computes can be charged to the simulated clock too, so that a slow driver makes the run longer.
+Tests drive it through every fault; benchmarks give it a thousand workers. The time that the driver
+itself takes can count on the simulated clock too, so that a slow driver makes the run longer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ class WorkerBehaviour:
     """How simulated workers behave; times in simulated seconds.
 
     A sample takes `sample_s`, times its worker's entry in `slowness` and its shard's in `effort`.
-    `deadly` samples kill the worker that makes them, `poison` ones raise; `deaths` maps workers to
-    the time at which they die anyway; workers in `frozen` never answer once they have a task.
+    `deadly` samples kill the worker that makes them, `poison` samples raise an error. `deaths` maps
+    workers to the time at which they die anyway; workers in `frozen` never answer once they have a
+    task.
     """
 
     sample_s: float = 1.0
@@ -39,16 +40,16 @@ class WorkerBehaviour:
     frozen: Collection[int] = ()
 
     def sampling_s(self, worker: int, shard: int, num_samples: int) -> float:
-        """Time that a worker needs for so many samples of a shard."""
+        """Return the time that a worker needs for `num_samples` samples of a shard."""
         factor = self.slowness.get(worker, 1.0) * self.effort.get(shard, 1.0)
         return num_samples * self.sample_s * factor
 
 
 class SimulatedFleet:
-    """Workers of a plan that exist as entries in an agenda only.
+    """Workers of a plan that exist only as entries in an agenda.
 
-    `on_publish` may return an error in place of a published shard. `real_clock` is a clock of real
-    seconds: what passes on it between two calls of `wait` passes on the simulated clock as well.
+    `on_publish` may return an error in place of a published shard. `real_clock` returns real
+    seconds: time that passes on it between two calls of `wait` passes on the simulated clock too.
     """
 
     def __init__(
@@ -73,15 +74,15 @@ class SimulatedFleet:
 
     @property
     def now_s(self) -> float:
-        """Virtual seconds, those that the driver computes included."""
+        """Simulated seconds, including the time that the driver takes."""
         return self._waited_s + self._real_clock() - self._returned_s
 
     def clock(self) -> float:
-        """Virtual seconds, for the driver."""
+        """Return the simulated time, for the driver."""
         return self.now_s
 
     def start(self, worker: int) -> None:
-        """Begin a worker's start-up."""
+        """Schedule a worker's start."""
         self.started += 1
         self._alive.add(worker)
         self._enter(self.behaviour.start_s, Ready(worker))
@@ -89,7 +90,7 @@ class SimulatedFleet:
             self._enter(self.behaviour.deaths[worker] - self.now_s, Lost(worker, "node lost"))
 
     def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
-        """Plan what will become of a task."""
+        """Schedule what becomes of a task."""
         self.submitted.append((worker, task))
         behaviour = self.behaviour
         indices = task.trial or tuple(
@@ -110,7 +111,11 @@ class SimulatedFleet:
             self._enter(duration_s + behaviour.publish_s, published)
 
     def ping(self, worker: int) -> None:
-        """Answer with a count that grows, except on frozen workers; KeyError for stopped ones."""
+        """Answer with a growing count, except for frozen workers.
+
+        Raises:
+            KeyError: the worker was stopped.
+        """
         if worker not in self._alive:
             raise KeyError(worker)
         if worker not in self.behaviour.frozen:
@@ -121,15 +126,15 @@ class SimulatedFleet:
         self._alive.discard(worker)
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """Go on to the next entry of the agenda, or by the timeout."""
+        """Advance to the next entry of the agenda, or by the timeout."""
         self._waited_s = self._next_s(self.now_s, timeout_s)
         self._returned_s = self._real_clock()
         events = []
         while self._agenda and self._agenda[0][0] <= self._waited_s:
-            each = heapq.heappop(self._agenda)[2]
-            if each.worker in self._alive:
-                events.append(each)
-                self._note(each)
+            event = heapq.heappop(self._agenda)[2]
+            if event.worker in self._alive:
+                events.append(event)
+                self._note(event)
         return events
 
     def _next_s(self, now_s: float, timeout_s: float) -> float:
@@ -137,12 +142,12 @@ class SimulatedFleet:
             return now_s + timeout_s
         return max(now_s, min(self._agenda[0][0], now_s + timeout_s))
 
-    def _note(self, events: Event) -> None:
-        if isinstance(events, Lost):
-            self._alive.discard(events.worker)
-        if isinstance(events, Done) and events.report is not None:
-            missing = frozenset(events.report.commit.quarantined)
-            self.published.append((events.task.shard, missing))
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Lost):
+            self._alive.discard(event.worker)
+        if isinstance(event, Done) and event.report is not None:
+            missing = frozenset(event.report.commit.quarantined)
+            self.published.append((event.task.shard, missing))
 
     def _publish(self, worker: int, task: Task, excluded: frozenset[int]) -> Event:
         error = self.on_publish(task.shard)
@@ -160,6 +165,6 @@ class SimulatedFleet:
         )
         return Done(worker, task, Report(commit, sampling_s=1.0, waiting_s=0.0, made=True))
 
-    def _enter(self, after_s: float, events: Event) -> None:
+    def _enter(self, after_s: float, event: Event) -> None:
         self._entries += 1
-        heapq.heappush(self._agenda, (self.now_s + after_s, self._entries, events))
+        heapq.heappush(self._agenda, (self.now_s + after_s, self._entries, event))

@@ -1,4 +1,4 @@
-"""What one run did for a dataset, counted by its driver."""
+"""What one run did for a dataset, as its driver counted it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pipeline.generation.fleet import Report
 
 @dataclass(frozen=True)
 class Summary:
-    """A finished dataset and what this run did for it; an earlier run may have made parts of it.
+    """A finished dataset and what this run did for it; earlier runs may have made parts of it.
 
     `planned`, `committed`, `quarantined` and `shards` are the dataset's, all others this run's.
-    Times in seconds; `sampling_s` and `waiting_s` are summed over the workers' sampling threads.
-    `duplicates` are second copies of slow shards that were handed out.
+    `sampling_s` and `waiting_s` are summed over the workers' sampling threads; `duplicates` counts
+    second copies of slow shards that were assigned.
     """
 
     planned: int
@@ -35,17 +35,17 @@ class Summary:
 
     @property
     def pairs_per_s(self) -> float:
-        """Pairs made per second of the whole run, its start included."""
+        """Pairs made per second of the whole run, including its start."""
         return self.pairs_made / self.elapsed_s if self.elapsed_s else 0.0
 
     @property
     def waiting_share(self) -> float:
-        """Share of their time that the sampling threads waited for something else, 0 to 1."""
+        """Share of their time that the sampling threads spent waiting, 0 to 1."""
         total_s = self.sampling_s + self.waiting_s
         return self.waiting_s / total_s if total_s else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON-able data."""
+        """Return all of it as JSON-able data."""
         shares = {"pairs_per_s": self.pairs_per_s, "waiting_share": self.waiting_share}
         return asdict(self) | shares
 
@@ -57,7 +57,7 @@ def sum_up(
 
     Args:
         account: of the dataset at the end.
-        reports: one for each shard that this run committed or mended.
+        reports: one for each shard that this run committed or recovered.
         counts: the ledger's retries, workers_lost and duplicates.
     """
     made = [report for report in reports if report.made]

@@ -1,4 +1,4 @@
-"""A worker's inside, without Ray: one thread samples while others encode and upload."""
+"""The inside of a worker, without Ray: one thread samples while others encode and upload."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.dataset.commit import Commit
-from pipeline.dataset.encode import EncodedPair, encode
+from pipeline.dataset.encode import EncodedPair, encode_pair
 from pipeline.dataset.plan import Plan, PlanMismatchError
 from pipeline.generation.fleet import Report
 from pipeline.publishing.publish import publish, recover
 from pipeline.storage.store import Store
 
 if TYPE_CHECKING:
-    # Only for its type: the module brings torch and diffusers with it.
+    # Only for its type: the module imports torch and diffusers.
     from pipeline.teachers.teacher import Teacher
 
 
 @dataclass(frozen=True)
-class _Sampled:
+class _SampledShard:
     """A shard on its way through the encoder; times in seconds, of the sampling thread."""
 
     encoded: tuple[Future[EncodedPair], ...]
@@ -30,10 +30,10 @@ class _Sampled:
 
 
 class ShardMaker:
-    """Makes shards in two steps, `sample` and `publish`; those of different shards overlap.
+    """Makes shards in two steps, `sample` and `publish`, which overlap for different shards.
 
-    All calls of the teacher, loading included, are made by one thread: compiled models and CUDA
-    graphs are bound to theirs.
+    A single thread makes all calls of the teacher, including its construction: compiled models and
+    CUDA graphs are bound to a thread.
     """
 
     def __init__(self, plan: Plan, store: Store, teacher_factory: Callable[[], Teacher]) -> None:
@@ -44,7 +44,7 @@ class ShardMaker:
         self._encoding = ThreadPoolExecutor(1, "encoding")
         self._teacher = self._sampling.submit(teacher_factory).result()
         _check_fingerprint(plan, self._teacher.fingerprint)
-        self._sampled: dict[int, _Sampled] = {}
+        self._sampled: dict[int, _SampledShard] = {}
         self._recovered: dict[int, Commit] = {}
         self._idle_since_s = time.monotonic()
 
@@ -52,8 +52,8 @@ class ShardMaker:
         """Make a shard's samples and queue them for encoding.
 
         Args:
-            excluded: samples that are given up.
-            begun: look first whether part of the shard is in the store, to go on from there.
+            excluded: samples that were given up.
+            begun: first check whether part of the shard is in the store, and continue from there.
         """
         if begun and (commit := recover(self.store, self.plan, shard)):
             self._recovered[shard] = commit
@@ -75,7 +75,7 @@ class ShardMaker:
         return Report(commit, sampled.sampling_s, sampled.waiting_s, made=True)
 
     def try_samples(self, indices: Sequence[int]) -> None:
-        """Make and encode samples, in the batches that they belong to, and forget them."""
+        """Make and encode samples of one shard in their batches, and discard them."""
         wanted = set(indices)
         shard = indices[0] // self.plan.shard_size
         batches = [
@@ -84,7 +84,7 @@ class ShardMaker:
         for future in self._sampling.submit(self._make, batches).result().encoded:
             future.result()
 
-    def _make(self, batches: Sequence[Sequence[int]]) -> _Sampled:
+    def _make(self, batches: Sequence[Sequence[int]]) -> _SampledShard:
         start_s = time.monotonic()
         waiting_s = start_s - self._idle_since_s
         encoded: list[Future[EncodedPair]] = []
@@ -92,18 +92,18 @@ class ShardMaker:
             pairs = self._teacher.pairs([self.plan.spec(index) for index in batch])
             made = [pair.index for pair in pairs]
             if made != list(batch):
-                raise ValueError(f"the teacher was asked for the samples {batch} and made {made}")
-            encoded += [self._encoding.submit(encode, pair) for pair in pairs]
+                raise ValueError(f"the teacher was asked for the samples {batch} but made {made}")
+            encoded += [self._encoding.submit(encode_pair, pair) for pair in pairs]
             self.progress += 1
         self._idle_since_s = time.monotonic()
-        return _Sampled(tuple(encoded), self._idle_since_s - start_s, waiting_s)
+        return _SampledShard(tuple(encoded), self._idle_since_s - start_s, waiting_s)
 
 
 def _check_fingerprint(plan: Plan, fingerprint: Mapping[str, str]) -> None:
     names = sorted(plan.fingerprints.keys() | fingerprint.keys())
-    other = [name for name in names if plan.fingerprints.get(name) != fingerprint.get(name)]
-    if other:
+    different = [name for name in names if plan.fingerprints.get(name) != fingerprint.get(name)]
+    if different:
         raise PlanMismatchError(
-            f"this worker's teacher is not the plan's: {', '.join(other)} differ; copy the taught "
-            "files to all nodes alike, or generate into another dataset.out"
+            f"this worker's teacher is not the plan's: {', '.join(different)} differ; copy the "
+            "same taught files to all nodes, or generate into another dataset.out"
         )

@@ -1,4 +1,4 @@
-"""From an address to its store."""
+"""Opening the store at an address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_store(url: str, single_writer: bool = False) -> Store:
     """Return the store at a folder's path or at s3://bucket/prefix, without touching it yet.
 
     Args:
-        single_writer: vouch that one writer only is at work, for stores that cannot guard names.
+        single_writer: vouch that only one writer is at work, for stores that cannot guard names.
 
     Raises:
         StorageError: the address is neither.
@@ -25,13 +25,13 @@ def open_store(url: str, single_writer: bool = False) -> Store:
         raise StorageError(
             "the dataset's address is empty; expected a folder or s3://bucket/prefix"
         )
-    # With a slash too few as well: nobody means a local folder by it.
+    # Also with a slash missing: nobody means a local folder by that.
     if url.startswith("s3:"):
         return _open_s3(url, single_writer)
     if "://" in url:
         scheme = url.split("://", 1)[0]
         raise StorageError(
-            f"addresses of the kind {scheme}:// are not known; use a folder or s3://"
+            f"unknown kind of address {scheme}://; use a folder or s3://bucket/prefix"
         )
     # Absolute, because workers have other working directories.
     return LocalStore(Path(url).absolute(), single_writer)

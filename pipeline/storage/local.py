@@ -1,4 +1,4 @@
-"""A dataset in a local folder, with the crash safety of design.md: publication."""
+"""A dataset in a local folder, with the crash safety of docs/design.md, "Publication"."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 
 @dataclass(frozen=True)
 class LocalStore:
-    """Objects as files under `root`, which is made on the first write.
+    """Objects as files under `root`, which is created on the first write.
 
-    With `single_writer` names are not guarded against a second writer: for file systems that have
-    no hard links.
+    With `single_writer`, names are not guarded against a second writer: for file systems without
+    hard links.
     """
 
     root: Path
@@ -38,7 +38,7 @@ class LocalStore:
         return str(self.root)
 
     def create(self, key: str, data: bytes) -> Created:
-        """Create a file that is either complete and synced or absent, even after a power cut."""
+        """Create a file that is complete and synced or absent, even after a power failure."""
         final = self.root / key
         with self._explained("write", key):
             _make_folder(final.parent)
@@ -70,15 +70,15 @@ class LocalStore:
         return data
 
     def keys(self, prefix: str) -> list[str]:
-        """Return the names of all files under a folder; unfinished ones have no name yet."""
+        """Return the names of all files in a folder and below it, except unfinished ones."""
         return [key for key in self._walk(prefix) if not _is_temporary(key)]
 
     def entries(self, prefix: str) -> list[Entry]:
-        """Return what `keys` names, with sizes and times."""
+        """Return the entries of what `keys` lists."""
         return self._describe(self.keys(prefix))
 
     def leftovers(self) -> list[Entry]:
-        """Return temporary files, of dead writers and of those at work."""
+        """Return temporary files, of dead writers and of live ones."""
         return self._describe(key for key in self._walk("") if _is_temporary(key))
 
     def exists(self, key: str) -> bool:
@@ -114,7 +114,7 @@ class LocalStore:
         return found
 
     def _move(self, temporary: Path, final: Path) -> bool:
-        """Give the finished file its name; False where the name is taken."""
+        """Give the finished file its name; return False if the name is taken."""
         if self.single_writer:
             if final.exists():
                 return False
@@ -131,7 +131,7 @@ class LocalStore:
             raise StorageError(
                 f"{self.url}: this file system has no hard links ({error.strerror}), which guard "
                 "names against a second writer; use another folder, or say --single-writer and "
-                "start one writer only"
+                "start only one writer"
             ) from error
         return True
 
@@ -147,7 +147,7 @@ class LocalStore:
 
 def _make_folder(folder: Path) -> None:
     # A new folder's own entry must be durable too, hence the sync of each new one's parent.
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for made in missing:
         _sync_folder(made.parent)
@@ -170,7 +170,7 @@ def _write_temporary(final: Path, data: bytes) -> Path:
 
 
 def _is_temporary(key: str) -> bool:
-    # Other names with a dot in front are people's: .gitattributes, .env.
+    # Other names with a leading dot are people's: .gitattributes, .env.
     return _TEMPORARY.fullmatch(key.rpartition("/")[2]) is not None
 
 

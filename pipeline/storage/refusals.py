@@ -1,7 +1,7 @@
-"""S3's refusals in words: what happened and what to do, from codes only.
+"""S3's refusals explained: what happened and what to do, from error codes only.
 
-Servers' and the SDK's own texts are left out: they may name keys, signatures or addresses with
-credentials in them.
+The servers' and the SDK's own texts are left out: they may contain keys, signatures or addresses
+with credentials.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _ADVICE = {
     "ExpiredToken": f"the credentials have expired; {_CREDENTIALS}",
     "InvalidToken": f"the session token is not valid; {_CREDENTIALS}",
     "NotImplemented": "the server does not support this request; if that is the condition "
-    "If-None-Match, say --single-writer and start one writer only",
+    "If-None-Match, say --single-writer and start only one writer",
     "EntityTooLarge": "the object is too large for the server; choose a smaller shard_size",
     "InsufficientStorage": "the server has no space left",
     "QuotaExceeded": "the quota is used up",
-    "ServiceUnavailable": "the server cannot serve it, also after retries: it is overloaded, or "
-    "has no space left; ask its operator, then start the same command again",
-    "SlowDown": "the server asks to slow down, also after retries; start the same command later",
+    "ServiceUnavailable": "the server is unavailable, even after retries: it is overloaded or has "
+    "no space left; ask its operator, then start the same command again",
+    "SlowDown": "the server asks to slow down, even after retries; start the same command later",
 }
 _ADVICE_BY_STATUS = {
     401: f"not authorised; {_CREDENTIALS}",
@@ -44,37 +44,37 @@ _ADVICE_BY_STATUS = {
 
 
 def status_of(error: ClientError) -> int:
-    """Return the HTTP status of a server's refusal, 0 where it gave none."""
+    """Return the HTTP status of a server's refusal, 0 if it gave none."""
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def explain_client_error(error: ClientError, action: str, place: str) -> StorageError:
-    """Put a server's refusal in words."""
+    """Explain a server's refusal."""
     code, status = error.response.get("Error", {}).get("Code", ""), status_of(error)
-    # HEAD has no body: its 404 does not tell a missing bucket from a missing object.
+    # HEAD has no body: its 404 does not distinguish a missing bucket from a missing object.
     if code == "NoSuchKey" or (code == "404" and status == 404):
         return MissingKeyError(f"{place} does not exist")
     known = _ADVICE.get(code) or _ADVICE_BY_STATUS.get(status)
-    advice = known or "start the command again; if it stays, ask the store's operator"
+    advice = known or "start the command again; if that does not help, ask the store's operator"
     return StorageError(f"cannot {action} {place}: {advice} (the server answered {status} {code})")
 
 
 def explain_local_error(error: BotoCoreError, action: str, place: str) -> StorageError:
-    """Put a failure on this side of the network in words."""
+    """Explain a failure on this side of the network."""
     kind = type(error).__name__
     if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
         advice = f"no usable credentials; {_CREDENTIALS}"
     elif isinstance(error, EndpointConnectionError | ConnectTimeoutError):
         advice = "the server cannot be reached; check AWS_ENDPOINT_URL and the network"
     elif isinstance(error, HTTPClientError):
-        advice = "the connection broke, also after retries; check the network"
+        advice = "the connection broke, even after retries; check the network"
     else:
         advice = _CONFIGURATION
     return StorageError(f"cannot {action} {place}: {advice} ({kind})")
 
 
 def explain_setting_error(error: ValueError, place: str) -> StorageError:
-    """Put a setting that the SDK cannot read in words, without its value."""
+    """Explain a setting that the SDK cannot read, without showing its value."""
     if str(error).startswith("Invalid endpoint"):
         advice = "AWS_ENDPOINT_URL (or endpoint_url in ~/.aws/config) must read http://host:port"
     else:

@@ -4,7 +4,7 @@ Endpoint, region, profile, credentials and checksum mode come from boto3's stand
 (AWS_ENDPOINT_URL, AWS_PROFILE, AWS_REQUEST_CHECKSUM_CALCULATION, ~/.aws/config, ...), never from a
 recipe: they are neither in this class's fields nor in its messages. The number of attempts and the
 timeouts are the exception (AWS_MAX_ATTEMPTS and AWS_RETRY_MODE change nothing): boto3's own few
-attempts end within seconds, and a server that is started anew must be outlived.
+attempts end within seconds, but a run must survive the restart of a server.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from pipeline.storage.refusals import (
 )
 from pipeline.storage.store import Created, DamagedError, Entry, MissingKeyError, StorageError
 
-# The SDK's pauses begin at 50 ms and double: so many attempts take half a minute, in which a
-# server that is started anew is back.
+# The SDK's pauses start at 50 ms and double: this many attempts take half a minute, enough for a
+# server to restart.
 ATTEMPTS = 11
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 5.0
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 MAX_CONNECTIONS = 32
-# Each object carries the hash of what was sent: a bit that flips on the way back passes unseen
-# otherwise, and manifest or plan have no hash elsewhere.
+# Each object carries the hash of what was sent: otherwise a bit that flips on the way back would go
+# unnoticed, because manifest and plan have no hash elsewhere.
 HASH = "sha256"
 _DAMAGED_UPLOAD = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 
@@ -65,7 +65,7 @@ class _Answer(Enum):
 class S3Store:
     """Objects under `s3://bucket/prefix/`.
 
-    With `single_writer` names are not guarded against a second writer: for servers that ignore
+    With `single_writer`, names are not guarded against a second writer: for servers that ignore
     If-None-Match.
     """
 
@@ -83,7 +83,7 @@ class S3Store:
 
     @property
     def url(self) -> str:
-        """The place as s3://bucket/prefix."""
+        """The address, s3://bucket/prefix."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def create(self, key: str, data: bytes) -> Created:
@@ -124,7 +124,7 @@ class S3Store:
         return [entry.key for entry in self.entries(prefix)]
 
     def entries(self, prefix: str) -> list[Entry]:
-        """Return what `keys` names, with sizes and times."""
+        """Return the entries of what `keys` lists."""
         start = self._name("")
         with self._explained("list", prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -140,7 +140,7 @@ class S3Store:
         return sorted(found, key=lambda entry: entry.key)
 
     def leftovers(self) -> list[Entry]:
-        """Return nothing: an object is written by one request."""
+        """Return nothing: an object is written by a single request."""
         return []
 
     def exists(self, key: str) -> bool:
@@ -169,15 +169,15 @@ class S3Store:
             read_timeout=READ_TIMEOUT_S,
             max_pool_connections=MAX_CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            # Objects carry a hash of ours; the SDK's check fails on parts of objects where a
-            # server sends the whole one's checksum with them (rclone does).
+            # Objects carry a hash of ours. The SDK's own check fails on a ranged read if the server
+            # sends the checksum of the whole object with it (rclone does).
             response_checksum_validation="when_required",
         )
         try:
             # A session of its own: boto3's default one is not thread-safe.
             return boto3.session.Session().client("s3", config=config)
         except BotoCoreError:
-            raise  # some are ValueErrors too, and are explained where the client is used
+            raise  # some are ValueErrors too, but are explained where the client is used
         except ValueError as error:
             raise explain_setting_error(error, self.url) from error
 
@@ -186,7 +186,7 @@ class S3Store:
 
     def _put(self, key: str, data: bytes) -> _Answer:
         condition: Any = {} if self.single_writer else {"IfNoneMatch": "*"}
-        # Older servers verify Content-MD5 only, newer ones this and boto3's CRC32.
+        # Older servers verify only Content-MD5, newer ones boto3's CRC32 as well.
         md5 = hashlib.md5(data, usedforsecurity=False).digest()
         with self._explained("write", key):
             try:
@@ -205,7 +205,7 @@ class S3Store:
         return _Answer.DONE
 
     def _settle(self, key: str, data: bytes) -> Created:
-        # The retry of an own write whose answer was lost gets 412 too: only the content tells.
+        # A retry of our own write, whose answer was lost, gets 412 too: only the content tells.
         return Created.EQUAL if self.read(key) == data else Created.OTHER
 
     def _get(self, key: str, **arguments: Any) -> bytes:
@@ -218,7 +218,7 @@ class S3Store:
                 try:
                     data = answer["Body"].read()
                 except (HTTPClientError, IncompleteReadError):
-                    # A body cut short or broken off; the SDK retries requests but not bodies.
+                    # The body was cut short: the SDK retries requests, but not bodies.
                     broke_off = True
                 else:
                     if arguments or _is_sound(data, answer.get("Metadata", {})):
@@ -247,7 +247,7 @@ class S3Store:
 
 
 def _answer_of(error: ClientError) -> _Answer | None:
-    """Tell what a refusal of a write means, None where it is an error."""
+    """Return what a refusal of a write means; None if it is an error."""
     if status_of(error) == HTTPStatus.PRECONDITION_FAILED:
         return _Answer.TAKEN
     if status_of(error) == HTTPStatus.CONFLICT:
@@ -258,11 +258,11 @@ def _answer_of(error: ClientError) -> _Answer | None:
 
 
 def _is_sound(data: bytes, metadata: Mapping[str, str]) -> bool:
-    """Tell whether data are those written; objects that others put there carry no hash."""
+    """Tell whether data is what was written; objects of other programs carry no hash."""
     return metadata.get(HASH) in (None, hashlib.sha256(data).hexdigest())
 
 
 def _delays() -> Iterator[float]:
-    """Waiting times before the next attempt, s: doubling, scattered so that writers part."""
+    """Yield the pause before each attempt in seconds: doubling, and random so that writers part."""
     for attempt in range(ATTEMPTS):
         yield min(FIRST_DELAY_S * 2**attempt, LONGEST_DELAY_S) * random.uniform(0.5, 1.0)

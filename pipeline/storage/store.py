@@ -1,4 +1,4 @@
-"""What a dataset needs from the place where it lies: objects created once and never changed."""
+"""What a dataset needs from its storage: objects that are created once and never changed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Protocol
 
 
 class StorageError(ValueError):
-    """A store that cannot be used; the message says where, what it answered and what to do."""
+    """A store cannot be used; the message says where, what it answered and what to do."""
 
 
 class MissingKeyError(StorageError):
-    """A name that is not in the store."""
+    """There is no object of this name in the store."""
 
 
 class DamagedError(StorageError):
-    """An object whose bytes are, read after read, not those that were written."""
+    """An object's bytes are, read after read, not those that were written."""
 
 
 class Created(Enum):
-    """What became of a creation: nobody's object is ever replaced."""
+    """The outcome of `create`, which never replaces an object."""
 
     NEW = "the object was not there and is now"
     EQUAL = "the name was taken by equal content, perhaps by this call's own earlier attempt"
@@ -37,21 +37,32 @@ class Entry:
 
 
 class Store(Protocol):
-    """A flat space of named byte strings. All methods raise StorageError.
+    """A flat space of named byte strings.
 
-    Implementations are picklable before and after use, hold no secret in their fields, and open
+    Implementations are picklable before and after use, hold no secret in their fields and open
     connections on first use.
+
+    Raises:
+        StorageError: from every method, if the store fails.
     """
 
     @property
+    def single_writer(self) -> bool:
+        """Whether only one writer is at work, so that names need no guard."""
+
+    @property
     def url(self) -> str:
-        """Where the store is, for people."""
+        """The store's address, for people."""
 
     def create(self, key: str, data: bytes) -> Created:
-        """Create an object under a name that must be free; when this returns, it is durable."""
+        """Create an object unless its name is taken; when this returns, the object is durable."""
 
     def read(self, key: str) -> bytes:
-        """Return a whole object; MissingKeyError where there is none."""
+        """Return a whole object.
+
+        Raises:
+            MissingKeyError: there is no object of this name.
+        """
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Return exactly `length` bytes from byte `start` on."""
@@ -60,16 +71,20 @@ class Store(Protocol):
         """Return all names that start with `prefix` (a folder ending in '/', or ''), sorted."""
 
     def entries(self, prefix: str) -> list[Entry]:
-        """Return what `keys` names, with sizes and times."""
+        """Return the entries of what `keys` lists."""
 
     def leftovers(self) -> list[Entry]:
-        """Return unfinished writes that have no name yet, of dead writers and of living ones."""
+        """Return unfinished writes, which have no name yet, of dead writers and of live ones."""
 
     def exists(self, key: str) -> bool:
         """Tell whether an object is there."""
 
     def size(self, key: str) -> int:
-        """Return an object's size in bytes; MissingKeyError where there is none."""
+        """Return an object's size in bytes.
+
+        Raises:
+            MissingKeyError: there is no object of this name.
+        """
 
     def delete(self, key: str) -> None:
-        """Remove an object; no error where there is none."""
+        """Remove an object, if it exists."""

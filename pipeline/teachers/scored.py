@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.pair import Pair, SampleSpec
+from pipeline.teachers.slots import SlotBatch, slot_batches
 
 if TYPE_CHECKING:
     # Only for its type: the module brings diffusers with it.
@@ -36,8 +36,8 @@ class PairScorer(Protocol):
 class ScoringTeacher:
     """Another teacher's pairs with a scorer's columns, from the pixels that the dataset holds.
 
-    Batches have `slots` pairs, sample i in slot i mod slots, and empty slots are filled, as in
-    `DiffSketchTeacher`: a sample made alone gets the scores that it gets among its neighbours.
+    Pairs are scored in full batches (`pipeline.teachers.slots`): a sample made alone gets the
+    scores that it gets among its neighbours.
     """
 
     def __init__(self, teacher: Teacher, scorer: PairScorer, slots: int) -> None:
@@ -53,15 +53,12 @@ class ScoringTeacher:
 
     def pairs(self, specs: Sequence[SampleSpec]) -> Sequence[Pair]:
         """Make the pairs of `specs`, in their order, and score them."""
-        made = self.teacher.pairs(specs)
-        batches = groupby(made, key=lambda pair: pair.index // self.slots)
-        return [pair for _, batch in batches for pair in self._scored(list(batch))]
+        batches = slot_batches(self.teacher.pairs(specs), self.slots)
+        return [pair for batch in batches for pair in self._scored(batch)]
 
-    def _scored(self, pairs: list[Pair]) -> Iterator[Pair]:
-        of_slot = {pair.index % self.slots: pair for pair in pairs}
-        filled = [of_slot.get(slot, pairs[0]) for slot in range(self.slots)]
-        images, sketches = (np.stack([getattr(p, n) for p in filled]) for n in ("image", "sketch"))
+    def _scored(self, batch: SlotBatch[Pair]) -> Iterator[Pair]:
+        images = np.stack([pair.image for pair in batch.filled])
+        sketches = np.stack([pair.sketch for pair in batch.filled])
         scores = self.scorer.score(images, sketches)
-        for pair in pairs:
-            columns = {**pair.columns, **scores[pair.index % self.slots]}
-            yield replace(pair, columns=columns)
+        for pair in batch.asked:
+            yield replace(pair, columns={**pair.columns, **scores[batch.slot(pair)]})

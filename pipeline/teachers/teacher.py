@@ -1,17 +1,32 @@
-"""Teachers: anything that makes image-sketch pairs by address, and the registry of them."""
+"""The seam of teachers: whatever makes image-sketch pairs by address."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
 
 from pipeline.pair import Pair, SampleSpec
-from pipeline.teachers.diffsketch import DiffSketchTeacher
 
-__all__ = ["TEACHERS", "Pair", "SampleSpec", "Teacher", "load_teacher"]
+
+@dataclass(frozen=True)
+class TeacherFiles:
+    """Where a taught system lies, and where it is to work.
+
+    Attributes:
+        folder: what its training left.
+        locations: of the models that it was taught on, by kind (`backbone`, ...): folders or ids.
+        device: such as `cpu` or `cuda:0`.
+        dtype: of the models' numbers.
+    """
+
+    folder: Path
+    locations: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
 
 
 @runtime_checkable
@@ -31,19 +46,25 @@ class Teacher(Protocol):
         ...
 
 
-TEACHERS: dict[str, type[DiffSketchTeacher]] = {
-    "diffsketch": DiffSketchTeacher,
-}
+class TeacherClass(Protocol):
+    """What the registry knows of a teacher: how it comes out of its files."""
 
+    def check_taught(self, folder: Path) -> None:
+        """Raise ValueError unless the folder of a taught teacher has all its files."""
+        ...
 
-def load_teacher(
-    name: str, folder: Path, backbone_location: str | Path, device: str, dtype: torch.dtype
-) -> Teacher:
-    """Load a taught teacher by its name in the registry.
+    def fingerprint_of(self, files: TeacherFiles) -> dict[str, str]:
+        """Return the fingerprint that the loaded teacher would have, without loading a model.
 
-    Raises:
-        ValueError: there is no such teacher, or its folder cannot be used.
-    """
-    if name not in TEACHERS:
-        raise ValueError(f"no teacher {name!r}: expected one of {', '.join(sorted(TEACHERS))}")
-    return TEACHERS[name].load(folder, backbone_location, device, dtype)
+        Raises:
+            ValueError: a file is missing, or a model is not the one that was taught on.
+        """
+        ...
+
+    def load(self, files: TeacherFiles) -> Teacher:
+        """Load a taught teacher.
+
+        Raises:
+            ValueError: a file is missing, or a model is not the one that was taught on.
+        """
+        ...

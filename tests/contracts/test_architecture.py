@@ -1,72 +1,217 @@
-"""Architecture: imports point one way, and each outside system has its few places."""
+"""Architecture: imports point one way, rooms have their size, and outside systems their few places.
 
-import ast
-from collections.abc import Iterator
-from pathlib import Path
+A room is a folder of modules, or a module at a layer's root (tests/tools/source.py). When a test
+fails for a good reason, the literal here is the plan to change: on purpose, and in review.
+"""
+
+from __future__ import annotations
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-# May import themselves and what stands before them.
-LAYERS = ("pipeline", "training", "jobs")
+from tests.tools.imports import Graph, circles, floors, imported_names, module_graph, room_graph
+from tests.tools.source import LAYERS, Module, read_modules, rooms_of
+
+MODULES = read_modules()
 PLACES = {
     "ray": ("pipeline/generation/ray_actors.py", "training/distillation/ray_train.py", "jobs/"),
     "boto3": ("pipeline/storage",),
     "botocore": ("pipeline/storage",),
+    "jinja2": ("pipeline/render.py",),
     "typer": ("jobs/",),
     "rich": ("jobs/",),
 }
 MOST_LINES = 400
+# From the ground up: each room with all those of its layer that it imports, which stand before it.
+ROOMS: dict[str, dict[str, str]] = {
+    "pipeline": {
+        "canonical": "",
+        "events": "",
+        "filters": "",
+        "pair": "",
+        "pixels": "",
+        "render": "",
+        "seeds": "",
+        "spread": "",
+        "storage": "",
+        "whole_file": "",
+        "recipe": "filters",
+        "dataset": "canonical pair recipe storage",
+        "diffusion": "canonical pixels recipe whole_file",
+        "analysis": "diffusion seeds",
+        "gsketch": "diffusion recipe whole_file",
+        "publishing": "canonical dataset render spread storage",
+        "reading": "canonical dataset events filters render seeds storage whole_file",
+        "teachers": "canonical diffusion gsketch pair pixels recipe seeds whole_file",
+        "upkeep": "canonical dataset events publishing storage",
+        "generation": "dataset events publishing storage teachers",
+    },
+    "training": {
+        "checkpoint": "",
+        "encoders": "",
+        "losses": "",
+        "snapshots": "",
+        "styles": "",
+        "tensor_hash": "",
+        "embedded.scenes": "styles",
+        "evaluation": "encoders styles tensor_hash",
+        "oneshot": "checkpoint encoders losses snapshots tensor_hash",
+        "students": "encoders losses",
+        "distillation": "checkpoint encoders snapshots students tensor_hash",
+        "embedded.models": "embedded.scenes styles",
+        "embedded": "embedded.models embedded.scenes styles",
+    },
+    "jobs": {
+        "runtime": "",
+        "extract": "runtime",
+        "pages": "runtime",
+        "benchmarks.standins": "extract runtime",
+        "evaluation": "extract pages runtime",
+        "stages": "pages runtime",
+        "benchmarks": "benchmarks.standins runtime",
+        "dataset": "pages runtime stages",
+        "report": "evaluation extract pages runtime",
+        "demo": "evaluation extract report runtime stages",
+        "experiments.ablation": "evaluation extract pages report runtime stages",
+        "experiments.selection": "pages report runtime",
+        "experiments": (
+            "evaluation experiments.ablation experiments.selection extract pages report "
+            "runtime stages"
+        ),
+        "cli": "benchmarks dataset demo evaluation experiments extract report runtime stages",
+    },
+}
+# The longest chain of rooms that import each other.
+FLOORS = {"pipeline": 6, "training": 4, "jobs": 7}
+ROOT_MODULES = {
+    "pipeline": "canonical events filters pair pixels render seeds spread whole_file",
+    "training": "checkpoint losses snapshots tensor_hash",
+    "jobs": "demo",
+}
+FEWEST_MODULES, MOST_MODULES = 4, 12
+OTHER_SIZES = {
+    "jobs.benchmarks.standins": "three kinds of stand-ins, and no module of benchmarks is one",
+}
+# Tests of something that is not one module.
+OTHER_TESTS = {
+    "jobs/dataset/test_dataset_commands.py": "TODO",
+    "jobs/dataset/test_far_commands.py": "TODO",
+    "jobs/experiments/test_confidence_table.py": "TODO",
+    "jobs/stages/test_stages.py": "TODO",
+    "jobs/test_readme.py": "TODO",
+    "pipeline/analysis/test_full_size_projection.py": "TODO",
+    "pipeline/diffusion/test_tiny_backbone.py": "TODO",
+    "pipeline/generation/test_full_size.py": "TODO",
+    "pipeline/test_recipe.py": "TODO",
+    "training/embedded/test_edge_training.py": "TODO",
+    "training/embedded/test_embedded_loop.py": "TODO",
+    "training/embedded/test_embedded_models.py": "TODO",
+    "training/embedded/test_reserved_seeds.py": "TODO",
+    "training/embedded/test_scenes.py": "TODO",
+    "training/embedded/test_train_embedded.py": "TODO",
+    "training/styles/test_styles.py": "TODO",
+}
 
 
-def source_files(layer: str) -> Iterator[Path]:
-    yield from sorted((ROOT / layer).rglob("*.py"))
+def of_layer(layer: str) -> list[Module]:
+    return [module for module in MODULES if module.layer == layer]
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Every module named by an import anywhere in a file, those inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield node.module or ""
+def drawn(layer: str) -> Graph:
+    """Return a layer's rooms as ROOMS draws them."""
+    return {
+        f"{layer}.{room}": frozenset(f"{layer}.{target}" for target in targets.split())
+        for room, targets in ROOMS[layer].items()
+    }
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_no_layer_imports_one_above_it(layer: str) -> None:
     above = {*LAYERS[LAYERS.index(layer) + 1 :], "tests", "infra"}
     wrong = [
-        f"{path.relative_to(ROOT)} imports {module}"
-        for path in source_files(layer)
-        for module in imported(path)
-        if module.split(".")[0] in above
+        f"{module.path} imports {name}"
+        for module in of_layer(layer)
+        for name in imported_names(module)
+        if name.split(".")[0] in above
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_rooms_import_those_that_the_plan_shows(layer: str) -> None:
+    found, plan = room_graph(of_layer(layer)), drawn(layer)
+    assert found.keys() == plan.keys()
+    new = [f"{room} -> {target}" for room in found for target in found[room] - plan[room]]
+    gone = [f"{room} -> {target}" for room in plan for target in plan[room] - found[room]]
+    assert (new, gone) == ([], [])
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_plan_goes_from_the_ground_up(layer: str) -> None:
+    plan = drawn(layer)
+    order = list(plan)
+    late = [
+        f"{room} stands before {target}"
+        for room in plan
+        for target in plan[room]
+        if target in order[order.index(room) :]
+    ]
+    assert not late
+    assert len(floors(plan)) == FLOORS[layer]
+
+
+def test_no_circles() -> None:
+    assert circles(module_graph(MODULES)) == []
+    assert [circles(room_graph(of_layer(layer))) for layer in LAYERS] == [[], [], []]
 
 
 @pytest.mark.parametrize("package", PLACES)
 def test_outside_systems_have_their_places(package: str) -> None:
     wrong = [
-        path.relative_to(ROOT).as_posix()
-        for layer in LAYERS
-        for path in source_files(layer)
-        if package in {module.split(".")[0] for module in imported(path)}
-        and not path.relative_to(ROOT).as_posix().startswith(PLACES[package])
+        module.path
+        for module in MODULES
+        if package in {name.split(".")[0] for name in imported_names(module)}
+        and not module.path.startswith(PLACES[package])
     ]
     assert not wrong
 
 
-def test_files_stay_readable_in_one_sitting() -> None:
-    lengths = {
-        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
-        for layer in LAYERS
-        for path in source_files(layer)
+def test_folders_are_neither_drawers_nor_halls() -> None:
+    sizes = {
+        room: len(modules)
+        for room, modules in rooms_of(MODULES).items()
+        if [module.name for module in modules] != [room]
     }
-    assert {name: n for name, n in lengths.items() if n > MOST_LINES} == {}
+    odd = {room for room, n in sizes.items() if not FEWEST_MODULES <= n <= MOST_MODULES}
+    assert odd == OTHER_SIZES.keys(), sizes
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_few_modules_stand_at_a_layer_s_root(layer: str) -> None:
+    names = [m.path.split("/")[1].removesuffix(".py") for m in of_layer(layer) if m.room == m.name]
+    assert names == ROOT_MODULES[layer].split()
+
+
+def test_tests_mirror_the_source() -> None:
+    names = {module.name for module in MODULES}
+    tests = [
+        test.path.removeprefix("tests/")
+        for test in read_modules(folders=[f"tests/{layer}" for layer in LAYERS])
+        if test.path.rpartition("/")[2].startswith("test_")
+    ]
+    mirrored = {
+        path: path.removesuffix(".py").replace("/test_", "/").replace("/", ".") for path in tests
+    }
+    assert {path for path, name in mirrored.items() if name not in names} == OTHER_TESTS.keys()
+
+
+def test_packages_hold_no_code() -> None:
+    assert not [module.path for module in MODULES if module.path.endswith("__init__.py")]
+
+
+def test_files_stay_readable_in_one_sitting() -> None:
+    assert {m.path: m.num_lines for m in MODULES if m.num_lines > MOST_LINES} == {}
 
 
 def test_no_file_is_named_for_odds_and_ends() -> None:
     banned = {"utils", "helpers", "common", "base", "misc"}
-    named = [path for layer in LAYERS for path in source_files(layer) if path.stem in banned]
-    assert not named
+    assert not [module.path for module in MODULES if module.name.split(".")[-1] in banned]

@@ -136,7 +136,7 @@ def test_writers_of_the_same_never_clash(store: Store) -> None:
     ("url", "words"),
     [
         ("", "empty"),
-        ("gs://bucket/x", "gs:// are not known"),
+        ("gs://bucket/x", "unknown kind of address gs://"),
         ("s3://key:hunter2@bucket/x", "without user"),
         ("s3://bucket/x?secret=hunter2", "without user"),
         ("s3://Bad_Bucket/x", "s3://bucket/prefix"),

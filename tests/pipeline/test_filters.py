@@ -26,30 +26,30 @@ TABLE = pa.Table.from_pylist(ROWS)
 )
 def test_a_filter_means_what_python_means(text: str) -> None:
     expected = [bool(eval(text.strip(), {}, row)) for row in ROWS]
-    assert Filter(text).holds(TABLE).tolist() == expected
+    assert Filter(text).matches(TABLE).tolist() == expected
     assert any(expected) and not all(expected)
 
 
-def test_the_empty_filter_holds_for_all() -> None:
-    assert Filter("").holds(TABLE).all() and Filter(" ").columns == []
+def test_the_empty_filter_matches_all() -> None:
+    assert Filter("").matches(TABLE).all() and Filter(" ").columns == []
 
 
 def test_a_missing_value_passes_no_filter() -> None:
     table = pa.table({"score": [0.1, None, 0.9]})
-    assert Filter("score > 0.5").holds(table).tolist() == [False, False, True]
-    assert Filter("not score > 0.5").holds(table).tolist() == [True, False, False]
+    assert Filter("score > 0.5").matches(table).tolist() == [False, False, True]
+    assert Filter("not score > 0.5").matches(table).tolist() == [True, False, False]
 
 
 def test_an_unknown_column_is_named_beside_the_known_ones() -> None:
-    with pytest.raises(FilterError, match=r"no column 'alfa'; did you mean 'alpha'\? there"):
-        Filter("alfa > 0.5").holds(TABLE)
+    with pytest.raises(FilterError, match=r"no column 'alfa'; did you mean 'alpha'\? the columns"):
+        Filter("alfa > 0.5").matches(TABLE)
     assert Filter("ink < 1 and alpha > 0 or ink > 0").columns == ["alpha", "ink"]
 
 
 @pytest.mark.parametrize("text", ["ink == '0'", "key > 3", "key == alpha"])
-def test_numbers_and_texts_are_not_compared(text: str) -> None:
-    with pytest.raises(FilterError, match="compares a number with a text"):
-        Filter(text).holds(TABLE)
+def test_numbers_and_strings_are_not_compared(text: str) -> None:
+    with pytest.raises(FilterError, match="compares a number with a string"):
+        Filter(text).matches(TABLE)
 
 
 def test_a_syntax_error_names_no_file_of_pythons() -> None:
@@ -85,6 +85,6 @@ def test_a_syntax_error_names_no_file_of_pythons() -> None:
     ],
 )
 def test_all_else_is_refused_when_the_filter_is_read(text: str) -> None:
-    with pytest.raises(FilterError, match="expected|none of|at most"):
+    with pytest.raises(FilterError, match="expected|at most"):
         Filter(text)
     assert len(text) < MAX_CHARS or "not" in text

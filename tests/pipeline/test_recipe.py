@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recipe import RecipeError, load_recipe
+from pipeline.recipe.fields import RecipeError, added, resolve
+from pipeline.recipe.recipe import Sampling, load_recipe
 
 MINIMAL = "style: ink\nexample: {prompt: a red cat, seed: 50, drawing: ink.png}\n"
 
@@ -20,7 +21,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_defaults_are_the_papers(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, MINIMAL))
-    assert (recipe.sampler.steps, recipe.sampler.guidance, recipe.sampler.branches) == (50, 5.0, 2)
+    assert (recipe.sampler.steps, recipe.sampler.guidance) == (50, 5.0)
     assert (recipe.teach.iterations, recipe.teach.diffusion_duration) == (1200, 1000)
     weights = recipe.teach.weights
     assert (weights.across, weights.within) == (1, 1)
@@ -104,3 +105,15 @@ def test_recipes_are_frozen(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, MINIMAL))
     with pytest.raises(ValueError, match="frozen"):
         recipe.style = "other"  # type: ignore[misc]
+
+
+class _LaterSampling(Sampling):
+    """Sampling as a later version may have it, with a key that today's plans lack."""
+
+    kind: str = added("ddim", since="0.2")
+
+
+def test_a_new_key_at_its_default_changes_no_plan() -> None:
+    assert resolve(_LaterSampling()) == resolve(Sampling())
+    assert resolve(_LaterSampling(kind="euler"))["kind"] == "euler"
+    assert "kind" in _LaterSampling().model_dump()

@@ -1,4 +1,4 @@
-"""A teacher's factory in whose worker the operating system refuses to write more."""
+"""A teacher's factory in whose worker the operating system refuses to write long files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SPACE_BYTES = 100
 
 @dataclass(frozen=True)
 class FullDiskFactory:
-    """Called in a worker, it leaves the files that go to `folder` no more than SPACE_BYTES each.
+    """Called in a worker, it limits each file below `folder` to SPACE_BYTES.
 
-    The kernel refuses the write that goes beyond, after it has written what fits, as on a full
-    disk. The limit holds during these writes only: Ray's own logs are longer.
+    The kernel writes what fits and refuses the rest, as on a full disk. The limit holds only during
+    these writes, because Ray's own logs are longer.
     """
 
     folder: str
 
     def __call__(self) -> StandinTeacher:
-        """Limit this process and give its teacher."""
+        """Limit this process and return its teacher."""
         create = LocalStore.create
 
         def limited_create(store: LocalStore, key: str, data: bytes) -> Created:

@@ -1,4 +1,4 @@
-"""Datasets spoilt on purpose: each by what an accident or an attacker would do to one shard."""
+"""Datasets spoilt on purpose, by what an accident or an attacker would do to one shard."""
 
 from __future__ import annotations
 
@@ -33,30 +33,37 @@ class Bomb:
 
 
 def flipped(data: bytes) -> bytes:
-    """One bit in the middle."""
+    """Return data with one bit in the middle flipped."""
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
 def members_of(data: bytes) -> list[tuple[str, bytes]]:
-    """Names and contents, by Python's own reader."""
+    """Return the names and contents of a tar's members, by Python's own reader."""
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         return [(header.name, tar.extractfile(header).read()) for header in tar]  # type: ignore[union-attr]
 
 
-def as_tar(members: list[tuple[str, bytes]]) -> bytes:
-    """A tar by Python's own writer."""
+def as_tar(members: list[tuple[str, bytes]], **header_fields: object) -> bytes:
+    """Return a tar by Python's own writer, with these fields in every header."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in members:
             header = tarfile.TarInfo(name)
             header.size = len(content)
+            for field, value in header_fields.items():
+                setattr(header, field, value)
             tar.addfile(header, io.BytesIO(content))
     return buffer.getvalue()
 
 
 def png_bomb(side: int = 60_000, extra: tuple[bytes, bytes] | None = None) -> bytes:
-    """A grey PNG of 3.6 thousand million pixels in a few hundred bytes; `extra`: one more chunk."""
+    """Return a grey PNG of 3.6 thousand million pixels in a few hundred bytes.
+
+    Args:
+        side: of the picture, in pixels.
+        extra: kind and content of one more chunk.
+    """
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + content))
@@ -70,7 +77,12 @@ def png_bomb(side: int = 60_000, extra: tuple[bytes, bytes] | None = None) -> by
 
 
 def spoil(root: Path, how: str, trace: Path) -> None:
-    """Spoil shard 1 of a dataset; where an attacker did it, manifest and commit vouch for it."""
+    """Spoil shard 1 of a dataset; after an attack, manifest and commit record vouch for it.
+
+    Args:
+        how: "flipped" or "cut" by accident; "pickle", "traversal" or "bomb" by an attacker.
+        trace: a folder that appears if anything in the shard is executed.
+    """
     data = (root / TAR).read_bytes()
     if how in ("flipped", "cut"):
         (root / TAR).write_bytes(

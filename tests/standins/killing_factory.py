@@ -28,9 +28,9 @@ POINTS = (
 
 @dataclass(frozen=True)
 class KillingFactory:
-    """Called in a worker, it arms the process: whoever first reaches `point` dies of kill -9.
+    """Called in a worker, it arms the process: the first one to reach `point` dies of kill -9.
 
-    `marker` is a file that tells all workers that it has happened.
+    `marker` is a file that tells all workers that this has happened.
     """
 
     point: str
@@ -38,7 +38,7 @@ class KillingFactory:
     store: type[LocalStore] | type[S3Store] = LocalStore
 
     def __call__(self) -> StandinTeacher:
-        """Arm this process and give its teacher."""
+        """Arm this process and return its teacher."""
         create = self.store.create
 
         def killing_create(store: Any, key: str, data: bytes) -> Created:
@@ -52,7 +52,7 @@ class KillingFactory:
         return KillingTeacher(self)
 
     def reach(self, point: str) -> None:
-        """Die here if this is the point and nobody has died there before."""
+        """Die here if this is the point and no process has died there before."""
         if point != self.point:
             return
         try:
@@ -65,6 +65,8 @@ class KillingFactory:
 class KillingTeacher(StandinTeacher):
     """The stand-in teacher, with a point of death in its second batch."""
 
+    factory: KillingFactory
+
     def __init__(self, factory: KillingFactory) -> None:
         super().__init__()
         object.__setattr__(self, "factory", factory)
@@ -72,5 +74,5 @@ class KillingTeacher(StandinTeacher):
     def pairs(self, specs: Sequence[SampleSpec]) -> list[Pair]:
         """Make pairs, or die."""
         if specs[0].index % 8 == 4:
-            vars(self)["factory"].reach("sampling")
+            self.factory.reach("sampling")
         return super().pairs(specs)

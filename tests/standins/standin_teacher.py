@@ -1,4 +1,4 @@
-"""A teacher that draws blobs with NumPy in a millisecond, and misbehaves on demand."""
+"""A teacher that draws blobs with NumPy in a millisecond and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FINGERPRINT = {"standin": "0" * 64}
 
 @dataclass(frozen=True)
 class StandinTeacher:
-    """Pair i is a blob on a textured ground, and its outline; all of it a function of (seed, i).
+    """Pair i is a blob on a textured ground and its outline, all of it a function of (seed, i).
 
-    `deadly` samples kill their process, `poison` ones raise; `delay_s` is the time of one sample.
+    `deadly` samples kill their process, `poison` samples raise an error; a sample takes `delay_s`.
     """
 
     image_size: int = 32
@@ -59,7 +59,7 @@ class StandinTeacher:
 def make_plan(
     samples: int = 22, shard_size: int = 8, batch: int = 4, seed: int = 7, **recipe: object
 ) -> Plan:
-    """A small plan for the stand-in teacher."""
+    """Return a small plan for the stand-in teacher."""
     return Plan(
         style="blobs",
         samples=samples,

@@ -50,7 +50,7 @@ def build(
 
 
 def tokenizer(max_length: int) -> CLIPTokenizer:
-    """A CLIP tokenizer of single letters and a few whole words."""
+    """Build a CLIP tokenizer of single letters and a few whole words."""
     letters = [chr(code) for code in range(ord("!"), ord("~") + 1)]
     vocab = letters + [letter + "</w>" for letter in letters]
     merges: list[tuple[str, str]] = []
@@ -110,7 +110,7 @@ def _vae(image_size: int) -> AutoencoderKL:
 
 
 def scheduler(prediction_type: str) -> DDIMScheduler:
-    """Stable Diffusion's scheduler with DDIM."""
+    """Build Stable Diffusion's scheduler with DDIM."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,

@@ -1,5 +1,7 @@
 """Folders of tiny random encoders in the formats of the embedded ones, for tests."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import open_clip
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torch import Tensor
 
 CLIP_SIDE = 32
 TINY_CLIP = {
@@ -37,8 +40,8 @@ def write_clip(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def random_trunk(seed: int = 0) -> dict[str, torch.Tensor]:
-    """A random torchvision AlexNet trunk's state dict, keys "features.N.weight|bias"."""
+def random_trunk(seed: int = 0) -> dict[str, Tensor]:
+    """Draw a torchvision AlexNet trunk's state dict, keys "features.N.weight|bias"."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         shapes = torchvision.models.AlexNet().features.state_dict()
     generator = torch.Generator().manual_seed(seed)

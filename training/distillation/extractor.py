@@ -26,8 +26,6 @@ from training.students.student import Student
 
 FORMAT = "onesketch-extractor/1"
 CONFIG, MODEL = "config.json", "model.safetensors"
-# Networks reflect and normalise at their coarsest level, which must not shrink to a point.
-LEAST_SIDE = 4  # in multiples of the network's stride
 # Larger pictures are drawn at this size and the drawing is enlarged: at full width a generator
 # holds some 300 bytes per pixel and channel of its first layer.
 MAX_PIXELS = 2**24
@@ -43,13 +41,14 @@ class Extractor:
     def __init__(
         self,
         network: nn.Module,
-        multiple: int,
+        least_side: int,
         config: Mapping[str, Any],
         device: str,
         dtype: torch.dtype,
     ) -> None:
         self.network = network.eval().requires_grad_(False)
-        self.multiple = multiple
+        self.multiple: int = config["multiple"]
+        self.least_side = least_side
         self.config = config
         self.device = device
         self.dtype = dtype
@@ -60,31 +59,46 @@ class Extractor:
     ) -> Extractor:
         """Load what `onesketch distill` left in a folder.
 
-        dtype: of the convolutions. Raises ExtractorError for a folder without a whole extractor.
+        Args:
+            folder: with config.json and model.safetensors.
+            device: where the network runs.
+            dtype: of its convolutions.
+
+        Raises:
+            ExtractorError: the folder does not hold a whole extractor.
         """
         config = read_config(folder)
         path = folder / MODEL
-        network = find_student(config["student"]).network_from(config["network"])
+        student = find_student(config["student"])
+        network = student.network_from(config["network"])
         try:
             if sha256_of_file(path) != config["sha256"]:
                 raise ExtractorError(
-                    f"{path} is not the file that {CONFIG} speaks of: its SHA-256 "
-                    "differs. Run `onesketch distill` again"
+                    f"{path} is not the file that {CONFIG} describes: its SHA-256 differs. "
+                    "Run `onesketch distill` again"
                 )
             network.load_state_dict(load_file(path))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise ExtractorError(f"{path} cannot be read: {error}") from error
         layout = torch.channels_last if device.startswith("cuda") else torch.contiguous_format
         network.to(device=device, dtype=dtype)
-        network.to(memory_format=layout)  # the stubs know it alone only
-        return cls(network, config["multiple"], config, device, dtype)
+        network.to(memory_format=layout)  # the type stubs know it only without a dtype
+        least_side = student.least_side(config["network"])
+        return cls(network, least_side, config, device, dtype)
 
     def sketch(self, image: Pixels, short_side_px: int | None = None) -> Pixels:
-        """Draw one picture uint8 (H, W, 3) of any size: -> uint8 (H, W).
+        """Draw one picture.
 
-        short_side_px: draw at this resolution and bring the drawing back to the picture's size;
-        the default is the picture's own. Pictures of more than MAX_PIXELS are always drawn
-        smaller. Raises ExtractorError for another shape or type.
+        Args:
+            image: uint8 (H, W, 3) of any size; above MAX_PIXELS it is always drawn smaller.
+            short_side_px: draw at this resolution and bring the drawing back to the picture's size;
+                the default is the picture's own.
+
+        Returns:
+            The drawing, uint8 (H, W), 255 = paper.
+
+        Raises:
+            ExtractorError: the picture has another type or shape.
         """
         check_picture(image)
         height, width = image.shape[:2]
@@ -92,7 +106,7 @@ class Extractor:
         return resized(drawn, height, width)
 
     def sketches(self, images: Iterable[Pixels], batch: int = 8) -> Iterator[Pixels]:
-        """Draw many pictures, neighbours of one size together in batches: the same drawings."""
+        """Draw many pictures as `sketch` does, neighbours of one size together in batches."""
         waiting: list[Pixels] = []
         for image in images:
             check_picture(image)
@@ -111,9 +125,9 @@ class Extractor:
 
     @torch.no_grad()
     def _draw(self, images: Pixels) -> Pixels:
-        """(B, H, W, 3) -> (B, H, W) at the same size."""
+        """Draw at the pictures' own size: (B, H, W, 3) -> (B, H, W)."""
         height, width = images.shape[1:3]
-        padded = reflected(images, self.multiple)
+        padded = reflected(images, self.multiple, self.least_side)
         x = torch.cat([image_from_uint8(image) for image in padded])  # (B, 3, H', W')
         sketches: Tensor = self.network(x.to(self.device, self.dtype))
         return sketch_to_uint8((sketches[..., :height, :width].float() + 1) / 2)
@@ -129,7 +143,7 @@ def check_picture(image: Pixels) -> None:
 
 
 def working_size(height: int, width: int, short_side_px: int | None) -> tuple[int, int]:
-    """Size (H, W) at which a picture is drawn."""
+    """Return the size (H, W) at which a picture is drawn."""
     scale = 1.0 if short_side_px is None else short_side_px / min(height, width)
     scale = min(scale, (MAX_PIXELS / (height * width)) ** 0.5)
     return max(1, round(height * scale)), max(1, round(width * scale))
@@ -144,9 +158,13 @@ def resized(picture: Pixels, height: int, width: int) -> Pixels:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
 
 
-def reflected(images: Pixels, multiple: int) -> Pixels:
-    """Continue pictures (B, H, W, 3) by reflection to the right and below, to whole multiples."""
-    least = LEAST_SIDE * multiple
+def reflected(images: Pixels, multiple: int, least: int) -> Pixels:
+    """Continue pictures (B, H, W, 3) by reflection to the right and below.
+
+    Args:
+        multiple: of which the sides become whole ones.
+        least: the least side, in pixels.
+    """
     below, right = (
         max(least, -(-side // multiple) * multiple) - side for side in images.shape[1:3]
     )
@@ -156,7 +174,11 @@ def reflected(images: Pixels, multiple: int) -> Pixels:
 def write_extractor(folder: Path, student: Student, name: str, metadata: Mapping[str, Any]) -> None:
     """Write a student's drawing network; config.json comes last and makes it complete.
 
-    name: the student's in the registry; metadata: further JSON-able keys of config.json.
+    Args:
+        folder: made if absent.
+        student: whose `network` is written, in single precision.
+        name: the student's in the registry.
+        metadata: further JSON-able keys of config.json.
     """
     tensors = {key: t.float() for key, t in student.network.state_dict().items()}
     write_tensors(folder / MODEL, tensors)
@@ -172,7 +194,11 @@ def write_extractor(folder: Path, student: Student, name: str, metadata: Mapping
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read config.json; ExtractorError if it is missing, broken or of another format."""
+    """Read config.json.
+
+    Raises:
+        ExtractorError: it is missing, broken or of another format.
+    """
     path = folder / CONFIG
     if not path.is_file():
         raise ExtractorError(
@@ -186,7 +212,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     wanted = {"format", "student", "network", "multiple", "sha256"}
     if not isinstance(config, dict) or config.get("format") != FORMAT or wanted - config.keys():
         raise ExtractorError(
-            f"{path} is no extractor of the format {FORMAT}: use the version of "
+            f"{path} does not describe an extractor of the format {FORMAT}: use the version of "
             "onesketch that wrote it"
         )
     if config["student"] not in STUDENTS:

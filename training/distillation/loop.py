@@ -1,4 +1,4 @@
-"""Distillation of a published dataset into a fast student (paper 4.4, 5.1), with or without Ray.
+"""Distillation of a dataset into a fast student (DiffSketch 4.4, 5.1), with or without Ray.
 
 B: pairs, H, W: pixels. Students work in float [-1, 1]; shards hold uint8.
 """
@@ -39,11 +39,10 @@ from training.distillation.state import (
     save_checkpoint,
 )
 from training.encoders.features import FeatureNetwork, load_features
-from training.snapshots import StripRow, draw_strip, snapshot_iterations
+from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
 from training.students.registry import find_student
 from training.students.student import Batch
 
-STRIP = "strip.png"
 CACHE = "shards"
 RECORD_EVERY = 10  # iterations: reading losses back makes a GPU wait
 GALLERY = 3  # pairs of the dataset in the strip, beside the true one
@@ -252,7 +251,7 @@ def snapshot(context: Context, state: State) -> None:
     sketches = []
     for image, drawing in pairs:
         batch = to_batch(image[None], drawing[None], context.execution.device)
-        sketches.append(sketch_to_uint8((state.student.predict(batch.images) + 1) / 2)[0])
+        sketches.append(sketch_to_uint8((state.student.draw(batch.images) + 1) / 2)[0])
     state.snapshots[done] = torch.from_numpy(np.stack(sketches))  # (rows, H, W)
     labels = ["the one\nexample", *(f"pair {number + 1}" for number in range(len(pairs) - 1))]
     rows = [
@@ -264,7 +263,7 @@ def snapshot(context: Context, state: State) -> None:
         )
         for number, (label, (image, drawing)) in enumerate(zip(labels, pairs, strict=True))
     ]
-    draw_strip(rows).save(context.folder / STRIP)
+    write_strip(context.folder / STRIP, rows)
 
 
 def gallery(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
@@ -286,7 +285,7 @@ def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:
 
 
 def memory_format(device: str) -> torch.memory_format:
-    """The layout that convolutions are fastest in: on CPUs the plain one was, by a fifth."""
+    """The layout that convolutions are fastest in, on CPUs the plain one (docs/results.md)."""
     on_gpu = device.startswith("cuda")
     return torch.channels_last if on_gpu else torch.contiguous_format
 

@@ -18,12 +18,12 @@ class Ranks(Protocol):
 
     @property
     def rank(self) -> int:
-        """Which one this is, from 0."""
+        """The number of this one, from 0."""
         ...
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of them all."""
         ...
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -31,22 +31,22 @@ class Ranks(Protocol):
         ...
 
     def average(self, values: Tensor) -> Tensor:
-        """Mean of a tensor over all ranks."""
+        """Return the mean of a tensor over all ranks."""
         ...
 
 
 @dataclass(frozen=True)
 class Alone:
-    """One process, nobody to ask."""
+    """A single process, whose mean is its own value."""
 
     rank: int = 0
     count: int = 1
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Leave gradients as they are."""
+        """Leave the gradients as they are."""
 
     def average(self, values: Tensor) -> Tensor:
-        """Give the values back."""
+        """Return the values as they are."""
         return values
 
 
@@ -71,7 +71,7 @@ class ProcessGroup:
                 gradient.copy_(part.view_as(gradient))
 
     def average(self, values: Tensor) -> Tensor:
-        """Mean of a tensor over all ranks."""
+        """Return the mean of a tensor over all ranks."""
         total = values.clone()
         distributed.all_reduce(total)
         return total / self.count

@@ -1,9 +1,9 @@
 """Distillation on Ray Train: the only file of training that knows Ray.
 
-Ray starts the ranks, places them and starts them anew when one is lost. All that they need to go
-on lies in the folder of the training, which every node must see (a local machine's disk, or a
-shared file system); Ray's own checkpoints are not used, so that a killed driver, a lost worker and
-the plain loop all resume from the same file.
+Ray starts the ranks, places them and restarts them when one is lost. All that they need to resume
+lies in the folder of the training, which every node must see (a local machine's disk, or a shared
+file system); Ray's own checkpoints are not used, so that a killed driver, a lost worker and the
+plain loop all resume from the same file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EVENTS = "ranks.jsonl"
 
 
 class ClusterError(RuntimeError):
-    """Ranks that failed for a reason of their own more often than MAX_FAILURES."""
+    """Ranks failed more often than MAX_FAILURES, and not because of a person's mistake."""
 
 
 def distill_on_ray(
@@ -52,9 +52,21 @@ def distill_on_ray(
 ) -> Path:
     """Train as `training.distillation.loop.distill` does, on `spec.distill.workers` ranks.
 
-    Ray must be initialised. Ranks use one GPU each when execution.device is cuda. With one worker
-    the weights are those of the plain loop. Raises what `distill` raises, ClusterError when ranks
-    keep failing otherwise.
+    Ray must be initialised. With one worker the weights are those of the plain loop.
+
+    Args:
+        spec: what fixes the outcome.
+        folder: of the training, seen by every node.
+        execution: how to carry it out; ranks use one GPU each when its device is cuda.
+        on_event: listens to the events of rank 0, and to one `distill.rank` of each.
+        cpus_per_worker: what Ray sets aside for each rank.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: what `distill` raises.
+        ClusterError: ranks keep failing for another reason.
     """
     folder = folder.absolute()
     spec, execution = portable(spec, execution)
@@ -63,7 +75,7 @@ def distill_on_ray(
     workers = fitting_workers(
         spec.distill.workers,
         spec.distill.batch,
-        _room_for(share, ray.cluster_resources()),
+        _capacity_for(share, ray.cluster_resources()),
         len(ray.nodes()),
     )
     on_event("distill.workers", asked=spec.distill.workers, used=workers)
@@ -80,11 +92,19 @@ def distill_on_ray(
 
 
 def fitting_workers(asked: int, batch: int, capacity: int, nodes: int) -> int:
-    """Number of ranks: as asked, or on a single machine what there is capacity for.
+    """Choose the number of ranks: as asked, or what a single machine has capacity for.
 
-    Ranks share each batch, so that fewer do the same training, up to rounding, in more time. A
-    cluster is taken at its word: it may be about to grow. Gives a divisor of the batch if it takes
-    fewer.
+    Ranks share each batch, so that fewer do the same training, up to rounding, in more time. On
+    several nodes as many start as were asked for: the cluster may be about to grow.
+
+    Args:
+        asked: the number in the recipe.
+        batch: pairs of a batch.
+        capacity: how many ranks fit now.
+        nodes: of Ray's cluster.
+
+    Returns:
+        The number asked for, or a smaller divisor of the batch.
     """
     if nodes > 1 or capacity >= asked or capacity < 1:
         return asked
@@ -130,7 +150,7 @@ def _trainer(task: _Task, scaling: ScalingConfig, scratch: str) -> TorchTrainer:
     )
 
 
-def _room_for(share: Mapping[str, float], resources: Mapping[str, float]) -> int:
+def _capacity_for(share: Mapping[str, float], resources: Mapping[str, float]) -> int:
     return int(min(resources.get(name, 0.0) / amount for name, amount in share.items()))
 
 
@@ -144,7 +164,7 @@ def _fit(trainer: TorchTrainer) -> None:
                 raise cause from error
         raise ClusterError(
             f"distillation gave up after {MAX_FAILURES} restarts: {error}. Start "
-            "the same command again to go on from the last checkpoint"
+            "the same command again to resume from the last checkpoint"
         ) from error
 
 
@@ -174,19 +194,19 @@ def _writer(path: Path) -> OnEvent:
 
 
 def _ignore(name: str, **fields: Any) -> None:
-    """Drop an event: all ranks go through the same."""
+    """Drop an event: those of rank 0 are the same."""
 
 
 @contextmanager
 def _forwarded(path: Path, on_event: OnEvent) -> Iterator[None]:
-    """Hand what the ranks write on to the driver's `on_event` while the context lasts."""
+    """Pass the events that ranks write on to the driver's `on_event` while the context lasts."""
     ended = threading.Event()
 
     def follow() -> None:
         offset = 0
         while True:
             last = ended.wait(POLL_S)
-            offset = _hand_on(path, offset, on_event)
+            offset = _forward(path, offset, on_event)
             if last:
                 return
 
@@ -199,8 +219,8 @@ def _forwarded(path: Path, on_event: OnEvent) -> Iterator[None]:
         thread.join()
 
 
-def _hand_on(path: Path, offset: int, on_event: OnEvent) -> int:
-    """Hand on the whole lines after an offset; gives the offset behind them."""
+def _forward(path: Path, offset: int, on_event: OnEvent) -> int:
+    """Forward the whole lines after an offset: -> the offset after them."""
     if not path.is_file():
         return offset
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What distillation starts from, how it is carried out, and the fingerprint of its outcome."""
+"""What distillation starts from, how it is carried out, and what identifies its outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from pipeline import canonical
 from pipeline.pixels import Pixels
-from pipeline.recipe import Distill
+from pipeline.recipe.recipe import Distill
 from training.distillation.schedule import CONSTANT_SHARE
 from training.encoders.features import FeatureNetwork
 from training.tensor_hash import sha256_of_network
@@ -21,12 +21,17 @@ FORMAT = 1  # of the training itself; raised when the same spec would give other
 
 @dataclass(frozen=True)
 class DistillationSpec:
-    """All that fixes the outcome of distillation (method.md section 6).
+    """All that fixes the outcome of distillation (DiffSketch 4.4, 5.1).
 
-    dataset: its folder or s3://bucket/prefix; image, drawing: the one true pair, uint8 (H, W, 3)
-    and uint8 (H, W) with 255 = paper; features: location of the feature network, see
-    `training.encoders.features.load_features`; flip: mirror half of the pairs, as pix2pixHD does;
-    provenance: JSON-able metadata that go into the extractor's config unread.
+    Attributes:
+        distill: the recipe's settings.
+        dataset: its folder or s3://bucket/prefix.
+        image: of the one true pair, uint8 (H, W, 3).
+        drawing: of the one true pair, uint8 (H, W), 255 = paper.
+        features: where the feature network is, see `training.encoders.features.load_features`.
+        flip: mirror half of the pairs, as pix2pixHD does.
+        constant_share: share of the training before the learning rate falls.
+        provenance: JSON-able metadata that go into the extractor's config unread.
     """
 
     distill: Distill
@@ -39,10 +44,14 @@ class DistillationSpec:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def identity(self, dataset_sha256: str, features: FeatureNetwork) -> dict[str, Any]:
-        """Settings and fingerprints, flat and JSON-able: equal for equal outcomes.
+        """Collect settings and hashes, flat and JSON-able: equal for equal outcomes.
 
         The number of workers is left out: they share each batch, so that they change the time
         that training takes, and its outcome by rounding only (which training amplifies).
+
+        Args:
+            dataset_sha256: of the dataset's manifest, which fixes every shard.
+            features: the feature network, whose weights are hashed.
         """
         settings = self.distill.model_dump(mode="json", exclude={"workers"})
         return {
@@ -61,9 +70,16 @@ class DistillationSpec:
 class Execution:
     """How a spec is carried out: none of it is meant to change the outcome.
 
-    dtype: of convolutions, by autocast; checkpoint_every: iterations; threads: that decode pairs;
-    cache: where shards from s3 are kept, beside the training's own files by default, and how many
-    bytes of them at most.
+    Attributes:
+        device: where the networks run.
+        dtype: of convolutions, by autocast.
+        checkpoint_every: iterations from one checkpoint to the next.
+        threads: how many decode pairs.
+        cache: folder in which shards from S3 are kept; by default beside the training's own files.
+        cache_bytes: the most that it may hold.
+
+    Raises:
+        ValueError: the dtype is neither float32 nor bfloat16.
     """
 
     device: str = "cpu"

@@ -1,7 +1,9 @@
-"""How far directional CLIP losses can be trusted, within a domain and across two (paper D.1).
+"""How far directional CLIP losses can be trusted, within a domain and across two (DiffSketch D.1).
 
 A, B, N: pairs of a domain, D: width of CLIP embeddings, which are of unit length throughout.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,19 +32,19 @@ class Domain:
     def __len__(self) -> int:
         return len(self.images)
 
-    def joined(self, other: "Domain") -> "Domain":
-        """Both domains as one."""
+    def joined(self, other: Domain) -> Domain:
+        """Return both domains as one."""
         return Domain(
             torch.cat([self.images, other.images]), torch.cat([self.sketches, other.sketches])
         )
 
 
 def cosines(a: Domain, b: Domain) -> tuple[Tensor, Tensor]:
-    """The two cosines of equation 6 for every pair of `a` with every pair of `b`.
+    """Take the two cosines of equation 6 for every pair of `a` with every pair of `b`.
 
     Returns:
-        within: cos(I_a -> I_b, S_a -> S_b) and across: cos(I_a -> S_a, I_b -> S_b), each float64
-        (A, B); NaN where one of the directions has no length.
+        Within, cos(I_a -> I_b, S_a -> S_b), and across, cos(I_a -> S_a, I_b -> S_b), float64 (A, B)
+        each; NaN where one of the directions has no length.
     """
     # From dot products alone: the directions themselves would be A x B x D numbers.
     i_a, s_a, i_b, s_b = (x.double() for x in (a.images, a.sketches, b.images, b.sketches))
@@ -55,12 +57,12 @@ def cosines(a: Domain, b: Domain) -> tuple[Tensor, Tensor]:
 
 
 def similarity(a: Domain, b: Domain) -> float:
-    """Sim(X, Y) between two domains: the mean over all their cosines (equation 6)."""
+    """Measure Sim(X, Y) between two domains, the mean over all their cosines (equation 6)."""
     return _mean(torch.stack(cosines(a, b)))
 
 
 def similarity_within(domain: Domain) -> float:
-    """Sim(X, X): the mean over all cosines between two different pairs of one domain.
+    """Measure Sim(X, X), the mean over all cosines between two different pairs of one domain.
 
     Raises:
         ValueError: there are fewer than two pairs.
@@ -72,7 +74,7 @@ def similarity_within(domain: Domain) -> float:
 
 
 def confidences(a: Domain, b: Domain) -> Mapping[str, float]:
-    """One column of Table 5: equation 7 for "a,a", "b,b" and "a,b", in per cent.
+    """Work out one column of Table 5: equation 7 for "a,a", "b,b" and "a,b", in per cent.
 
     Sim(ALL, ALL) is the similarity within the union of both domains.
 
@@ -84,7 +86,7 @@ def confidences(a: Domain, b: Domain) -> Mapping[str, float]:
     if not of_all > 0:
         raise ValueError(
             f"Sim(ALL, ALL) is {of_all:.3g}: images and sketches of these domains share no "
-            "direction, so that there is no confidence to state"
+            "direction, so that no confidence can be stated. Compare other domains"
         )
     return {
         "a,a": 100 * similarity_within(a) / of_all,
@@ -104,6 +106,6 @@ def _cosine(dot: Tensor, squared_a: Tensor, squared_b: Tensor) -> Tensor:
 
 
 def _mean(cosine: Tensor) -> float:
-    # Two copies of one picture have no direction between them: no cosine is calculated.
+    # Two copies of one picture have no direction between them, and so no cosine.
     defined = cosine[~cosine.isnan()]
     return float(defined.mean()) if len(defined) else 0.0

@@ -1,4 +1,4 @@
-"""Scoring an extractor against true drawings, beside two trivial systems (paper 5.3, 5.4).
+"""Scoring an extractor against true drawings, beside two trivial systems (DiffSketch 5.3, 5.4).
 
 A system maps a picture, uint8 (H, W, 3), to a drawing, uint8 (H, W), 255 = paper. White paper alone
 earns a high SSIM, so no score is shown without those of a blank page and of an edge filter.
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from training.encoders.inception import Inception
 from training.encoders.lpips import Perceptual
 from training.evaluation.fid_kid import LEAST_PICTURES, FeatureSet
-from training.evaluation.metrics import METRICS, Metric
+from training.evaluation.metrics import Metric
 from training.evaluation.pairs import EvaluationPair
-from training.styles.styles import STYLES
+from training.evaluation.registry import METRICS
+from training.styles.registry import STYLES
 
-Extractor = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+DrawFunction = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 BASELINES = ("blank", "sobel")
 CONFIDENCE = 0.95
@@ -34,7 +35,7 @@ class ScoringNetworks:
 
 
 def evaluate(
-    systems: Mapping[str, Extractor],
+    systems: Mapping[str, DrawFunction],
     pairs: Sequence[EvaluationPair],
     truth: str,
     networks: ScoringNetworks,
@@ -130,7 +131,7 @@ def bootstrap_interval(
 
 
 def _check(
-    systems: Mapping[str, Extractor], pairs: Sequence[EvaluationPair], metrics: Sequence[str]
+    systems: Mapping[str, DrawFunction], pairs: Sequence[EvaluationPair], metrics: Sequence[str]
 ) -> None:
     unknown = [name for name in metrics if name not in METRICS]
     taken = [name for name in systems if name in BASELINES]
@@ -142,7 +143,7 @@ def _check(
         )
 
 
-def _drawn(system: Extractor, picture: NDArray[np.uint8], shown: str) -> NDArray[np.uint8]:
+def _drawn(system: DrawFunction, picture: NDArray[np.uint8], shown: str) -> NDArray[np.uint8]:
     drawing = system(picture)
     if drawing.dtype != np.uint8 or drawing.shape != picture.shape[:2]:
         raise ValueError(

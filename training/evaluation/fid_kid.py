@@ -19,11 +19,17 @@ SUBSET_SIZE = 1000
 
 
 def frechet_distance(a: Features, b: Features) -> float:
-    """FID: |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) (Heusel et al. 2017, equation 6).
+    """Measure FID, |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) (Heusel et al. 2017, eq. 6).
 
-    Features (N, D) and (M, D), covariances with N - 1 and M - 1. The trace of the root is the sum
-    of singular values of A B^T with S = A^T A / (N - 1), which needs no root of a singular matrix
-    and no D x D one when there are fewer pictures than features.
+    The trace of the root is the sum of singular values of A B^T with S = A^T A / (N - 1), which
+    needs no root of a singular matrix and no D x D one when there are fewer pictures than features.
+
+    Args:
+        a: features (N, D), their covariance taken with N - 1.
+        b: features (M, D), their covariance taken with M - 1.
+
+    Raises:
+        ValueError: the widths differ, or a set has fewer than two pictures.
     """
     _check(a, b)
     offset = a.mean(axis=0) - b.mean(axis=0)
@@ -36,10 +42,17 @@ def frechet_distance(a: Features, b: Features) -> float:
 
 
 def kernel_distance(a: Features, b: Features, seed: int = 0) -> float:
-    """KID: unbiased squared MMD with the kernel (x.y / D + 1)^3 (Binkowski et al. 2018, section 4).
+    """Measure KID, an unbiased squared MMD, so that it may be below 0 (Binkowski et al. 2018).
 
-    Features (N, D) and (M, D). Above 1,000 pictures it is the mean over 100 random subsets of that
-    size, as published. May be below 0, since it is unbiased.
+    Above 1,000 pictures it is the mean over 100 random subsets of that size, as published.
+
+    Args:
+        a: features (N, D).
+        b: features (M, D).
+        seed: of the subsets.
+
+    Raises:
+        ValueError: the widths differ, or a set has fewer than two pictures.
     """
     _check(a, b)
     size = min(len(a), len(b), SUBSET_SIZE)
@@ -54,7 +67,7 @@ def kernel_distance(a: Features, b: Features, seed: int = 0) -> float:
 
 
 def squared_mmd(a: Features, b: Features) -> float:
-    """Unbiased estimate of the squared MMD (Gretton et al. 2012, equation 3)."""
+    """Estimate the squared MMD without bias (Gretton et al. 2012, equation 3)."""
     own_a, own_b, across = kernel(a, a), kernel(b, b), kernel(a, b)
     within_a = (own_a.sum() - np.trace(own_a)) / (len(a) * (len(a) - 1))
     within_b = (own_b.sum() - np.trace(own_b)) / (len(b) * (len(b) - 1))
@@ -62,7 +75,7 @@ def squared_mmd(a: Features, b: Features) -> float:
 
 
 def kernel(a: Features, b: Features) -> Features:
-    """The polynomial kernel of KID: (N, D), (M, D) -> (N, M)."""
+    """Apply KID's polynomial kernel, (x.y / D + 1)^3: (N, D), (M, D) -> (N, M)."""
     cubed: Features = (a @ b.T / a.shape[1] + 1) ** 3
     return cubed
 
@@ -90,7 +103,7 @@ class FeatureSet:
         self.features |= other.features
 
     def compute(self, seed: int = 0) -> dict[str, float]:
-        """FID and KID between the drawings and the truths."""
+        """Measure FID and KID between the drawings and the truths, by these names."""
         named = [self.features[name] for name in sorted(self.features)]
         drawings = np.array([drawing for drawing, _ in named])
         truths = np.array([truth for _, truth in named])

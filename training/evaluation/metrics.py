@@ -3,75 +3,102 @@
 Drawings are uint8 (H, W), 255 = paper. Scores are kept per picture: intervals need them.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from typing import Literal, Protocol, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from pipeline.pixels import channels_first, signed_from_uint8
+from pipeline.pixels import Pixels, channels_first, signed_from_uint8
 from training.encoders.lpips import Perceptual
+
+Better = Literal["lower", "higher"]
 
 SSIM_SIGMA = 1.5  # with skimage's truncation at 3.5 sigma: the window of 11 pixels
 
 
 class Metric(Protocol):
-    """A score per picture, and its mean."""
+    """A score per picture, and its mean.
+
+    Attributes:
+        name: its own in the registry and in every result.
+        better: which way the score improves.
+        scores: what was found so far, by the picture's name.
+    """
 
     name: str
-    better: Literal["lower", "higher"]
-    scores: dict[str, float]  # picture's name -> score
+    better: Better
+    scores: dict[str, float]
 
-    def update(self, name: str, drawing: NDArray[np.uint8], truth: NDArray[np.uint8]) -> None:
-        """Score one drawing, uint8 (H, W), against its truth of the same size."""
+    def update(self, name: str, drawing: Pixels, truth: Pixels) -> None:
+        """Score one drawing against its truth.
+
+        Args:
+            name: the picture's, different from all others'.
+            drawing: uint8 (H, W).
+            truth: uint8 of the drawing's size.
+
+        Raises:
+            ValueError: the picture was scored already, or the two cannot be compared; it is named.
+        """
         ...
 
     def merge(self, other: Self) -> None:
-        """Take over the scores of another worker, which must be of other pictures."""
+        """Take over another worker's scores; ValueError when a picture is in both."""
         ...
 
     def compute(self) -> float:
-        """Mean score over all pictures."""
+        """Return the mean over all pictures; ValueError before the first."""
         ...
 
 
-class _Scored:
-    """Keeping and merging of scores, shared by the metrics below."""
+class PictureScores(ABC):
+    """A metric but for the score itself: checks, keeping and merging, shared by those below."""
+
+    name: str
+    better: Better
 
     def __init__(self) -> None:
         self.scores: dict[str, float] = {}
 
+    @abstractmethod
+    def score(self, drawing: Pixels, truth: Pixels) -> float:
+        """Score one drawing against its truth, uint8 (H, W) both, of one size."""
+
+    def update(self, name: str, drawing: Pixels, truth: Pixels) -> None:
+        """Score one drawing and keep the score under its picture's name."""
+        if name in self.scores:
+            raise ValueError(f"picture {name!r} has been scored already; names must differ")
+        _check_drawings(name, drawing, truth)
+        self.scores[name] = self.score(drawing, truth)
+
     def merge(self, other: Self) -> None:
-        """Take over the scores of another worker; ValueError when a picture is in both."""
+        """Take over another worker's scores; ValueError when a picture is in both."""
         both = sorted(self.scores.keys() & other.scores.keys())
         if both:
             raise ValueError(f"expected workers with different pictures, both scored {both[:5]}")
         self.scores |= other.scores
 
     def compute(self) -> float:
-        """Mean score over all pictures; ValueError before the first."""
+        """Return the mean over all pictures; ValueError before the first."""
         if not self.scores:
             raise ValueError("no picture has been scored yet: call update first")
-        return float(np.mean(list(self.scores.values())))
-
-    def _record(self, name: str, score: float) -> None:
-        if name in self.scores:
-            raise ValueError(f"picture {name!r} has been scored already; names must differ")
-        self.scores[name] = score
+        # By name: the order of pictures and of merging must not change even the last bit.
+        return float(np.mean([self.scores[name] for name in sorted(self.scores)]))
 
 
-class Ssim(_Scored):
-    """Structural similarity with a Gaussian window of 11 pixels, sigma 1.5 (method, section 7)."""
+class Ssim(PictureScores):
+    """Structural similarity with a Gaussian window of 11 pixels, sigma 1.5 (Wang et al. 2004)."""
 
     name = "ssim"
-    better: Literal["lower", "higher"] = "higher"
+    better: Better = "higher"
 
-    def update(self, name: str, drawing: NDArray[np.uint8], truth: NDArray[np.uint8]) -> None:
-        """Score one drawing; both must be uint8 (H, W) of one size, at least 11 x 11."""
-        _check_drawings(drawing, truth)
-        score = structural_similarity(
+    def score(self, drawing: Pixels, truth: Pixels) -> float:
+        """Compare two drawings of at least 11 x 11 pixels: -> [-1, 1], 1 for equal ones."""
+        similarity = structural_similarity(
             drawing,
             truth,
             gaussian_weights=True,
@@ -79,40 +106,36 @@ class Ssim(_Scored):
             use_sample_covariance=False,
             data_range=255,
         )
-        self._record(name, float(score))
+        return float(similarity)
 
 
-class Lpips(_Scored):
+class Lpips(PictureScores):
     """Perceptual distance with whichever trunk `perceptual` holds."""
 
     name = "lpips"
-    better: Literal["lower", "higher"] = "lower"
+    better: Better = "lower"
 
     def __init__(self, perceptual: Perceptual) -> None:
         super().__init__()
         self._perceptual = perceptual
 
     @torch.no_grad()
-    def update(self, name: str, drawing: NDArray[np.uint8], truth: NDArray[np.uint8]) -> None:
-        """Score one drawing; both must be uint8 (H, W) of one size, at least 32 x 32."""
-        _check_drawings(drawing, truth)
+    def score(self, drawing: Pixels, truth: Pixels) -> float:
+        """Compare two drawings of at least 32 x 32 pixels: -> 0 for equal ones, or more."""
         device = next(self._perceptual.parameters()).device
         pixels = np.stack([drawing, truth])[..., None]
         pair = signed_from_uint8(channels_first(pixels, device))  # (2, 1, H, W)
-        self._record(name, float(self._perceptual.distance(pair[:1], pair[1:])))
+        return float(self._perceptual.distance(pair[:1], pair[1:]))
 
 
-def _check_drawings(drawing: NDArray[np.uint8], truth: NDArray[np.uint8]) -> None:
+def _check_drawings(name: str, drawing: Pixels, truth: Pixels) -> None:
     for array in (drawing, truth):
         if array.dtype != np.uint8 or array.ndim != 2:
-            raise ValueError(f"expected drawings uint8 (H, W), got {array.dtype} {array.shape}")
+            raise ValueError(
+                f"picture {name!r}: expected drawings uint8 (H, W), got {array.dtype} {array.shape}"
+            )
     if drawing.shape != truth.shape:
         raise ValueError(
-            f"expected a drawing of the truth's size {truth.shape}, got {drawing.shape}"
+            f"picture {name!r}: expected a drawing of the truth's size {truth.shape}, "
+            f"got {drawing.shape}"
         )
-
-
-METRICS: dict[str, Callable[[Perceptual], Metric]] = {
-    "lpips": Lpips,
-    "ssim": lambda perceptual: Ssim(),
-}

@@ -3,13 +3,16 @@
 Pictures are uint8 (H, W, 3), drawings uint8 (H, W), 255 = paper.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+
+from pipeline.pixels import Pixels
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 PICTURE_MODES = frozenset({"RGB", "L"})
@@ -23,16 +26,25 @@ class PairingError(ValueError):
 
 @dataclass(frozen=True)
 class EvaluationPair:
-    """One picture with its true drawing, read when asked for, so that folders may be large."""
+    """One picture with its true drawing, read when asked for, so that folders may be large.
+
+    Attributes:
+        name: the picture's, different from all others' of an evaluation.
+        read: gives the picture, uint8 (H, W, 3), and its truth, uint8 (H, W).
+    """
 
     name: str
-    read: Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]  # -> picture, truth
+    read: Callable[[], tuple[Pixels, Pixels]]
 
 
 def folder_pairs(pictures: Path, drawings: Path) -> list[EvaluationPair]:
     """Pair pictures with drawings of the same name (suffixes may differ).
 
-    Raises PairingError when a file lacks its partner. Modes and sizes are checked on reading.
+    Modes and sizes are checked on reading.
+
+    Raises:
+        PairingError: a folder is missing or empty, two of its files share a name, or a file lacks
+            its partner.
     """
     left, right = _by_name(pictures), _by_name(drawings)
     lonely = [
@@ -46,9 +58,9 @@ def folder_pairs(pictures: Path, drawings: Path) -> list[EvaluationPair]:
             f"{_shortened(lonely)}. Add the missing ones or remove these"
         )
 
-    def reader(name: str) -> Callable[[], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        def read() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-            picture, drawing = read_picture(left[name]), read_drawing(right[name])
+    def reader(name: str) -> Callable[[], tuple[Pixels, Pixels]]:
+        def read() -> tuple[Pixels, Pixels]:
+            picture, drawing = read_picture(left[name]), read_true_drawing(right[name])
             if picture.shape[:2] != drawing.shape:
                 raise PairingError(
                     f"{right[name]}: expected the picture's size {_size(picture)}, got "
@@ -61,13 +73,21 @@ def folder_pairs(pictures: Path, drawings: Path) -> list[EvaluationPair]:
     return [EvaluationPair(name, reader(name)) for name in left]
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Read a picture as uint8 (H, W, 3); grey is repeated, other modes are refused."""
+def read_picture(path: Path) -> Pixels:
+    """Read a picture as uint8 (H, W, 3), grey repeated.
+
+    Raises:
+        PairingError: it cannot be read, or is neither RGB nor grey.
+    """
     return np.asarray(_open(path, PICTURE_MODES).convert("RGB"))
 
 
-def read_drawing(path: Path) -> NDArray[np.uint8]:
-    """Read a drawing as uint8 (H, W), 255 = paper; colour and transparency are refused."""
+def read_true_drawing(path: Path) -> Pixels:
+    """Read a drawing as uint8 (H, W), 255 = paper.
+
+    Raises:
+        PairingError: it cannot be read, or has colour or transparency.
+    """
     image = _open(path, DRAWING_MODES)
     array = np.asarray(image if image.mode == "RGB" else image.convert("L"))
     if array.ndim == 2:
@@ -113,5 +133,5 @@ def _shortened(items: Sequence[str]) -> str:
     return ", ".join(items[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _size(array: NDArray[np.uint8]) -> str:
+def _size(array: Pixels) -> str:
     return f"{array.shape[1]} x {array.shape[0]}"

@@ -1,8 +1,11 @@
-"""One-shot training of G_sketch: one drawing in, a teacher out (paper 4.2, 4.3, 5.1).
+"""One-shot training of G_sketch: one drawing in, a teacher out (DiffSketch 4.2, 4.3, 5.1).
 
-Adam, one new sample per iteration; the samples come in batches made ahead (`samples`), the example
-pair's taps and embeddings are worked out once. B: pictures, H, W: pixels.
+Adam, one new sample per iteration; the samples come in batches made ahead
+(`training.oneshot.samples`), the example's taps and embeddings are worked out once. Functions bear
+the names that they have in `training.distillation.loop`. B: pictures, H, W: pixels.
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -15,14 +18,14 @@ import torch
 from torch import Tensor
 
 from pipeline.diffusion.cdst import mixing
+from pipeline.diffusion.guidance import guidance_of
 from pipeline.diffusion.sampling import Sample, sample
 from pipeline.diffusion.taps import Taps, TapShapes
 from pipeline.events import OnEvent
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.pixels import image_to_uint8, sketch_from_uint8, sketch_to_uint8
 from pipeline.seeds import stream_seed
-from pipeline.teachers.diffsketch import PRIOR_FILE, Conditions
-from pipeline.whole_file import write_json
+from pipeline.teachers.conditions import PRIOR_FILE, Conditions
 from training.checkpoint import (
     CHECKPOINT,
     HISTORY,
@@ -31,25 +34,36 @@ from training.checkpoint import (
     trim_history,
 )
 from training.oneshot.objective import TERMS, Objective
+from training.oneshot.record import RECORD, read_record, write_record
 from training.oneshot.samples import GeneratedSamples, Samples
 from training.oneshot.spec import OneShotSpec
 from training.oneshot.state import State, load_checkpoint, save_checkpoint
-from training.snapshots import StripRow, draw_strip, snapshot_iterations
+from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
+from training.tensor_hash import sha256_of_network
 
-STRIP = "strip.png"
-RECORD = "teach.json"
 CHECKPOINT_EVERY = 100  # iterations, rounded up to whole batches of samples
 LARGEST_DRIFT = 4.0  # grey levels, mean over the picture, between the drawn and the remade one
 
 
 @dataclass(frozen=True)
 class Context:
-    """What stays fixed through a training: the example's taps, the losses, the strip's rows."""
+    """What stays fixed through a training.
 
+    Attributes:
+        identity: by which the folder's training is told from another.
+        example: the example's image with its taps, a batch of 1.
+        objective: the losses, with all that is known about the example.
+        samples: what each iteration is taken on.
+        gallery: a few fixed samples, on the CPU, to follow the sketches by.
+    """
+
+    spec: OneShotSpec
+    folder: Path
+    identity: dict[str, Any]
     example: Sample
     objective: Objective
     samples: Samples
-    gallery: Sample  # a few fixed samples, on the CPU, to follow the sketches by
+    gallery: Sample
 
 
 def fit(
@@ -59,64 +73,70 @@ def fit(
     checkpoint_every: int = CHECKPOINT_EVERY,
     samples: Samples | None = None,
 ) -> GSketch:
-    """Train G_sketch, or go on where an interrupted run of the same spec stopped.
+    """Train G_sketch, or resume an interrupted training of the same spec.
 
-    samples: where the spec's samples are read that somebody else made; by default they are made
-    here, batch by batch. They must be the same samples: the folder's identity is the spec's.
     Leaves in the folder: the teacher (gsketch.safetensors, config.json, prior.safetensors,
     condition.safetensors), strip.png, history.jsonl (all loss terms of each iteration) and, last,
-    teach.json. A folder that is complete is loaded. Raises OtherRunError for a folder of
-    another training, DivergenceError when the loss stops being finite, ValueError when the backbone
-    no longer makes the picture that was drawn over.
+    teach.json. A folder that is complete is loaded.
+
+    Args:
+        checkpoint_every: iterations between two checkpoints, at least.
+        samples: where the spec's samples are read that somebody else made; by default they are
+            made here, batch by batch. They must be the same samples: the identity is the spec's.
+
+    Raises:
+        OtherRunError: the folder holds another training.
+        DivergenceError: the loss stops being finite.
+        ValueError: the backbone no longer makes the image that was drawn over.
     """
     folder.mkdir(parents=True, exist_ok=True)
     identity = spec.identity()
-    if (folder / RECORD).is_file():
-        check_identity(
-            folder / RECORD, json.loads((folder / RECORD).read_text())["identity"], identity
-        )
+    record = read_record(folder)
+    if record is not None:
+        check_identity(folder / RECORD, record["identity"], identity)
         return GSketch.load(folder)
-    context = prepare(spec, samples)
+    context = prepare(spec, folder, samples)
     state = initial_state(spec)
     if load_checkpoint(folder, state, identity):
         on_event("teach.resumed", iteration=state.iteration)
     trim_history(folder, state.iteration)
-    saved = state.iteration
-    snapshot(context, state, spec, folder)
-    while state.iteration < spec.teach.iterations:
-        train_chunk(context, state, spec, folder, on_event)
-        if state.iteration - saved >= checkpoint_every:
-            save_checkpoint(folder, state, identity)
-            saved = state.iteration
-    finish(state, spec, folder, identity)
+    train(context, state, on_event, checkpoint_every)
+    _write_teacher(context, state)
     return GSketch.load(folder)
 
 
-def prepare(spec: OneShotSpec, samples: Samples | None = None) -> Context:
+def prepare(spec: OneShotSpec, folder: Path, samples: Samples | None = None) -> Context:
     """Work out once what every iteration needs."""
+    teach = spec.teach
     example = spec.example or sample_example(spec)
     drawing = sketch_from_uint8(spec.pair.drawing).to(example.images.device)
-    objective = Objective.of(example.images, drawing, spec.teach, spec.clip, spec.perceptual)
-    samples = GeneratedSamples(
+    generated = GeneratedSamples(
         spec.backbone,
         spec.prior,
         spec.sampling,
         spec.timesteps,
-        spec.pair.embeddings,
-        spec.teach.seed,
-        spec.teach.diffusion_duration,
-        spec.teach.cdst,
+        spec.generated.embeddings,
+        teach.seed,
+        teach.diffusion_duration,
+        teach.cdst,
     )
     # Near the example's condition, halfway, and far from it; of a seed that training never uses.
-    others = replace(samples, seed=stream_seed(spec.teach.seed, 0, "strip"))
-    duration = spec.teach.diffusion_duration
-    gallery = on_device(others.make([0, duration // 2, duration]), "cpu")
-    return Context(example, objective, samples or samples, gallery)
+    others = replace(generated, seed=stream_seed(teach.seed, 0, "strip"))
+    shown = [0, teach.diffusion_duration // 2, teach.diffusion_duration]
+    return Context(
+        spec=spec,
+        folder=folder,
+        identity=spec.identity(),
+        example=example,
+        objective=Objective.of(example.images, drawing, teach, spec.clip, spec.perceptual),
+        samples=samples or generated,
+        gallery=_on_device(others.make(shown), "cpu"),
+    )
 
 
 def initial_state(spec: OneShotSpec) -> State:
     """Make an untrained G_sketch, a pure function of the seed, with its optimiser."""
-    shapes = TapShapes.of(spec.backbone, spec.sampling.branches)
+    shapes = TapShapes.of(spec.backbone, guidance_of(spec.sampling).branches)
     config = GSketchConfig(shapes, spec.timesteps, spec.teach.vae_features)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(spec.teach.seed, 0, "gsketch"))
@@ -125,25 +145,29 @@ def initial_state(spec: OneShotSpec) -> State:
     return State(network, torch.optim.Adam(network.parameters(), lr=spec.teach.learning_rate))
 
 
-def train_chunk(
-    context: Context, state: State, spec: OneShotSpec, folder: Path, on_event: OnEvent
-) -> None:
-    """Make one batch of samples and train on each; its taps are freed on return."""
-    iterations = spec.teach.iterations
+def train(context: Context, state: State, on_event: OnEvent, checkpoint_every: int) -> None:
+    """Go through the iterations from where the training stands."""
+    saved = state.iteration
+    snapshot(context, state)
+    while state.iteration < context.spec.teach.iterations:
+        train_chunk(context, state, on_event)
+        if state.iteration - saved >= checkpoint_every:
+            save_checkpoint(context.folder, state, context.identity)
+            saved = state.iteration
+
+
+def train_chunk(context: Context, state: State, on_event: OnEvent) -> None:
+    """Take one batch of samples and train on each; its taps are freed on return."""
     indices = context.samples.chunk_of(state.iteration)
     start = time.perf_counter()
     chunk = context.samples.make(indices)
     embeddings = context.objective.embed(chunk.images)
     sampling_s = time.perf_counter() - start
-    with (folder / HISTORY).open("a", encoding="utf-8") as history:
-        for i in range(state.iteration, min(indices.stop, iterations)):
-            at = i - indices.start
-            losses = train_step(context, state, chunk, at, embeddings[at : at + 1])
-            alpha, beta = mixing(i, spec.teach.diffusion_duration)
-            line = {"iteration": i, **losses, "alpha": alpha, "beta": beta}
-            history.write(json.dumps(line) + "\n")
-            snapshot(context, state, spec, folder)
-            on_event("teach.iteration", done=i + 1, total=iterations, **losses)
+    for i in range(state.iteration, min(indices.stop, context.spec.teach.iterations)):
+        at = i - indices.start
+        losses = train_step(context, state, chunk, at, embeddings[at : at + 1])
+        log_losses(context, state, losses, on_event)
+        snapshot(context, state)
     on_event(
         "teach.batch",
         first=indices.start,
@@ -156,7 +180,17 @@ def train_chunk(
 def train_step(
     context: Context, state: State, chunk: Sample, at: int, embedding: Tensor
 ) -> dict[str, float]:
-    """One iteration on sample `at` of a batch: losses by name, the weighted sum as "loss"."""
+    """Take one iteration on sample `at` of a batch.
+
+    Args:
+        embedding: of that sample, (1, D).
+
+    Returns:
+        The losses by name, the weighted sum as "loss".
+
+    Raises:
+        DivergenceError: one of them is not finite.
+    """
     taps, images = beside(context.example, chunk, at)
     drawn = state.network(taps, images)  # (2, 1, H, W)
     terms = context.objective.terms(drawn, embedding)
@@ -176,7 +210,7 @@ def train_step(
 
 
 def beside(example: Sample, chunk: Sample, at: int) -> tuple[Taps, Tensor]:
-    """The example picture and sample `at` as one batch of 2: taps and images (2, 3, H, W).
+    """Put the example and sample `at` into one batch of 2: taps and images (2, 3, H, W).
 
     G_sketch normalises each picture by itself, so one pass over both equals a pass over each.
     """
@@ -190,26 +224,42 @@ def beside(example: Sample, chunk: Sample, at: int) -> tuple[Taps, Tensor]:
 
 
 def sample_example(spec: OneShotSpec) -> Sample:
-    """Sample the example picture again, for its taps; ValueError if it comes out another."""
-    pair = spec.pair
+    """Sample the example's image again, for its taps; ValueError if it comes out as another."""
+    generated = spec.generated
     example = sample(
-        spec.backbone, pair.embeddings[None], pair.noise[None], spec.sampling, spec.timesteps
+        spec.backbone,
+        generated.embeddings[None],
+        generated.noise[None],
+        spec.sampling,
+        spec.timesteps,
     )
-    drift = float(abs(image_to_uint8(example.images)[0].astype(float) - pair.image).mean())
+    drift = float(abs(image_to_uint8(example.images)[0].astype(float) - spec.pair.image).mean())
     if drift > LARGEST_DRIFT:
         raise ValueError(
             f"the backbone no longer makes the picture that was drawn over: expected a mean "
             f"difference of at most {LARGEST_DRIFT} grey levels, got {drift:.1f}. Use the "
-            "backbone and sampling of source.json, or run `onesketch source` and draw again"
+            "backbone and sampler of source.json, or run `onesketch source` and draw again"
         )
     return example
 
 
+def log_losses(context: Context, state: State, losses: dict[str, float], on_event: OnEvent) -> None:
+    """Write down the losses of the iteration just done."""
+    iteration = state.iteration - 1
+    alpha, beta = mixing(iteration, context.spec.teach.diffusion_duration)
+    line = {"iteration": iteration, **losses, "alpha": alpha, "beta": beta}
+    with (context.folder / HISTORY).open("a", encoding="utf-8") as history:
+        history.write(json.dumps(line) + "\n")
+    total = context.spec.teach.iterations
+    on_event("teach.iteration", done=state.iteration, total=total, **losses)
+
+
 @torch.no_grad()
-def snapshot(context: Context, state: State, spec: OneShotSpec, folder: Path) -> None:
+def snapshot(context: Context, state: State) -> None:
     """Keep the sketches of this iteration for the strip, where it has a column for them."""
     done = state.iteration
-    if done not in snapshot_iterations(spec.teach.iterations) or done in state.snapshots:
+    wanted = done in snapshot_iterations(context.spec.teach.iterations)
+    if not wanted or done in state.snapshots:
         return
     sketches = [state.network(context.example.taps, context.example.images)]
     device = context.example.images.device
@@ -218,12 +268,13 @@ def snapshot(context: Context, state: State, spec: OneShotSpec, folder: Path) ->
         images = context.gallery.images[at : at + 1].to(device)
         sketches.append(state.network(taps, images))
     pages = sketch_to_uint8(torch.cat(sketches))
-    state.snapshots[done] = torch.from_numpy(pages)  # (rows, H, W)
-    draw_strip(strip_rows(context, state, spec)).save(folder / STRIP)
+    state.snapshots[done] = torch.from_numpy(pages)  # (pictures, H, W)
+    write_strip(context.folder / STRIP, _strip_rows(context, state))
 
 
-def strip_rows(context: Context, state: State, spec: OneShotSpec) -> list[StripRow]:
-    """Rows of the strip: the example pair, then the gallery."""
+def _strip_rows(context: Context, state: State) -> list[StripRow]:
+    """Rows of the strip: the example, then the gallery."""
+    spec = context.spec
     labels = ["sample 1", "sample 2", "sample 3"]
     if spec.teach.cdst:
         labels = ["near the\nexample", "halfway", "far away"]
@@ -238,19 +289,26 @@ def strip_rows(context: Context, state: State, spec: OneShotSpec) -> list[StripR
     return rows
 
 
-def finish(state: State, spec: OneShotSpec, folder: Path, identity: dict[str, Any]) -> None:
+def _write_teacher(context: Context, state: State) -> None:
     """Write the teacher; the record comes last, and only then the checkpoint goes."""
+    spec, folder = context.spec, context.folder
     state.network.save(folder)
     spec.prior.save(folder / PRIOR_FILE)
     Conditions(
-        spec.pair.embeddings, spec.sampling, spec.teach.cdst, spec.backbone.fingerprint
+        spec.generated.embeddings, spec.sampling, spec.teach.cdst, spec.backbone.fingerprint
     ).save(folder)
-    encoders = {"clip": spec.clip.label, "perceptual": spec.perceptual.label}
-    record = {"identity": identity, "encoders": encoders, "iterations": state.iteration}
-    write_json(folder / RECORD, record)
+    write_record(
+        folder,
+        {
+            "teacher": spec.teach.teacher,
+            "identity": context.identity,
+            "encoders": {"clip": spec.clip.label, "perceptual": spec.perceptual.label},
+            "clip_sha256": sha256_of_network(spec.clip),
+            "iterations": state.iteration,
+        },
+    )
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def on_device(made: Sample, device: str | torch.device) -> Sample:
-    """Move a batch of samples with its taps."""
+def _on_device(made: Sample, device: str | torch.device) -> Sample:
     return Sample(made.images.to(device), made.latents.to(device), made.taps.to(device))

@@ -1,15 +1,15 @@
-"""The objective of one-shot training: equations 3 and 4 of the paper.
+"""The objective of one-shot training: equations 3 and 4 of DiffSketch.
 
 B: pictures, H, W: pixels, D: width of CLIP embeddings. Pictures are in [-1, 1], drawings in [0, 1].
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
-from pipeline.recipe import Teach
+from pipeline.recipe.diffsketch import DiffSketchTeach
 from training.encoders.clip import ClipEncoder
 from training.encoders.lpips import Perceptual
 from training.losses import DirectionalClip, Embeddings, cosine_distance, pixel_distance
@@ -32,12 +32,17 @@ class Objective:
     source: Tensor
     sketch: Tensor
     weights: dict[str, float]
-    reconstruction: str
+    reconstruction: Literal["l1", "l2"]
 
     @classmethod
     @torch.no_grad()
     def of(
-        cls, image: Tensor, drawing: Tensor, teach: Teach, clip: ClipEncoder, perceptual: Perceptual
+        cls,
+        image: Tensor,
+        drawing: Tensor,
+        teach: DiffSketchTeach,
+        clip: ClipEncoder,
+        perceptual: Perceptual,
     ) -> Self:
         """Prepare the objective for I_source, (1, 3, H, W), and I_sketch, (1, 1, H, W)."""
         w = teach.weights

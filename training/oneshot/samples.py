@@ -1,4 +1,4 @@
-"""Samples for one-shot training, made ahead in batches (paper 4.3; method, sections 2 and 4).
+"""Samples for one-shot training, made ahead in batches (DiffSketch 4.3).
 
 Sampling does not depend on the weights being trained. B: samples, L: tokens, D: text channels.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.cdst import ConditionPrior, condition
 from pipeline.diffusion.sampling import Sample, initial_noise, sample
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 from pipeline.seeds import generator
 
 # Streams of their own: a dataset of the same seed must not repeat the training samples.

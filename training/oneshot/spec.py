@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from pipeline.canonical import sha256
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.cdst import ConditionPrior
-from pipeline.diffusion.example import ExamplePair
+from pipeline.diffusion.example import ExamplePair, Generated
 from pipeline.diffusion.sampling import Sample
-from pipeline.recipe import Sampling, Teach
+from pipeline.recipe.diffsketch import DiffSketchTeach
+from pipeline.recipe.recipe import Sampling
 from training.encoders.clip import ClipEncoder
 from training.encoders.lpips import Perceptual
 from training.tensor_hash import sha256_of_tensors
@@ -25,7 +26,7 @@ LOCATIONS = {"clip", "perceptual", "prompts"}
 
 @dataclass(frozen=True)
 class OneShotSpec:
-    """All that fixes the outcome of one-shot training (method, section 4).
+    """All that fixes the outcome of one-shot training (DiffSketch 4.2, 4.3, 5.1).
 
     timesteps: the tapped steps, counted from the end; the backbone's device is where it all runs.
     example: the pair's picture with its taps where it was not generated (inversion), a batch of 1;
@@ -36,11 +37,18 @@ class OneShotSpec:
     backbone: Backbone
     prior: ConditionPrior
     timesteps: tuple[int, ...]
-    teach: Teach
+    teach: DiffSketchTeach
     sampling: Sampling
     clip: ClipEncoder
     perceptual: Perceptual
     example: Sample | None = None
+
+    @property
+    def generated(self) -> Generated:
+        """What the example's image was generated from; ValueError if it was not."""
+        if self.pair.generated is None:
+            raise ValueError("DiffSketch is taught on a generated image; this example has none")
+        return self.pair.generated
 
     def identity(self) -> dict[str, Any]:
         """Settings and SHA-256 fingerprints, flat and JSON-able: equal for equal outcomes."""
@@ -54,8 +62,8 @@ class OneShotSpec:
             "timesteps": list(self.timesteps),
             "backbone": sha256(json.dumps(self.backbone.fingerprint, sort_keys=True).encode()),
             "drawing": sha256(self.pair.drawing.tobytes()),
-            "condition": sha256_of_tensors([self.pair.embeddings]),
-            "noise": sha256_of_tensors([self.pair.noise]),
+            "condition": sha256_of_tensors([self.generated.embeddings]),
+            "noise": sha256_of_tensors([self.generated.noise]),
             "prior": sha256_of_tensors(
                 [self.prior.mean, self.prior.components, self.prior.deviations]
             ),

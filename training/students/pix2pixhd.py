@@ -1,4 +1,4 @@
-"""Pix2PixHD as a student (Wang et al. 2018; method.md section 6; DiffSketch 4.4).
+"""Pix2PixHD as a student (Wang et al. 2018; DiffSketch 4.4).
 
 B: pairs, H, W: pixels. Pictures and sketches are float [-1, 1].
 """
@@ -22,6 +22,8 @@ FEATURE_MATCHING_WEIGHT = 10.0
 PERCEPTUAL_WEIGHT = 10.0
 DISCRIMINATOR_WEIGHT = 0.5  # slows the discriminators against the generator
 BETAS = (0.5, 0.999)
+
+_COARSEST_SIDE = 4  # pixels
 
 GENERATOR, DISCRIMINATORS = "generator", "discriminators"
 
@@ -67,6 +69,14 @@ class Pix2PixHD:
         """Build the generator that `network_config` describes."""
         return GlobalGenerator(GeneratorConfig(**config))
 
+    @classmethod
+    def least_side(cls, config: Mapping[str, Any]) -> int:
+        """Return the side at which the coarsest level still has four pixels.
+
+        It reflects and normalises there, and must not shrink to a point.
+        """
+        return _COARSEST_SIDE * GeneratorConfig(**config).multiple
+
     @property
     def network(self) -> nn.Module:
         """The generator."""
@@ -97,7 +107,7 @@ class Pix2PixHD:
             return self._discriminator_losses(batch)
         raise ValueError(f"phase {phase!r}: expected {GENERATOR!r} or {DISCRIMINATORS!r}")
 
-    def predict(self, images: Tensor) -> Tensor:
+    def draw(self, images: Tensor) -> Tensor:
         """Draw: images (B, 3, H, W) -> sketches (B, 1, H, W), without gradient."""
         with torch.no_grad():
             return self.generator(images)
@@ -109,7 +119,7 @@ class Pix2PixHD:
         with torch.no_grad():
             real = self.discriminators(batch.images, batch.sketches)
             true_slices = self.features.slices(batch.sketches)
-        # The loss averages over maps where Wang et al. (eq. 3) and their code sum.
+        # The loss averages over maps where Wang et al. 2018 (eq. 3) and their code sum.
         maps_summed = len(fake[0]) - 1
         matching = maps_summed * feature_matching(_features(fake), _features(real))
         perceptual = feature_distance(self.features.slices(drawn), true_slices)

@@ -1,4 +1,4 @@
-"""Multi-scale patch discriminators of Pix2PixHD (Wang et al. 2018, 3.2; method.md section 6).
+"""Multi-scale patch discriminators of Pix2PixHD (Wang et al. 2018, 3.2).
 
 B: pairs, C: channels of image and sketch together, H, W: pixels; C_k, h_k, w_k: of feature map k.
 """

@@ -1,4 +1,4 @@
-"""The global generator of Pix2PixHD (Wang et al. 2018, section 3.1; method.md section 6).
+"""The global generator of Pix2PixHD (Wang et al. 2018, 3.1).
 
 B: pictures, C: channels, H, W: pixels, divisible by 2 ** downs.
 """

@@ -49,6 +49,14 @@ class Student(Protocol):
         """Build the drawing network that `network_config` describes, images -> sketches."""
         ...
 
+    @classmethod
+    def least_side(cls, config: Mapping[str, Any]) -> int:
+        """Return the least side in pixels that the network of `network_config` draws well.
+
+        Smaller pictures are continued to it by reflection.
+        """
+        ...
+
     @property
     def network(self) -> nn.Module:
         """The part that draws: all that an extractor needs."""
@@ -72,6 +80,6 @@ class Student(Protocol):
         """Weighted terms, scalars by name; their sum is minimised over the phase's module."""
         ...
 
-    def predict(self, images: Tensor) -> Tensor:
+    def draw(self, images: Tensor) -> Tensor:
         """Draw: images (B, 3, H, W) -> sketches (B, 1, H, W), without gradient."""
         ...

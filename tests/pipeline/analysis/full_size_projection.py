@@ -32,7 +32,7 @@ def main(images: int, steps: int, dims: int) -> None:
         started = time.monotonic()
         kept[:, t] = project(taps, weights)
         seconds += time.monotonic() - started
-    metadata = {
+    measured = {
         "sd14_values": sum(lengths),
         "values": sum(project.lengths),
         "before_gib": before,
@@ -43,7 +43,7 @@ def main(images: int, steps: int, dims: int) -> None:
         "kept_bytes_per_image": kept[0].numel() * kept.element_size(),
         "finite": bool(kept.isfinite().all()),
     }
-    print(json.dumps(metadata))
+    print(json.dumps(measured))
 
 
 def _peak_gib() -> float:

@@ -22,15 +22,15 @@ def test_full_size_taps_are_streamed_in_bounded_memory() -> None:
         str(DIMS),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    metadata = json.loads(done.stdout.splitlines()[-1])
-    print(metadata)
+    measured = json.loads(done.stdout.splitlines()[-1])
+    print(measured)
     assert (
-        metadata["sd14_values"] == 14_254_080
-        and metadata["values"] == 32_000_000
-        and metadata["finite"]
+        measured["sd14_values"] == 14_254_080
+        and measured["values"] == 32_000_000
+        and measured["finite"]
     )
     # A step's taps, one layer's chunk at a time, the signs: nothing that grows with the steps.
-    own = metadata["peak_gib"] - metadata["before_gib"]
-    assert own < 2 * metadata["taps_gib"] + 0.5
+    own = measured["peak_gib"] - measured["before_gib"]
+    assert own < 2 * measured["taps_gib"] + 0.5
     # All that is kept of 1,000 images at 50 steps, twice while it is put together.
-    assert 2 * 1000 * 50 / 3 * metadata["kept_bytes_per_image"] / 2**30 + metadata["peak_gib"] < 8
+    assert 2 * 1000 * 50 / 3 * measured["kept_bytes_per_image"] / 2**30 + measured["peak_gib"] < 8

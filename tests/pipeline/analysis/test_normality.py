@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from pipeline.analysis.normality import (
     OTHER_PROMPTS,
     PER_AXIS,
     UNIFORM,
+    Array,
     answerable,
     distances,
     earth_movers_distance,
@@ -23,12 +26,12 @@ from pipeline.analysis.normality import (
 )
 
 
-def correlated(count: int, width: int, seed: int) -> np.ndarray:
+def correlated(count: int, width: int, seed: int) -> Array:
     rng = np.random.default_rng(seed)
     return rng.normal(size=(count, width)) @ rng.normal(size=(width, width)) + 5
 
 
-def literal_mardia(x: np.ndarray) -> tuple[float, float, float, float]:
+def literal_mardia(x: Array) -> tuple[float, float, float, float]:
     """Mardia (1970): b1, its p, b2, its p; sums over samples as the article has them."""
     n, k = x.shape
     mean = sum(x) / n
@@ -42,7 +45,7 @@ def literal_mardia(x: np.ndarray) -> tuple[float, float, float, float]:
 
 
 @pytest.mark.parametrize("make", [np.asarray, np.abs, lambda x: x**3])
-def test_mardia_equals_the_article(make) -> None:
+def test_mardia_equals_the_article(make: Callable[[Array], Array]) -> None:
     x = make(correlated(40, 4, 0) - 5)
     b1, skewness_p, b2, kurtosis_p = literal_mardia(x)
     found = mardia(x, seed=0, simulations=1)
@@ -55,21 +58,21 @@ def test_simulated_p_values_tell_normal_from_not() -> None:
     assert skewed.skewness_simulated_p == skewed.kurtosis_simulated_p / 2 == 1 / 60
     fair = [mardia(correlated(80, 3, seed), seed=seed, simulations=19) for seed in range(20)]
     for name in ("skewness_simulated_p", "kurtosis_simulated_p"):
-        p = [getattr(each, name) for each in fair]
+        p = [getattr(result, name) for result in fair]
         assert np.mean(p) == pytest.approx(0.5, abs=0.2) and min(p) < 0.3
 
 
 def test_with_many_components_the_asymptotic_p_values_err_and_the_simulated_do_not() -> None:
     found = [mardia(correlated(60, 30, seed), seed=seed, simulations=19) for seed in range(12)]
-    assert all(each.kurtosis_p < 0.05 for each in found), "rejects what is normal"
-    assert np.mean([each.kurtosis_simulated_p for each in found]) > 0.25
+    assert all(result.kurtosis_p < 0.05 for result in found), "rejects what is normal"
+    assert np.mean([result.kurtosis_simulated_p for result in found]) > 0.25
 
 
 def test_too_few_samples_say_nothing() -> None:
     x = correlated(9, 8, 0)
     for seed in (1, 2):
         assert mardia_statistics(x) == pytest.approx(mardia_statistics(correlated(9, 8, seed)))
-    with pytest.raises(ValueError, match="more than K \\+ 1 = 9"):
+    with pytest.raises(ValueError, match=r"more than K \+ 1 = 9"):
         mardia(x, seed=0)
     assert answerable(x).shape == (9, 4)
     assert answerable(correlated(11, 8, 0)).shape == (11, 8)

@@ -15,7 +15,7 @@ DIMS = 256
 
 
 def features(count: int, seed: int) -> list[torch.Tensor]:
-    """Smooth maps with a few strong channels: what hurts a projection that is not random."""
+    """Smooth maps with a few strong channels, which defeat a projection that is not random."""
     draw = torch.Generator().manual_seed(seed)
     made = []
     for length in LENGTHS:
@@ -50,7 +50,7 @@ def test_it_is_a_signed_permutation_of_every_block() -> None:
 def test_weights_multiply_their_layers() -> None:
     x, weights = features(2, seed=3), torch.tensor([0.5, 0.0, 3.0])
     project = Projection(LENGTHS, DIMS, seed=0)
-    scaled = [weight * each for weight, each in zip(weights, x, strict=True)]
+    scaled = [weight * feature for weight, feature in zip(weights, x, strict=True)]
     torch.testing.assert_close(project(x, weights), project(scaled, torch.ones(3)))
     torch.testing.assert_close(project.parts(x).sum(1), project(x, torch.ones(3)))
 
@@ -60,7 +60,7 @@ def test_chunks_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     whole = Projection(LENGTHS, DIMS, seed=7).parts(x)
     monkeypatch.setattr(projection, "_CHUNK_VALUES", DIMS)
     torch.testing.assert_close(Projection(LENGTHS, DIMS, seed=7).parts(x), whole)
-    single = Projection(LENGTHS, DIMS, seed=7).parts([each[1:2] for each in x])
+    single = Projection(LENGTHS, DIMS, seed=7).parts([feature[1:2] for feature in x])
     torch.testing.assert_close(single, whole[1:2])
     assert not torch.equal(Projection(LENGTHS, DIMS, seed=8).parts(x), whole)
 

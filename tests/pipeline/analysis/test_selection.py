@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.spatial.distance import squareform
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
@@ -20,7 +21,9 @@ from pipeline.analysis.selection import (
 )
 
 
-def trajectories(images: int = 5, steps: int = 12, dims: int = 6, seed: int = 0) -> np.ndarray:
+def trajectories(
+    images: int = 5, steps: int = 12, dims: int = 6, seed: int = 0
+) -> NDArray[np.float32]:
     """Random walks: neighbouring steps are near each other, as in sampling."""
     draw = np.random.default_rng(seed)
     return draw.normal(size=(images, steps, dims)).cumsum(1).astype(np.float32)
@@ -55,7 +58,7 @@ def test_one_nearest_step_for_all_costs_more() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_medoids_are_the_optimum(count: int, seed: int) -> None:
     distances = image_distances(trajectories(seed=seed)).sum(0)
-    best = min(combinations(range(12), count), key=lambda each: coverage(distances, each))
+    best = min(combinations(range(12), count), key=lambda selected: coverage(distances, selected))
     found = medoids(distances, count)
     assert len(found) == count and list(found) == sorted(set(found))
     assert coverage(distances, found) == pytest.approx(coverage(distances, best), rel=1e-9)
@@ -92,7 +95,7 @@ def test_representatives_find_separate_groups() -> None:
 def test_random_sets_are_sets_of_the_seed() -> None:
     drawn = random_sets(50, 13, 100, seed=0)
     assert len(set(drawn)) == 100
-    assert all(len(set(each)) == 13 and 0 <= each[0] and each[-1] < 50 for each in drawn)
+    assert all(len(set(steps)) == 13 and 0 <= steps[0] and steps[-1] < 50 for steps in drawn)
     assert drawn == random_sets(50, 13, 100, seed=0) != random_sets(50, 13, 100, seed=1)
 
 

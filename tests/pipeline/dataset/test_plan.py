@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from jobs.runtime.recipes import move_run, shipped_styles
 from pipeline.dataset.plan import (
     Plan,
     PlanMismatchError,
@@ -14,7 +15,7 @@ from pipeline.dataset.plan import (
     read_plan,
     write_or_check,
 )
-from pipeline.recipe import parse_recipe
+from pipeline.recipe.recipe import load_recipe, parse_recipe
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import MissingKeyError
 from tests.standins.standin_teacher import make_plan
@@ -113,3 +114,15 @@ def test_a_plan_that_is_no_json_has_no_place_to_name(store: LocalStore) -> None:
     store.create("plan.json", b"{")
     with pytest.raises(ValueError, match=r"onesketch-dataset/1 \(Invalid JSON: "):
         read_plan(store)
+
+
+def test_a_dataset_begun_by_the_first_version_is_resumed(tmp_path: Path) -> None:
+    """The shipped style's plan, as version 0.1.0 wrote it: to the byte what today's code plans."""
+    written = Path(__file__).with_name("plan_of_the_first_version.json").read_bytes()
+    store = LocalStore(tmp_path)
+    store.create("plan.json", written)
+    stored = read_plan(store)
+    recipe = move_run(load_recipe(shipped_styles()["xdog"]), Path("runs/demo"))
+    plan = plan_from_recipe(recipe, stored.fingerprints, stored.versions)
+    assert plan.to_bytes() == written
+    assert write_or_check(store, plan) == stored

@@ -20,7 +20,7 @@ from pipeline.diffusion.example import (
     read_drawing,
     write_source,
 )
-from pipeline.recipe import Recipe, Sampling, parse_recipe
+from pipeline.recipe.recipe import Recipe, Sampling, parse_recipe
 
 
 def recipe_in(folder: Path, **example: object) -> Recipe:
@@ -59,8 +59,11 @@ def test_reads_back_what_was_written(source: Source, tmp_path: Path) -> None:
     draw(tmp_path)
     pair = load_example(recipe_in(tmp_path), tmp_path / "source")
     assert np.array_equal(pair.image, source.image)
-    assert torch.equal(pair.noise, source.noise) and pair.noise.shape == (4, 8, 8)
-    assert torch.equal(pair.embeddings, source.embeddings) and pair.embeddings.shape == (16, 24)
+    made = pair.generated
+    assert made is not None
+    assert torch.equal(made.noise, source.generated.noise) and made.noise.shape == (4, 8, 8)
+    assert torch.equal(made.embeddings, source.generated.embeddings)
+    assert made.embeddings.shape == (16, 24)
     assert pair.drawing.shape == (64, 64) and set(np.unique(pair.drawing)) == {0, 255}
     record = json.loads((tmp_path / "source/source.json").read_text())
     assert record["prompt"] == "a red cat" and "unet/config.json" in record["backbone"]
@@ -118,5 +121,5 @@ def test_transparent_is_paper(tmp_path: Path) -> None:
 
 
 def test_guidance_and_steps_are_part_of_the_source(source: Source) -> None:
-    assert source.record["steps"] == 4
-    assert source.record["guidance"] == Sampling().guidance
+    assert source.generated.record["steps"] == 4
+    assert source.generated.record["guidance"] == Sampling().guidance

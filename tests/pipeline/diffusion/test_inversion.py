@@ -14,15 +14,23 @@ from torch import Tensor
 
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.inversion import (
-    encode,
+    encode_images,
     invert,
+    invert_latents,
     noise_of,
     replay,
     round_trip,
     taps_of_images,
 )
-from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise, sample
-from pipeline.recipe import Sampling
+from pipeline.diffusion.sampling import (
+    decode,
+    denoise,
+    encode_prompts,
+    initial_noise,
+    sample,
+    scheduler_of,
+)
+from pipeline.recipe.recipe import Sampling
 
 PROMPTS = ["a red cat", "two blue dog on the ball"]
 PLAIN = Sampling(steps=4, guidance=1.0)
@@ -66,7 +74,7 @@ def test_ordinary_inversion_equals_diffusers(
         p = guided_prediction(backbone, z, timestep, embeddings, sampling.guidance)
         z = reference.step(p, timestep, z).prev_sample
         trail.append((int(timestep), z))
-    ours = list(invert(backbone, embeddings, latents, sampling, iterations=1))
+    ours = list(invert_latents(backbone, embeddings, latents, sampling, iterations=1))
     assert [t for t, _, _ in ours] == list(range(sampling.steps))
     for (_, timestep, z), (expected_timestep, expected) in zip(ours, trail, strict=True):
         assert int(timestep) == expected_timestep
@@ -155,15 +163,33 @@ def test_mistakes(backbone: Backbone, tiny_backbone_folder: Path, tmp_path: Path
     embeddings = encode_prompts(backbone, PROMPTS)
     latents = torch.zeros(2, *backbone.latent_shape)
     with pytest.raises(ValueError, match=r"expected images \(B, 3, 64, 64\).*resize or pad"):
-        encode(backbone, torch.zeros(2, 3, 64, 32))
+        encode_images(backbone, torch.zeros(2, 3, 64, 32))
     with pytest.raises(ValueError, match="of one B"):
-        next(invert(backbone, embeddings[:1], latents, PLAIN))
+        next(invert_latents(backbone, embeddings[:1], latents, PLAIN))
     with pytest.raises(ValueError, match="expected latents"):
-        next(invert(backbone, embeddings, latents[..., :4], PLAIN))
+        next(invert_latents(backbone, embeddings, latents[..., :4], PLAIN))
     with pytest.raises(ValueError, match="at least 1 iteration"):
-        next(invert(backbone, embeddings, latents, PLAIN, iterations=0))
+        next(invert_latents(backbone, embeddings, latents, PLAIN, iterations=0))
     with pytest.raises(ValueError, match="counted from the end"):
         next(replay(backbone, embeddings, latents, PLAIN, [4]))
     thresholding = with_scheduler(tiny_backbone_folder, tmp_path / "model", thresholding=True)
     with pytest.raises(ValueError, match="cannot be inverted"):
-        next(invert(thresholding, embeddings, latents, PLAIN))
+        next(invert_latents(thresholding, embeddings, latents, PLAIN))
+
+
+def test_any_predictor_can_be_inverted_and_stopped_early(backbone: Backbone) -> None:
+    """A model of pixels, linear in them: fixed-point inversion undoes the scheduler's steps."""
+    scheduler = scheduler_of(backbone, 6)
+
+    def predict(x: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        return 0.1 * x + 0.01 * timestep / 1000
+
+    noise = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    x = noise
+    for timestep in scheduler.timesteps:
+        x = scheduler.step(predict(x, timestep), timestep, x, return_dict=False)[0]
+    steps = list(invert(predict, scheduler, x, iterations=30))
+    assert [t for t, _, _ in steps] == list(range(6))
+    torch.testing.assert_close(steps[-1][2], noise, rtol=0, atol=1e-4)
+    early = list(invert(predict, scheduler, x, iterations=30, until=2))
+    assert [t for t, _, _ in early] == [0, 1, 2] and torch.equal(early[-1][2], steps[2][2])

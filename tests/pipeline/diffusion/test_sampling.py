@@ -13,9 +13,10 @@ from diffusers import StableDiffusionPipeline
 from diffusers.models.resnet import ResnetBlock2D
 
 from pipeline.diffusion.backbone import Backbone, load_backbone
+from pipeline.diffusion.guidance import guidance_of
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise, sample
 from pipeline.diffusion.taps import TapShapes
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 
 PROMPTS = ["a red cat", "two blue dog on the ball"]
 
@@ -77,7 +78,7 @@ def test_timesteps_count_from_the_end(backbone: Backbone) -> None:
 def test_shapes_are_known_before_sampling(backbone: Backbone) -> None:
     for guidance, branches in [(5.0, 2), (1.0, 1)]:
         sampling = Sampling(steps=2, guidance=guidance)
-        shapes = TapShapes.of(backbone, sampling.branches)
+        shapes = TapShapes.of(backbone, guidance_of(sampling).branches)
         made = sample(
             backbone, encode_prompts(backbone, PROMPTS), noise_of(backbone), sampling, [1]
         )

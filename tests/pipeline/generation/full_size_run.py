@@ -11,47 +11,48 @@ from pathlib import Path
 import torch
 
 from pipeline.diffusion.backbone import load_backbone
+from pipeline.diffusion.guidance import guidance_of
 from pipeline.diffusion.sampling import Sample, encode_prompts, initial_noise, sample
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.gsketch.streaming import draw_while_sampling
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 
 
 def main(folder: Path) -> None:
     """Sample at 512 px with two steps, take one training step, draw while sampling."""
-    metadata: dict[str, float] = {}
+    measured: dict[str, float] = {}
     started = time.monotonic()
 
     def note(name: str) -> None:
         nonlocal started
-        metadata[f"{name}_s"] = round(time.monotonic() - started, 1)
-        metadata[f"{name}_gib"] = round(_peak_gib(), 2)
+        measured[f"{name}_s"] = round(time.monotonic() - started, 1)
+        measured[f"{name}_gib"] = round(_peak_gib(), 2)
         started = time.monotonic()
 
     backbone = load_backbone(folder)
     note("load")
     sampling = Sampling(steps=2, batch=1)
     torch.manual_seed(0)
-    generator = GSketch(GSketchConfig(TapShapes.of(backbone, sampling.branches), (0, 1)))
-    metadata["parameters"] = sum(p.numel() for p in generator.parameters())
+    generator = GSketch(GSketchConfig(TapShapes.of(backbone, guidance_of(sampling).branches), (0, 1)))
+    measured["parameters"] = sum(p.numel() for p in generator.parameters())
     embeddings = encode_prompts(backbone, ["a red cat"])
     noise = initial_noise(backbone, [torch.Generator().manual_seed(0)])
     made = sample(backbone, embeddings, noise, sampling, [0, 1])
-    metadata["taps_gib"] = round(made.taps.size_bytes / 2**30, 2)
+    measured["taps_gib"] = round(made.taps.size_bytes / 2**30, 2)
     note("sample")
-    metadata["changed"] = _train_step(generator, made)
+    measured["changed"] = _train_step(generator, made)
     note("train")
     with torch.no_grad():
         drawn = generator(made.taps, made.images)
     image = made.images
     del made
     images, sketches = draw_while_sampling(backbone, generator, embeddings, noise, sampling)
-    metadata["image_error"] = float((images - image).abs().max())
-    metadata["sketch_error"] = float((sketches - drawn).abs().max())
-    metadata["side"] = sketches.shape[-1]
+    measured["image_error"] = float((images - image).abs().max())
+    measured["sketch_error"] = float((sketches - drawn).abs().max())
+    measured["side"] = sketches.shape[-1]
     note("stream")
-    print(json.dumps(metadata))
+    print(json.dumps(measured))
 
 
 def _train_step(generator: GSketch, made: Sample) -> float:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.dataset.plan import PlanMismatchError
 from pipeline.dataset.quarantine import Quarantine, quarantined_samples, write_quarantine
 from pipeline.generation.driver import Driver, GenerationError, open_ledger
+from pipeline.generation.events import listener_of
 from pipeline.generation.fleet import LoadFailed
 from pipeline.generation.ledger import Ledger
 from pipeline.generation.scheduling import Policy
@@ -244,7 +245,7 @@ def test_events_tell_the_progress(store: LocalStore) -> None:
     def note(name: str, **fields: object) -> None:
         events.append((name, fields))
 
-    driver = Driver(store, ledger, fleet, 2, note, fleet.clock)
+    driver = Driver(store, ledger, fleet, 2, listener_of(note), fleet.clock)
     driver.run(lambda: False)
     progress = [fields for name, fields in events if name == "generate"]
     assert progress[-1]["done"] == progress[-1]["total"] == plan.samples

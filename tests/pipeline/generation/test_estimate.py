@@ -1,4 +1,4 @@
-"""Estimates: what the trial times, and the sums that follow from it."""
+"""Estimates: what the trial times, and what follows from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.dataset.commit import committed_shards, read_commits
-from pipeline.generation.estimate import Measured, Trial, estimate, run_trial
+from pipeline.dataset.plan import Plan
+from pipeline.generation.estimate import Measurements, Trial, estimate, run_trial
 from pipeline.pair import Pair, SampleSpec
 from pipeline.storage.address import open_store
 from tests.standins.published_blobs import write_dataset
@@ -16,7 +17,7 @@ from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 
 class Clock:
-    """Time that passes only when somebody says so."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -27,6 +28,9 @@ class Clock:
 
 class TimedTeacher(StandinTeacher):
     """Takes 2 s for its first batch, then 1 s and 3 s a pair in turn."""
+
+    clock: Clock
+    asked: list[list[int]]
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -40,7 +44,9 @@ class TimedTeacher(StandinTeacher):
         return super().pairs(specs)
 
 
-def trial_of(plan, num_batches=4, budget_s=1e9):  # type: ignore[no-untyped-def]
+def trial_of(
+    plan: Plan, num_batches: int = 4, budget_s: float = 1e9
+) -> tuple[Trial, list[list[int]]]:
     clock = Clock()
     teacher = TimedTeacher(clock)
 
@@ -60,7 +66,7 @@ def test_the_trial_times_whole_batches_from_first_to_last() -> None:
     assert len(trial.pair_bytes.values) == 20
 
 
-def test_the_trial_ends_with_its_budget_and_is_content_with_one_batch() -> None:
+def test_the_trial_ends_with_its_budget_but_times_one_batch() -> None:
     trial, asked = trial_of(make_plan(samples=100), budget_s=1.0)
     assert len(asked) == 2 and trial.sampling_s.values == (1.0,)
     trial, asked = trial_of(make_plan(samples=3))
@@ -68,13 +74,13 @@ def test_the_trial_ends_with_its_budget_and_is_content_with_one_batch() -> None:
 
 
 def test_mean_and_spread() -> None:
-    measured = Measured((1.0, 2.0, 3.0, 4.0))
+    measured = Measurements((1.0, 2.0, 3.0, 4.0))
     assert measured.mean == 2.5 and measured.deviation == pytest.approx(1.2909944)
     assert measured.margin == pytest.approx(2 * 1.2909944 / 2 / 2.5)
 
 
 def test_the_size_is_that_of_the_dataset(tmp_path: Path) -> None:
-    """All pairs in the trial: what is left of a difference is tar ends and the index's own."""
+    """With all pairs in the trial, only tar ends and the index's own overhead differ."""
     plan = make_plan(samples=64, shard_size=32)
     store = open_store(write_dataset(tmp_path / "dataset", samples=64, shard_size=32))
     trial, _ = trial_of(plan, num_batches=64)
@@ -98,7 +104,7 @@ def test_time_follows_from_the_longest_worker(
     workers: int, done: Sequence[int], pairs: int, wall_s: float, paid_s: float
 ) -> None:
     plan = make_plan(samples=100, shard_size=16)
-    trial = Trial(Measured((2.0,)), Measured((0.1,)), Measured((1000.0,)), load_s=10.0)
+    trial = Trial(Measurements((2.0,)), Measurements((0.1,)), Measurements((1000.0,)), load_s=10.0)
     found = estimate(plan, trial, workers, done)
     assert (found.pairs, found.size_bytes) == (pairs, pairs * 1000)
     assert found.wall_h * 3600 == pytest.approx(wall_s)

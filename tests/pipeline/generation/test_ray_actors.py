@@ -23,6 +23,7 @@ from pipeline.dataset import layout
 from pipeline.dataset.plan import PlanMismatchError
 from pipeline.dataset.quarantine import Quarantine
 from pipeline.generation.scheduling import Policy
+from pipeline.storage.address import open_store
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import StorageError
 from tests.standins.killing_factory import POINTS, KillingFactory
@@ -57,7 +58,7 @@ def generate_here(
     events: list[tuple[str, dict[str, object]]] = []
     summary = generate(
         make_plan(**plan),
-        str(folder),
+        open_store(str(folder)),
         factory,
         workers,
         0.0,
@@ -184,10 +185,12 @@ SCRIPT = """
 import functools, sys
 import ray
 from pipeline.generation.ray_actors import generate
+from pipeline.storage.address import open_store
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-generate(make_plan(), sys.argv[1], functools.partial(StandinTeacher, delay_s=float(sys.argv[2])),
-         1, 0.0, lambda name, **fields: print(name, fields, flush=True))
+factory = functools.partial(StandinTeacher, delay_s=float(sys.argv[2]))
+generate(make_plan(), open_store(sys.argv[1]), factory, 1, 0.0,
+         lambda name, **fields: print(name, fields, flush=True))
 """
 
 

@@ -69,7 +69,7 @@ def test_only_slow_single_tasks_are_duplicated_oldest_first() -> None:
     chosen = duplicate(workers, median_s=20, now_s=100, duplicate_after=1.5)
     assert chosen == [Assignment(6, Task(1))]
     chosen = duplicate([*workers, worker(8), worker(9), worker(10)], 20, 100, 1.5)
-    assert [each.task.shard for each in chosen] == [1, 6, 2]
+    assert [assignment.task.shard for assignment in chosen] == [1, 6, 2]
 
 
 def test_stalled_workers_have_work_and_no_progress() -> None:

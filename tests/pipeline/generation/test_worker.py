@@ -1,4 +1,4 @@
-"""A worker's inside: overlap, checks, and bytes that do not depend on how it was asked."""
+"""The inside of a worker: overlap, checks, and bytes that do not depend on the order of work."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def make(maker: ShardMaker, shard: int, excluded: frozenset[int] = frozenset()) 
     maker.publish(shard)
 
 
-class NotingTeacher:
-    """Notes the batches it is asked for, and by which thread."""
+class RecordingTeacher:
+    """Records the batches that it is asked for, and by which threads."""
 
     fingerprint = FINGERPRINT
     image_size = 32
@@ -52,10 +52,10 @@ class NotingTeacher:
 
 
 def test_samples_come_in_the_plans_batches_by_one_thread(store: LocalStore, plan: Plan) -> None:
-    made: list[NotingTeacher] = []
+    made: list[RecordingTeacher] = []
 
-    def factory() -> NotingTeacher:
-        made.append(NotingTeacher())
+    def factory() -> RecordingTeacher:
+        made.append(RecordingTeacher())
         return made[0]
 
     maker = ShardMaker(plan, store, factory)
@@ -69,9 +69,8 @@ def test_samples_come_in_the_plans_batches_by_one_thread(store: LocalStore, plan
 def test_bytes_do_not_depend_on_order_or_on_trials(
     store: LocalStore, plan: Plan, tmp_path: Path
 ) -> None:
-    maker, other = (
-        ShardMaker(plan, each, StandinTeacher) for each in (store, LocalStore(tmp_path / "other"))
-    )
+    maker = ShardMaker(plan, store, StandinTeacher)
+    other = ShardMaker(plan, LocalStore(tmp_path / "other"), StandinTeacher)
     for shard in (0, 1, 2):
         make(maker, shard)
     other.try_samples((3, 4))
@@ -81,7 +80,7 @@ def test_bytes_do_not_depend_on_order_or_on_trials(
         assert store.read(key) == other.store.read(key)
 
 
-def test_a_begun_shard_is_mended_without_sampling(store: LocalStore, plan: Plan) -> None:
+def test_a_begun_shard_is_recovered_without_sampling(store: LocalStore, plan: Plan) -> None:
     make(ShardMaker(plan, store, StandinTeacher), 0)
     store.delete(layout.commit_key(0))
     maker = ShardMaker(plan, store, lambda: StandinTeacher(poison=frozenset(range(99))))
@@ -122,7 +121,7 @@ def test_errors_of_the_teacher_and_of_its_pairs_come_out(store: LocalStore, plan
         def pairs(self, specs: Sequence[SampleSpec]) -> list[Pair]:
             return super().pairs(specs)[::-1]
 
-    with pytest.raises(ValueError, match=r"asked for the samples \[0, 1, 2, 3\] and made \[3"):
+    with pytest.raises(ValueError, match=r"asked for the samples \[0, 1, 2, 3\] but made \[3"):
         make(ShardMaker(plan, store, Shuffler), 0)
 
     class Misshaper(StandinTeacher):

@@ -1,4 +1,4 @@
-"""Equations 1 and 2 written out, slowly: one layer, one step, one half, one image at a time.
+"""Equations 1 and 2 written out, slowly: one layer, one step, one branch, one image at a time.
 
 Features are upsampled before anything touches them, as the paper has it; only the generator's named
 parameters are shared with the code under test.
@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.diffusion.taps import Taps
 from pipeline.gsketch.network import GSketch
 
 
 def draw(generator: GSketch, taps: Taps, images: Tensor) -> Tensor:
-    """Sketch (B, 1, H, W) by the equations."""
+    """Draw sketches (B, 1, H, W) by the equations."""
     named = dict(generator.named_parameters())
     rows = []
     for image in range(len(images)):
         branches = [
-            _final(generator, named, taps, image, half)
-            for half in range(generator.config.shapes.branches)
+            _final(generator, named, taps, image, branch)
+            for branch in range(generator.config.shapes.branches)
         ]
         features = [v[image : image + 1] for v in taps.vae]
         rows.append(_decode(named, torch.cat(branches, 1), features, images[image : image + 1]))
@@ -31,7 +31,7 @@ def draw(generator: GSketch, taps: Taps, images: Tensor) -> Tensor:
 
 
 def _final(
-    generator: GSketch, named: Mapping[str, Tensor], taps: Taps, image: int, half: int
+    generator: GSketch, named: Mapping[str, Tensor], taps: Taps, image: int, branch: int
 ) -> Tensor:
     shapes, steps = generator.config.shapes, generator.config.timesteps
     layers, middle = len(shapes.unet), shapes.first_level
@@ -52,13 +52,13 @@ def _final(
     for s, t in enumerate(steps):
         for layer in range(middle):
             w = named["aggregation.logits_first"][layer, s].exp() / first_sum
-            f = taps.unet[t][layer][image : image + 1, half]
+            f = taps.unet[t][layer][image : image + 1, branch]
             f_fst = f_fst + w * _bottleneck(named, layer, _bilinear(f, md))
     f_fin: Tensor | float = 0.0
     for s, t in enumerate(steps):
         for layer in range(middle, layers):
             w = named["aggregation.logits_final"][layer - middle, s].exp() / final_sum
-            f = taps.unet[t][layer][image : image + 1, half]
+            f = taps.unet[t][layer][image : image + 1, branch]
             f_fin = f_fin + w * _bottleneck(named, layer, _bilinear(f, tp))
     third = f_fst.shape[1] // (layers - middle)
     for k in range(layers - middle):
@@ -69,13 +69,13 @@ def _final(
 
 
 def _bilinear(x: Tensor, size: int) -> Tensor:
-    return functional.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
+    return F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def _bottleneck(named: Mapping[str, Tensor], layer: int, x: Tensor) -> Tensor:
     def conv(name: str, y: Tensor) -> Tensor:
         weight = named[f"aggregation.bottlenecks.{layer}.{name}.weight"]
-        return functional.conv2d(y, weight, padding=weight.shape[-1] // 2)
+        return F.conv2d(y, weight, padding=weight.shape[-1] // 2)
 
     def normed(name: str, y: Tensor) -> Tensor:
         key = f"aggregation.bottlenecks.{layer}.{name}"
@@ -91,17 +91,17 @@ def _group_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     channels = x.shape[1]
     groups = max(g for g in range(1, 33) if channels % g == 0 and g * 4 <= max(channels, 4))
     y = torch.empty_like(x)
-    each = channels // groups
+    size = channels // groups
     for g in range(groups):
-        part = x[:, g * each : (g + 1) * each]
+        part = x[:, g * size : (g + 1) * size]
         centred = part - part.mean()
-        y[:, g * each : (g + 1) * each] = centred / (centred.square().mean() + 1e-5).sqrt()
+        y[:, g * size : (g + 1) * size] = centred / (centred.square().mean() + 1e-5).sqrt()
     return y * weight[None, :, None, None] + bias[None, :, None, None]
 
 
 def _block(named: Mapping[str, Tensor], key: str, x: Tensor) -> Tensor:
-    x = functional.conv2d(x, named[f"{key}.conv.weight"], named[f"{key}.conv.bias"], padding=1)
-    return functional.gelu(_group_norm(x, named[f"{key}.norm.weight"], named[f"{key}.norm.bias"]))
+    x = F.conv2d(x, named[f"{key}.conv.weight"], named[f"{key}.conv.bias"], padding=1)
+    return F.gelu(_group_norm(x, named[f"{key}.norm.weight"], named[f"{key}.norm.bias"]))
 
 
 def _decode(
@@ -113,12 +113,12 @@ def _decode(
         for n, v in enumerate(features):
             if v.shape[-1] == x.shape[-1] and f"decoder.reductions.{n}.reduce.weight" in named:
                 key = f"decoder.reductions.{n}"
-                v = functional.conv2d(v, named[f"{key}.reduce.weight"], named[f"{key}.reduce.bias"])
+                v = F.conv2d(v, named[f"{key}.reduce.weight"], named[f"{key}.reduce.bias"])
                 reduced.append(_block(named, key, v))
         if x.shape[-1] == image.shape[-1]:
             x = _block(named, "decoder.output", torch.cat([*reduced, x, image], 1))
             last = "decoder.output.last"
-            x = functional.conv2d(x, named[f"{last}.weight"], named[f"{last}.bias"])
+            x = F.conv2d(x, named[f"{last}.weight"], named[f"{last}.bias"])
             return 1 / (1 + (-x).exp())
         x = torch.cat([*reduced, x], 1)
         x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)

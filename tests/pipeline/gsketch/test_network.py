@@ -49,7 +49,7 @@ def features(
     return Taps(unet, vae), draw(count, 3, size, size).clamp(-1, 1)
 
 
-@pytest.mark.parametrize("halves", [1, 2])
+@pytest.mark.parametrize("branches", [1, 2])
 @pytest.mark.parametrize("vae_features", [True, False])
 def test_equals_the_equations_written_out(
     backbone: Backbone, branches: int, vae_features: bool
@@ -119,9 +119,9 @@ def test_every_input_matters(backbone: Backbone) -> None:
     generator(tracked, images).square().sum().backward()
     for t, layers in tracked.unet.items():
         for layer, f in enumerate(layers):
-            for half in range(2):
+            for branch in range(2):
                 assert f.grad is not None
-                assert f.grad[:, half].abs().max() > 0, (t, layer, half)
+                assert f.grad[:, branch].abs().max() > 0, (t, layer, branch)
     for n, v in enumerate(tracked.vae):
         assert v.grad is not None and v.grad.abs().max() > 0, n
     assert images.grad is not None and images.grad.abs().max() > 0
@@ -224,8 +224,8 @@ def test_unusable_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     make(shapes_of(backbone)).save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"timesteps": [0]}))
-    with pytest.raises(ValueError, match="no usable G_sketch"):
+    with pytest.raises(ValueError, match="not a usable G_sketch"):
         GSketch.load(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match="no usable G_sketch"):
+    with pytest.raises(ValueError, match="not a usable G_sketch"):
         GSketch.load(tmp_path)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 
 from pipeline.diffusion.backbone import Backbone
+from pipeline.diffusion.guidance import guidance_of
 from pipeline.diffusion.inversion import psnr, round_trip, taps_of_images
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.gsketch.streaming import draw_while_inverting, draw_while_sampling
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 
 PROMPTS = ["a red cat", "two blue dog"]
 SAMPLER = Sampling(steps=3, guidance=4.0)
@@ -19,7 +20,9 @@ STEPS = (0, 1)
 
 def make_sketcher(backbone: Backbone) -> GSketch:
     torch.manual_seed(1)
-    return GSketch(GSketchConfig(TapShapes.of(backbone, SAMPLER.branches), STEPS)).eval()
+    return GSketch(
+        GSketchConfig(TapShapes.of(backbone, guidance_of(SAMPLER).branches), STEPS)
+    ).eval()
 
 
 @torch.no_grad()

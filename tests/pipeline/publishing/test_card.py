@@ -1,20 +1,11 @@
-"""Card and gallery: what people and the hub read."""
+"""The card: what people and the hub read."""
 
 from __future__ import annotations
-
-import re
-from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.dataset import layout
-from pipeline.dataset.accounting import take_account
-from pipeline.dataset.manifest import read_manifest
-from pipeline.dataset.plan import read_plan
-from pipeline.publishing.gallery import choose_pairs, write_gallery
-from pipeline.render import readable_size
 from pipeline.storage.address import open_store
 from pipeline.storage.store import Store
 from tests.standins.published_blobs import write_dataset
@@ -32,43 +23,3 @@ def test_front_matter_of_the_card(store: Store) -> None:
     assert matter["size_categories"] == ["n<1K"] and "sketch" in matter["tags"]
     assert text.startswith("\n# blobs") and "| committed | 22 |" in text
     assert "shards/{00000..00002}.tar" in text and "`noise_seed`" in text
-
-
-def test_the_gallery_needs_no_other_file(store: Store) -> None:
-    class Page(HTMLParser):
-        sources: list[str] = []
-
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
-
-    page = Page()
-    page.feed(store.read(layout.GALLERY).decode())
-    assert len(page.sources) == 44
-    assert all(source.startswith("data:image/webp;base64,") for source in page.sources)
-
-
-def test_pairs_lie_evenly_over_the_dataset(store: Store) -> None:
-    commits = take_account(store, read_plan(store)).commits
-    assert [pair.row["index"] for pair in choose_pairs(store, commits, 4)] == [0, 7, 14, 21]
-    assert [pair.row["index"] for pair in choose_pairs(store, commits, 99)] == list(range(22))
-    assert choose_pairs(store, [], 4) == []
-
-
-def test_captions_leave_out_what_machines_need(store: Store) -> None:
-    commits = take_account(store, read_plan(store)).commits
-    names = [name for name, _ in choose_pairs(store, commits, 1)[0].metadata]
-    assert "ink coverage" in names and "alpha" in names
-    assert not [name for name in names if re.search("offset|sha|size|seed|hash", name)]
-
-
-def test_names_cannot_smuggle_html(tmp_path: Path) -> None:
-    store = open_store(write_dataset(tmp_path / "dataset", samples=2))
-    manifest = read_manifest(store).model_copy(update={"style": "<script>x</script>"})
-    assert b"<script>" not in write_gallery(manifest, [])
-
-
-@pytest.mark.parametrize(
-    ("size", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (16e9, "16 GB")]
-)
-def test_sizes(size: int, words: str) -> None:
-    assert readable_size(int(size)) == words

@@ -70,7 +70,7 @@ def test_hugging_face_opens_image_sketch_and_columns(
 
 
 def test_a_dataset_is_not_exported_into_itself(sound: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="within the dataset"):
+    with pytest.raises(ValueError, match="inside the dataset"):
         write(sound, sound / "loose")
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="is a file or not empty"):
@@ -78,7 +78,7 @@ def test_a_dataset_is_not_exported_into_itself(sound: Path, tmp_path: Path) -> N
 
 
 def test_no_such_form(sound: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no form 'zip' of exports: expected imagefolder or"):
+    with pytest.raises(ValueError, match="unknown export form 'zip': expected imagefolder or"):
         write(sound, tmp_path / "export", "zip")
     assert not (tmp_path / "export").exists()
 

@@ -12,14 +12,17 @@ import torch
 from pipeline import seeds
 from pipeline.diffusion import cdst
 from pipeline.diffusion.backbone import Backbone
+from pipeline.diffusion.guidance import guidance_of
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.pair import SampleSpec
 from pipeline.pixels import image_from_uint8, image_to_uint8, sketch_from_uint8, sketch_to_uint8
-from pipeline.recipe import Sampling
-from pipeline.teachers.diffsketch import Conditions, DiffSketchTeacher, SamplingError
-from pipeline.teachers.teacher import TEACHERS, Teacher, load_teacher
+from pipeline.recipe.recipe import Sampling
+from pipeline.teachers.conditions import Conditions
+from pipeline.teachers.diffsketch import DiffSketchTeacher, SamplingError
+from pipeline.teachers.registry import TEACHERS, load_teacher
+from pipeline.teachers.teacher import Teacher, TeacherFiles
 
 PROMPTS = ["a red cat", "two blue dog", "a house and a tree", "the green ball", "photo of a cat"]
 SAMPLER = Sampling(steps=4, batch=3)
@@ -28,7 +31,7 @@ SAMPLER = Sampling(steps=4, batch=3)
 def write_teacher(backbone: Backbone, folder: Path, *, cdst_on: bool, vae_features: bool) -> Path:
     folder.mkdir()
     torch.manual_seed(1)
-    shapes = TapShapes.of(backbone, SAMPLER.branches)
+    shapes = TapShapes.of(backbone, guidance_of(SAMPLER).branches)
     GSketch(GSketchConfig(shapes, (0, 2), vae_features)).save(folder)
     embeddings = encode_prompts(backbone, PROMPTS)
     cdst.ConditionPrior.fit(embeddings).save(folder / "prior.safetensors")
@@ -44,7 +47,11 @@ def folder(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def teacher(folder: Path, tiny_backbone_folder: Path) -> DiffSketchTeacher:
-    return DiffSketchTeacher.load(folder, tiny_backbone_folder, "cpu", torch.float32)
+    return DiffSketchTeacher.load(files_of(folder, tiny_backbone_folder))
+
+
+def files_of(folder: Path, backbone: Path) -> TeacherFiles:
+    return TeacherFiles(folder, {"backbone": str(backbone)})
 
 
 def spec(index: int) -> SampleSpec:
@@ -67,7 +74,7 @@ def test_pairs_equal_sampling_first_and_drawing_afterwards(
     vae_features: bool,
 ) -> None:
     folder = write_teacher(backbone, tmp_path / "t", cdst_on=cdst_on, vae_features=vae_features)
-    teacher = load_teacher("diffsketch", folder, tiny_backbone_folder, "cpu", torch.float32)
+    teacher = load_teacher("diffsketch", files_of(folder, tiny_backbone_folder))
     prior = cdst.ConditionPrior.load(folder / "prior.safetensors")
     known = encode_prompts(backbone, PROMPTS[:1])[0]
     pairs = teacher.pairs([spec(i) for i in range(7)])
@@ -109,7 +116,7 @@ def test_columns_hold_the_address(teacher: DiffSketchTeacher) -> None:
 
 def test_what_is_not_finite_is_no_pair(teacher: DiffSketchTeacher) -> None:
     broken = Conditions(torch.full((16, 24), torch.nan), SAMPLER, True, {})
-    other = DiffSketchTeacher(teacher.backbone, teacher.sketcher, teacher.prior, broken, {})
+    other = DiffSketchTeacher(teacher.backbone, teacher.sketcher, teacher.sampled.prior, broken, {})
     with pytest.raises(SamplingError, match="sample 3"):
         other.pairs([spec(3)])
 
@@ -123,7 +130,7 @@ def test_a_missing_file_is_named(
     copy = shutil.copytree(folder, tmp_path / "teacher")
     (copy / name).unlink()
     with pytest.raises(ValueError, match=name):
-        DiffSketchTeacher.load(copy, tiny_backbone_folder, "cpu", torch.float32)
+        DiffSketchTeacher.load(files_of(copy, tiny_backbone_folder))
 
 
 def test_another_backbone_is_refused(
@@ -133,13 +140,25 @@ def test_another_backbone_is_refused(
     config = other / "scheduler/scheduler_config.json"
     config.write_text(config.read_text() + "\n")
     with pytest.raises(ValueError, match="scheduler_config.json differ"):
-        DiffSketchTeacher.load(folder, other, "cpu", torch.float32)
+        DiffSketchTeacher.load(files_of(folder, other))
+
+
+def test_the_fingerprint_needs_no_model(
+    teacher: DiffSketchTeacher, folder: Path, tiny_backbone_folder: Path, tmp_path: Path
+) -> None:
+    files = files_of(folder, tiny_backbone_folder)
+    assert DiffSketchTeacher.fingerprint_of(files) == teacher.fingerprint
+    other = shutil.copytree(tiny_backbone_folder, tmp_path / "other")
+    config = other / "vae/config.json"
+    config.write_text(config.read_text() + "\n")
+    with pytest.raises(ValueError, match="vae/config.json differ"):
+        DiffSketchTeacher.fingerprint_of(files_of(folder, other))
 
 
 def test_registry(folder: Path, tiny_backbone_folder: Path) -> None:
     assert TEACHERS["diffsketch"] is DiffSketchTeacher
     with pytest.raises(ValueError, match="expected one of diffsketch"):
-        load_teacher("other", folder, tiny_backbone_folder, "cpu", torch.float32)
+        load_teacher("other", files_of(folder, tiny_backbone_folder))
 
 
 def test_pixels_go_there_and_back() -> None:

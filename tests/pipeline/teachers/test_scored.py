@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.dataset import layout
-from pipeline.dataset.encode import encode
+from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.index import read_index
 from pipeline.pair import SampleSpec
 from pipeline.publishing.publish import publish
@@ -61,7 +61,7 @@ def test_a_sample_alone_is_scored_as_in_company(teacher: ScoringTeacher) -> None
     together = {pair.index: pair for pair in teacher.pairs(specs(*range(6)))}
     for index in range(6):
         (alone,) = teacher.pairs(specs(index))
-        assert encode(alone) == encode(together[index])
+        assert encode_pair(alone) == encode_pair(together[index])
 
 
 def test_scores_are_columns_of_the_index_and_shards_come_out_alike(
@@ -72,7 +72,7 @@ def test_scores_are_columns_of_the_index_and_shards_come_out_alike(
     for name in ("one", "two"):
         store = open_store(str(tmp_path / name))
         pairs = teacher.pairs([plan.spec(index) for index in plan.indices(0)])
-        commit = publish(store, plan, 0, [encode(pair) for pair in pairs])
+        commit = publish(store, plan, 0, [encode_pair(pair) for pair in pairs])
         tars.append(store.read(commit.tar.name))
         table = read_index(store.read(commit.index.name), commit.pairs)
         assert table["contrast"].to_pylist() == [pair.columns["contrast"] for pair in pairs]

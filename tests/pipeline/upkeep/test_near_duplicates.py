@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.upkeep.near_duplicates import MAX_BITS, first_alike
+from pipeline.upkeep.near_duplicates import MAX_BITS, first_similar
 
 
 def all_with_all(values: list[int]) -> list[int]:
@@ -19,14 +19,14 @@ def test_as_all_compared_with_all() -> None:
     seeds = random.integers(0, 2**64, 40, np.uint64).tolist()
     values = []
     for _ in range(400):
-        # Each some flipped bits away from one of few: both sides of the limit occur.
+        # Some flipped bits away from one of few hashes: both sides of the limit occur.
         flips = random.choice(64, random.integers(0, 2 * MAX_BITS), replace=False)
         values.append(seeds[random.integers(len(seeds))] ^ sum(1 << int(bit) for bit in flips))
-    found = first_alike([f"{value:016x}" for value in values]).tolist()
+    found = first_similar([f"{value:016x}" for value in values]).tolist()
     assert found == all_with_all(values)
-    assert 40 < sum(each == number for number, each in enumerate(found)) < 400
+    assert 40 < sum(first == position for position, first in enumerate(found)) < 400
 
 
 def test_none_and_equal_ones() -> None:
-    assert first_alike([]).tolist() == []
-    assert first_alike(["00000000000000ff"] * 3).tolist() == [0, 0, 0]
+    assert first_similar([]).tolist() == []
+    assert first_similar(["00000000000000ff"] * 3).tolist() == [0, 0, 0]

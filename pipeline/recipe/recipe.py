@@ -1,19 +1,18 @@
 """The recipe: one validated YAML file per style, the only input that the commands need.
 
-Every default is the paper's (method.md sections 1 to 6; DiffSketch sections 4 and 5.1).
+Every default is the paper's (DiffSketch 3.1, 4, 5.1 and appendix A).
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -22,83 +21,21 @@ from pydantic import (
 )
 
 from pipeline.filters import ALLOWED, Filter, FilterError
-
-PositiveInt = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be used; the message names file, key, value and what is allowed.
-
-    Where it is about the file as a whole, `key` is "" and `value` says in words what came.
-    """
-
-    def __init__(self, key: str, value: object, allowed: str, file: str | Path = "") -> None:
-        self.key, self.value, self.allowed = key, value, allowed
-        places = [str(file) if file else "", f"recipe key '{key}'" if key else ""]
-        place = ": ".join(filter(None, places)) or "recipe"
-        shown = "nothing" if value is None else repr(value) if key else value
-        super().__init__(f"{place}: got {shown}; expected {allowed}")
+from pipeline.recipe.diffsketch import DiffSketchTeach
+from pipeline.recipe.fields import PositiveInt, Rate, RecipeError, Section, Seed, resolve
+from pipeline.recipe.kinds import kinds_of
+from pipeline.recipe.sections import Example, Teach
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Example(_Section):
-    """The one example: what was generated (prompt, seed) and the drawing made over it."""
-
-    prompt: Annotated[str, Field(min_length=1)]
-    seed: Seed
-    drawing: str
-
-
-class Sampling(_Section):
+class Sampling(Section):
     """DDIM sampling: number of steps T, guidance scale (1 = no guidance), images per batch."""
 
     steps: Annotated[int, Field(gt=0, le=1000)] = 50
     guidance: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 5.0
     batch: PositiveInt = 8
 
-    @property
-    def branches(self) -> int:
-        """UNet evaluations per step: 2 (uncond, cond) with guidance, 1 without."""
-        return 2 if self.guidance > 1 else 1
 
-
-class LossWeights(_Section):
-    """The lambdas of equations 3 and 4 (section 5.1)."""
-
-    across: Weight = 1.0
-    within: Weight = 1.0
-    l1: Weight = 30.0
-    lpips: Weight = 15.0
-    clip: Weight = 30.0
-
-
-class Teach(_Section):
-    """One-shot training of G_sketch (method.md section 4) and its ablation switches."""
-
-    teacher: str = "diffsketch"
-    iterations: PositiveInt = 1200
-    diffusion_duration: PositiveInt = 1000
-    timesteps: Literal["representative", "equal"] | tuple[Annotated[int, Field(ge=0)], ...] = (
-        "representative"
-    )
-    prompts: str | None = None
-    learning_rate: Rate = 1e-4
-    seed: Seed = 0
-    clip: str = "embedded"
-    perceptual: str = "embedded"
-    vae_features: bool = True
-    weights: LossWeights = LossWeights()
-    reconstruction: Literal["l1", "l2"] = "l1"
-    cdst: bool = True
-
-
-class Dataset(_Section):
+class Dataset(Section):
     """The generated dataset: how many pairs, how they are cut into shards, where they go."""
 
     samples: PositiveInt = 30_000
@@ -107,8 +44,8 @@ class Dataset(_Section):
     out: str = ""
 
 
-class Distill(_Section):
-    """Training of the fast extractor from the dataset (method.md section 6).
+class Distill(Section):
+    """Training of the fast extractor from the dataset (DiffSketch 4.4, 5.1, appendix A).
 
     `where` is a filter on the index's columns (`pipeline.filters`); pairs for which it does not
     hold are left out, "" takes all.
@@ -136,7 +73,7 @@ class Distill(_Section):
         return text
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """One style from drawing to extractor.
 
     `drawing_path` and `prompts_path` are absolute (given relative to the recipe file); `run` is
@@ -148,7 +85,7 @@ class Recipe(_Section):
     run: str = ""
     example: Example
     sampler: Sampling = Sampling()
-    teach: Teach = Teach()
+    teach: Teach = DiffSketchTeach()
     dataset: Dataset = Dataset()
     distill: Distill = Distill()
 
@@ -161,9 +98,7 @@ class Recipe(_Section):
         if not self.dataset.out:
             filled = self.dataset.model_copy(update={"out": f"{self.run}/dataset"})
             object.__setattr__(self, "dataset", filled)
-        chosen = self.teach.timesteps
-        if not isinstance(chosen, str):
-            _check_timesteps(chosen, self.sampler.steps)
+        self.teach.check_steps(self.sampler.steps)
         return self
 
     @property
@@ -185,7 +120,7 @@ class Recipe(_Section):
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value as JSON-able data, with no absolute path of this machine."""
-        return _without_folders(self.model_dump(mode="json"))
+        return _without_folders(resolve(self))
 
 
 def load_recipe(path: str | Path) -> Recipe:
@@ -231,27 +166,48 @@ def parse_recipe(data: object, folder: Path) -> Recipe:
     return recipe
 
 
-def _check_timesteps(chosen: Sequence[int], steps: int) -> None:
-    allowed = f"distinct step indices from 0 (the last step) to {steps - 1}, for {steps} steps"
-    if not chosen or len(set(chosen)) != len(chosen) or max(chosen) >= steps:
-        raise RecipeError("teach.timesteps", list(chosen), allowed)
-
-
 def _first_error(error: ValidationError) -> RecipeError:
     # An unknown key goes first: it is the likeliest cause of a "missing" one.
     details = error.errors()
     first = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
     if isinstance(first.get("ctx", {}).get("error"), RecipeError):
         return first["ctx"]["error"]
-    names = [part for part in first["loc"] if isinstance(part, str) and part in _ALL_KEYS]
-    key = ".".join(names) or ".".join(map(str, first["loc"]))
+    keys, section = _locate(first["loc"])
+    key = ".".join(keys)
     if first["type"] == "extra_forbidden":
-        key = ".".join(map(str, first["loc"]))
-        return RecipeError(key, first["input"], _known_keys(first["loc"]))
+        return RecipeError(key, first["input"], _known_keys(section, keys[-1]))
     if first["type"] == "missing":
-        key = ".".join(map(str, first["loc"]))
         return RecipeError(key, None, "a value: this key is required")
+    if first["type"] == "union_tag_invalid":
+        kinds = kinds_of(Recipe.model_fields[keys[0]])
+        return RecipeError(f"{key}.teacher", first["ctx"]["tag"], f"one of {', '.join(kinds)}")
     return RecipeError(key, first["input"], _allowed(first))
+
+
+def _locate(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
+    """Follow pydantic's place of a mistake: the recipe's keys up to it, and the section it is in.
+
+    On the way names of kinds, and of the members of unions, are passed over: no recipe has them.
+    """
+    keys: list[str] = []
+    section: type[BaseModel] = Recipe
+    kinds: Mapping[str, type[Section]] = {}
+    for part in loc:
+        if part in kinds:
+            section, kinds = kinds[str(part)], {}
+            continue
+        field = section.model_fields.get(str(part))
+        # What no section knows is a mistaken key if it comes last, and a union's member otherwise.
+        if field is None and keys and part is not loc[-1]:
+            continue
+        if field is None and keys and keys[-1] in section.model_fields:
+            continue
+        keys.append(str(part))
+        if field is not None:
+            kinds, inner = kinds_of(field), field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                section = inner
+    return keys, section
 
 
 def _allowed(detail: Any) -> str:
@@ -260,17 +216,14 @@ def _allowed(detail: Any) -> str:
     message = detail["msg"]
     for prefix in ("Input should be a valid ", "Input should be ", "Value error, "):
         message = message.removeprefix(prefix)
-    if detail["loc"][:2] == ("teach", "timesteps"):
+    if "timesteps" in detail["loc"]:
         return "'representative', 'equal' or a list of step indices (0 = the last step)"
     return message
 
 
-def _known_keys(loc: tuple[int | str, ...]) -> str:
-    section: type[BaseModel] = Recipe
-    for part in loc[:-1]:
-        section = section.model_fields[str(part)].annotation  # type: ignore[assignment]
+def _known_keys(section: type[BaseModel], mistaken: str) -> str:
     known = list(section.model_fields)
-    close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    close = difflib.get_close_matches(mistaken, known, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"one of the keys {', '.join(known)}{hint}"
 
@@ -283,13 +236,3 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("/"):
         return Path(value).name
     return value
-
-
-def _keys(section: type[BaseModel]) -> Iterator[str]:
-    for name, field in section.model_fields.items():
-        yield name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation)
-
-
-_ALL_KEYS = frozenset(_keys(Recipe))

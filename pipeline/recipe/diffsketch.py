@@ -1,0 +1,48 @@
+"""`teach:` of DiffSketch: one-shot training of G_sketch (DiffSketch 4.2, 5.1) and its ablations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.recipe.fields import PositiveInt, Rate, RecipeError, Section, Weight
+from pipeline.recipe.teach import TeachSection
+
+
+class LossWeights(Section):
+    """The lambdas of equations 3 and 4 (DiffSketch 5.1)."""
+
+    across: Weight = 1.0
+    within: Weight = 1.0
+    l1: Weight = 30.0
+    lpips: Weight = 15.0
+    clip: Weight = 30.0
+
+
+class DiffSketchTeach(TeachSection):
+    """How G_sketch is trained; the defaults are the paper's."""
+
+    teacher: Literal["diffsketch"] = "diffsketch"
+    iterations: PositiveInt = 1200
+    diffusion_duration: PositiveInt = 1000
+    timesteps: Literal["representative", "equal"] | tuple[Annotated[int, Field(ge=0)], ...] = (
+        "representative"
+    )
+    learning_rate: Rate = 1e-4
+    vae_features: bool = True
+    weights: LossWeights = LossWeights()
+    reconstruction: Literal["l1", "l2"] = "l1"
+    cdst: bool = True
+
+    def check_steps(self, steps: int) -> None:
+        """Refuse steps to tap that a process of `steps` steps does not have."""
+        chosen = self.timesteps
+        if isinstance(chosen, str):
+            return
+        if not chosen or len(set(chosen)) != len(chosen) or max(chosen) >= steps:
+            raise RecipeError(
+                "teach.timesteps",
+                list(chosen),
+                f"distinct step indices from 0 (the last step) to {steps - 1}, for {steps} steps",
+            )

@@ -1,0 +1,45 @@
+"""The kinds of sections that several systems share: a new system is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pipeline.recipe.diffsketch import DiffSketchTeach
+from pipeline.recipe.fields import Section, Seed
+from pipeline.recipe.kinds import OneOf
+from pipeline.recipe.teach import TeachSection
+
+DEFAULT_TEACHER = "diffsketch"
+
+
+class GeneratedExample(Section):
+    """The one example: what was generated (prompt, seed) and the drawing made over it."""
+
+    prompt: Annotated[str, Field(min_length=1)]
+    seed: Seed
+    drawing: str
+
+
+TEACH_SECTIONS: dict[str, type[TeachSection]] = {
+    "diffsketch": DiffSketchTeach,
+}
+
+EXAMPLE_SECTIONS: dict[str, type[Section]] = {
+    "generated": GeneratedExample,
+}
+
+
+def _teacher_of(data: Mapping[str, Any]) -> str:
+    return str(data.get("teacher", DEFAULT_TEACHER))
+
+
+def _example_of(data: Mapping[str, Any]) -> str:
+    # Told apart by their keys: people write what they have, not what it is called.
+    return "generated"
+
+
+Teach = Annotated[DiffSketchTeach, OneOf(TEACH_SECTIONS, _teacher_of)]
+Example = Annotated[GeneratedExample, OneOf(EXAMPLE_SECTIONS, _example_of)]

@@ -1,0 +1,48 @@
+"""The seam of pictures: where images come from that a drawer then draws.
+
+Shapes: B images of a batch, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.pair import SampleSpec
+from pipeline.pixels import Pixels
+from pipeline.teachers.teacher import TeacherFiles
+
+Columns = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True)
+class PictureBatch:
+    """Images uint8 (B, H, W, 3) with the index's columns, one mapping for each."""
+
+    images: Pixels
+    columns: Sequence[Columns]
+
+
+class Pictures(Protocol):
+    """Gives images by address; image i must depend on its spec and on the artefacts only."""
+
+    fingerprint: dict[str, str]
+    """SHA-256 of every artefact that images depend on, by name."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images in pixels."""
+        ...
+
+    def pictures(self, specs: Sequence[SampleSpec]) -> PictureBatch:
+        """Give the images of `specs`, in their order."""
+        ...
+
+
+class PicturesClass(Protocol):
+    """What the registry knows of a source of pictures."""
+
+    def load(self, files: TeacherFiles) -> Pictures:
+        """Open the pictures; ValueError where a file is missing or of another model."""
+        ...

@@ -1,0 +1,56 @@
+"""Teachers, pictures and drawers by name: a new one is a file and a line here."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pipeline.teachers.diffsketch import DiffSketchTeacher
+from pipeline.teachers.drawer import Drawer, DrawerClass, DrawOptions
+from pipeline.teachers.inversion_drawer import InversionDrawer
+from pipeline.teachers.pictures import Pictures, PicturesClass
+from pipeline.teachers.sampled_pictures import SampledPictures
+from pipeline.teachers.teacher import Teacher, TeacherClass, TeacherFiles
+
+Entry = TypeVar("Entry")
+
+TEACHERS: dict[str, TeacherClass] = {
+    "diffsketch": DiffSketchTeacher,
+}
+
+PICTURES: dict[str, PicturesClass] = {
+    "samples": SampledPictures,
+}
+
+DRAWERS: dict[str, DrawerClass] = {
+    "diffsketch": InversionDrawer,
+}
+
+
+def find_teacher(name: str) -> TeacherClass:
+    """Look a teacher up; ValueError names the known ones."""
+    return _find(TEACHERS, "teacher", name)
+
+
+def load_teacher(name: str, files: TeacherFiles) -> Teacher:
+    """Load a taught teacher by its name.
+
+    Raises:
+        ValueError: there is no such teacher, or its files cannot be used.
+    """
+    return find_teacher(name).load(files)
+
+
+def load_pictures(name: str, files: TeacherFiles) -> Pictures:
+    """Open a source of pictures by its name; ValueError as `load_teacher`."""
+    return _find(PICTURES, "source of pictures", name).load(files)
+
+
+def load_drawer(name: str, files: TeacherFiles, options: DrawOptions) -> Drawer:
+    """Load the drawer of a taught system by its name; ValueError as `load_teacher`."""
+    return _find(DRAWERS, "drawer", name).load(files, options)
+
+
+def _find(registry: dict[str, Entry], what: str, name: str) -> Entry:
+    if name not in registry:
+        raise ValueError(f"no {what} {name!r}: expected one of {', '.join(sorted(registry))}")
+    return registry[name]

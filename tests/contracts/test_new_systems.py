@@ -1,0 +1,139 @@
+"""A new teacher and a new student: one file each, a line in the registries, and all goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jobs.runtime.teacher_factory import TeacherFactory
+from pipeline.dataset.plan import plan_from_recipe, write_or_check
+from pipeline.diffusion.example import load_example
+from pipeline.generation.worker import ShardMaker
+from pipeline.publishing.finish import complete
+from pipeline.recipe.fields import RecipeError
+from pipeline.recipe.recipe import Distill, Recipe, parse_recipe
+from pipeline.recipe.sections import TEACH_SECTIONS
+from pipeline.storage.address import open_store
+from pipeline.teachers.registry import TEACHERS, find_teacher
+from pipeline.teachers.teacher import TeacherFiles
+from tests.contracts import student_contract, teacher_contract, teaching_contract
+from tests.standins import tiny_project
+from tests.standins.published_blobs import write_dataset
+from tests.standins.standin_teacher import StandinTeacher, make_plan
+from tests.standins.tiny_encoders import write_perceptual
+from tests.standins.toy_student import ToyStudent
+from tests.standins.toy_system import ToyTeach, ToyTeacher, teach_toy
+from training.distillation.extractor import Extractor
+from training.distillation.loop import distill
+from training.distillation.spec import DistillationSpec, Execution
+from training.encoders.features import load_features
+from training.oneshot.inputs import TeachInputs
+from training.oneshot.registry import TRAININGS, find_training
+from training.students.registry import STUDENTS
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The toy system's lines in the registries."""
+    with monkeypatch.context() as patch:
+        patch.setitem(TEACHERS, "toy", ToyTeacher)
+        patch.setitem(TRAININGS, "toy", teach_toy)
+        patch.setitem(TEACH_SECTIONS, "toy", ToyTeach)
+        patch.setitem(STUDENTS, "toy", ToyStudent)
+        # The recipe's schema is made when its module is read.
+        Recipe.model_rebuild(force=True)
+        yield
+    Recipe.model_rebuild(force=True)
+
+
+@pytest.fixture
+def inputs(toy: None, tiny_backbone_folder: Path, tmp_path: Path) -> TeachInputs:
+    return tiny_project.make_inputs(tmp_path, tiny_backbone_folder, {"teacher": "toy"})
+
+
+def test_the_toy_is_taught_as_every_teacher(inputs: TeachInputs, tmp_path: Path) -> None:
+    train = find_training("toy")
+    teaching_contract.check_training(train, inputs, tmp_path / "teacher")
+    teaching_contract.check_resuming(train, inputs, tmp_path / "resuming")
+    (tmp_path / "other").mkdir()
+    teaching_contract.check_other_drawing(train, inputs, tmp_path / "other")
+
+
+def test_the_toy_is_a_teacher_as_every_other(inputs: TeachInputs, tmp_path: Path) -> None:
+    find_training("toy")(inputs, tmp_path / "teacher", teaching_contract.ignore)
+    (tmp_path / "teacher" / "teach.json").unlink()  # the contract looks at what pairs depend on
+    files, kind = TeacherFiles(tmp_path / "teacher"), find_teacher("toy")
+    teacher = kind.load(files)
+    teacher_contract.check_pairs(teacher)
+    teacher_contract.check_addresses(teacher)
+    teacher_contract.check_fingerprint(kind, files, tmp_path / "changed")
+    teacher_contract.check_missing_files(kind, files, tmp_path / "missing")
+
+
+def test_the_toys_dataset_is_published_as_every_other(inputs: TeachInputs, tmp_path: Path) -> None:
+    find_training("toy")(inputs, tmp_path / "teacher", teaching_contract.ignore)
+    recipe, example = inputs.recipe, load_example(inputs.recipe, inputs.source)
+    factory = TeacherFactory(
+        recipe.teach.teacher,
+        TeacherFiles(tmp_path / "teacher"),
+        inputs.locations["clip"],
+        example.image,
+        example.drawing,
+        recipe.sampler.batch,
+    )
+    store = open_store(recipe.dataset.out)
+    plan = write_or_check(store, plan_from_recipe(recipe, factory.fingerprint(), {}))
+    maker = ShardMaker(plan, store, factory)
+    for shard in range(plan.num_shards):
+        maker.sample(shard, frozenset(), begun=False)
+        maker.publish(shard)
+    assert complete(store, plan).committed == recipe.dataset.samples
+    assert plan.recipe["teach"]["thresholds"] == 16
+
+
+@pytest.mark.parametrize(
+    ("teach", "key", "words"),
+    [
+        ({"teacher": "toys"}, "teach.teacher", "one of diffsketch, toy"),
+        ({"teacher": "toy", "thresholds": 0}, "teach.thresholds", "greater than 0"),
+        ({"teacher": "toy", "tresholds": 9}, "teach.tresholds", "did you mean 'thresholds'"),
+        ({"teacher": "toy", "iterations": 9}, "teach.iterations", "perceptual, thresholds"),
+        ({"iterations": "lots"}, "teach.iterations", "integer"),
+        ({"weights": {"l1": -1}}, "teach.weights.l1", "greater than or equal to 0"),
+        ({"weights": {"lpip": 1}}, "teach.weights.lpip", "did you mean 'lpips'"),
+        (3, "teach", "dictionary"),
+    ],
+)
+def test_mistakes_in_a_section_of_many_kinds_are_named(
+    toy: None, tmp_path: Path, teach: Any, key: str, words: str
+) -> None:
+    example = {"prompt": "a", "seed": 1, "drawing": "d.png"}
+    with pytest.raises(RecipeError, match=words) as caught:
+        parse_recipe({"style": "ink", "example": example, "teach": teach}, tmp_path)
+    assert caught.value.key == key
+
+
+def test_the_toy_student_keeps_to_the_contract(toy: None, tmp_path: Path) -> None:
+    features = load_features(write_perceptual(tmp_path / "features"))
+    student_contract.check_student(STUDENTS["toy"], features)
+
+
+def test_the_toy_student_is_distilled_and_draws(toy: None, tmp_path: Path) -> None:
+    (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    settings = {"student": "toy", "preset": "small", "epochs": 2, "batch": 4, "workers": 1,
+                "true_pair_every": 4, "learning_rate": 0.05}  # fmt: skip
+    spec = DistillationSpec(
+        Distill.model_validate(settings),
+        write_dataset(tmp_path / "dataset", 12),
+        example.image,
+        example.sketch,
+        str(write_perceptual(tmp_path / "features")),
+    )
+    folder = distill(spec, tmp_path / "extractor", Execution(), teaching_contract.ignore)
+    extractor = Extractor.load(folder)
+    drawn = extractor.sketch(np.array(example.image[:20, :7]))
+    assert drawn.shape == (20, 7) and drawn.dtype == np.uint8

@@ -1,0 +1,94 @@
+"""Every teacher, source of pictures and drawer of the registries keeps to the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.diffusion.backbone import load_backbone
+from pipeline.teachers.composed import PicturesTeacher
+from pipeline.teachers.drawer import DrawOptions
+from pipeline.teachers.registry import (
+    DRAWERS,
+    PICTURES,
+    TEACHERS,
+    find_teacher,
+    load_drawer,
+    load_pictures,
+)
+from pipeline.teachers.teacher import TeacherFiles
+from tests.contracts import teacher_contract as contract
+from tests.standins import taught_diffsketch
+
+Taught = Callable[[Path, Path], TeacherFiles]
+
+
+def _diffsketch(folder: Path, backbone: Path) -> TeacherFiles:
+    written = taught_diffsketch.write_teacher(load_backbone(backbone), folder)
+    return TeacherFiles(written, {"backbone": str(backbone)})
+
+
+# How the files of each system come about, by its name in the registries.
+TAUGHT: dict[str, Taught] = {"diffsketch": _diffsketch, "samples": _diffsketch}
+
+
+@pytest.fixture(scope="module")
+def taught(
+    tiny_backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], TeacherFiles]:
+    """The files of a taught system by its name, made once."""
+    made: dict[Taught, TeacherFiles] = {}
+
+    def files_of(name: str) -> TeacherFiles:
+        teach = TAUGHT[name]
+        if teach not in made:
+            made[teach] = teach(tmp_path_factory.mktemp("taught") / "t", tiny_backbone_folder)
+        return made[teach]
+
+    return files_of
+
+
+@pytest.mark.parametrize("name", sorted(TEACHERS))
+def test_teachers(name: str, taught: Callable[[str], TeacherFiles], tmp_path: Path) -> None:
+    files, kind = taught(name), find_teacher(name)
+    teacher = kind.load(files)
+    contract.check_pairs(teacher)
+    contract.check_addresses(teacher)
+    contract.check_fingerprint(kind, files, tmp_path / "changed")
+    contract.check_missing_files(kind, files, tmp_path / "missing")
+
+
+@pytest.mark.parametrize("name", sorted(PICTURES))
+def test_pictures(name: str, taught: Callable[[str], TeacherFiles]) -> None:
+    contract.check_pictures(load_pictures(name, taught(name)))
+
+
+@pytest.mark.parametrize("name", sorted(DRAWERS))
+def test_drawers(name: str, taught: Callable[[str], TeacherFiles]) -> None:
+    contract.check_drawer(load_drawer(name, taught(name), DrawOptions()))
+
+
+def test_pictures_and_a_drawer_together_are_a_teacher(
+    taught: Callable[[str], TeacherFiles],
+) -> None:
+    files = taught("diffsketch")
+    drawer = load_drawer("diffsketch", files, DrawOptions())
+    teacher = PicturesTeacher(load_pictures("samples", files), drawer)
+    contract.check_pairs(teacher)
+    contract.check_addresses(teacher)
+    # Its images are those that DiffSketch itself draws over while it samples them.
+    (pair,) = teacher.pairs(contract.specs(3))
+    (drawn,) = find_teacher("diffsketch").load(files).pairs(contract.specs(3))
+    assert (pair.image == drawn.image).all()
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    files = TeacherFiles(tmp_path)
+    with pytest.raises(ValueError, match="no teacher 'other': expected one of diffsketch"):
+        find_teacher("other")
+    with pytest.raises(ValueError, match="no source of pictures 'other': expected one of samples"):
+        load_pictures("other", files)
+    with pytest.raises(ValueError, match="no drawer 'other': expected one of diffsketch"):
+        load_drawer("other", files, DrawOptions())

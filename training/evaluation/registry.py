@@ -1,0 +1,22 @@
+"""The metrics by name: a new one is a class in `metrics` and a line here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from training.encoders.lpips import Perceptual
+from training.evaluation.metrics import Lpips, Metric, Ssim
+
+
+class MetricFactory(Protocol):
+    """Makes metrics that have scored nothing yet: one for each system and worker."""
+
+    def __call__(self, perceptual: Perceptual, /) -> Metric:
+        """Make a metric; those that need no perceptual network leave it alone."""
+        ...
+
+
+METRICS: dict[str, MetricFactory] = {
+    "lpips": Lpips,
+    "ssim": lambda perceptual: Ssim(),
+}

@@ -1,0 +1,83 @@
+"""Teaching DiffSketch: what the training of `training.oneshot.loop` starts from and leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
+from pipeline.diffusion.cdst import ConditionPrior
+from pipeline.diffusion.example import load_example
+from pipeline.diffusion.sampling import embed_prompts
+from pipeline.diffusion.timesteps import equal, representative
+from pipeline.events import OnEvent
+from pipeline.gsketch.network import GSketch
+from pipeline.pixels import sketch_to_uint8
+from pipeline.recipe.recipe import Recipe
+from pipeline.whole_file import whole_file
+from training.encoders.clip import load_clip
+from training.encoders.lpips import load_perceptual
+from training.oneshot.inputs import TeachInputs
+from training.oneshot.loop import fit, sample_example
+from training.oneshot.record import EXAMPLE_SKETCH
+from training.oneshot.spec import OneShotSpec
+
+
+def teach_diffsketch(inputs: TeachInputs, folder: Path, on_event: OnEvent) -> None:
+    """Train G_sketch into a folder, or resume there; see `training.oneshot.inputs`."""
+    spec = load_spec(inputs)
+    sketcher = fit(spec, folder, on_event)
+    if not (folder / EXAMPLE_SKETCH).is_file():
+        _draw_example(spec, sketcher, folder / EXAMPLE_SKETCH)
+
+
+def load_spec(inputs: TeachInputs) -> OneShotSpec:
+    """Load all that one-shot training starts from; the cheap checks come first."""
+    recipe, locations, device = inputs.recipe, inputs.locations, inputs.device
+    pair = load_example(recipe, inputs.source)
+    clip = load_clip(locations["clip"], device)
+    perceptual = load_perceptual(locations["perceptual"], device)
+    backbone = load_backbone(locations["backbone"], device, inputs.dtype)
+    return OneShotSpec(
+        pair=pair,
+        backbone=backbone,
+        prior=fit_prior(backbone, inputs.prompts),
+        timesteps=choose_timesteps(recipe, backbone_folder(locations["backbone"])),
+        teach=recipe.teach,
+        sampling=recipe.sampler,
+        clip=clip,
+        perceptual=perceptual,
+    )
+
+
+def choose_timesteps(recipe: Recipe, backbone: Path) -> tuple[int, ...]:
+    """Turn the recipe's timesteps into step indices, counted from the end.
+
+    Args:
+        backbone: its folder, which may hold a selection of its own.
+    """
+    chosen, steps = recipe.teach.timesteps, recipe.sampler.steps
+    if chosen == "representative":
+        return representative(backbone, steps)
+    if chosen == "equal":
+        return equal(steps)
+    return tuple(chosen)
+
+
+def fit_prior(backbone: Backbone, prompts: Sequence[str]) -> ConditionPrior:
+    """Fit the distribution of conditions to the prompts' embeddings."""
+    embeddings = embed_prompts(backbone, prompts)
+    return ConditionPrior.fit(embeddings, metadata={"prompts": str(len(prompts))})
+
+
+@torch.no_grad()
+def _draw_example(spec: OneShotSpec, sketcher: GSketch, path: Path) -> None:
+    """Keep what the teacher makes of the one image it was taught on."""
+    example = sample_example(spec)
+    sketch = sketcher.to(spec.backbone.device)(example.taps, example.images)
+    with whole_file(path) as temporary:
+        Image.fromarray(sketch_to_uint8(sketch)[0]).save(temporary, format="PNG")

@@ -1,0 +1,40 @@
+"""teach.json: the record that makes a taught teacher's folder complete, and says what it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.recipe.sections import DEFAULT_TEACHER
+from pipeline.whole_file import write_json
+
+RECORD = "teach.json"
+# What a taught teacher makes of its own example.
+EXAMPLE_SKETCH = "known.png"
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a finished training, which everything else in the folder precedes."""
+    write_json(folder / RECORD, dict(record))
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Read the record of a finished training; None while it is not finished."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def taught_teacher(folder: Path) -> str:
+    """Name the system that was taught in a folder; the first versions knew one only."""
+    return str((read_record(folder) or {}).get("teacher", DEFAULT_TEACHER))
+
+
+def taught_clip(folder: Path) -> str | None:
+    """Return the hash of the CLIP that a teacher was taught with, where its record has it."""
+    digest = (read_record(folder) or {}).get("clip_sha256")
+    return None if digest is None else str(digest)
