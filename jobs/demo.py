@@ -1,4 +1,5 @@
 """`onesketch demo`: the six commands in order on one recipe, and the page about them."""
+from __future__ import annotations
 
 from jobs.evaluation.evaluate import Measurement, run_evaluate
 from jobs.extract.extract import run_extract

@@ -1,4 +1,4 @@
-"""JSON records with one spelling only: equal records are equal bytes."""
+"""Canonical JSON: equal records become equal bytes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import Any
 
 
 def to_bytes(record: Any) -> bytes:
-    """Write a record as UTF-8 JSON for people and machines: sorted keys, two spaces, one newline.
+    """Return a record as UTF-8 JSON for people and machines: sorted keys, two spaces, one newline.
 
     Raises:
-        ValueError: the record holds NaN or infinity, which are no JSON.
+        ValueError: the record holds NaN or infinity, which JSON does not have.
     """
     text = json.dumps(record, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode()
 
 
 def to_line(record: Any) -> bytes:
-    """Write a record as UTF-8 JSON without any space, for members of shards."""
+    """Return a record as UTF-8 JSON without any whitespace, for members of shards.
+
+    Raises:
+        ValueError: the record holds NaN or infinity, which JSON does not have.
+    """
     separators = (",", ":")
     text = json.dumps(
         record, sort_keys=True, separators=separators, ensure_ascii=False, allow_nan=False
@@ -33,6 +37,6 @@ def sha256(data: bytes) -> str:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal, without holding them."""
+    """Return the SHA-256 of a file in hexadecimal, without loading the file whole."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

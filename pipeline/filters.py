@@ -1,6 +1,6 @@
 """Filters on the columns of an index: `ink_coverage > 0.02 and not (blankness > 0.5)`.
 
-Texts may come from anybody: Python's parser reads them, nothing evaluates them but this file.
+A filter may come from anybody: Python's parser reads it, and only this file evaluates it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 MAX_CHARS = 1000
-# Ends of columns that can be asked for but help nobody who has mistyped another.
-_PLUMBING = ("_offset", "_size", "_sha256")
-ALLOWED = "columns compared (< <= > >= == !=) with numbers or quoted texts, and, or, not, brackets"
+# A filter may name columns with these suffixes, but listing them would not help with a typo.
+_TECHNICAL_SUFFIXES = ("_offset", "_size", "_sha256")
+ALLOWED = (
+    "columns compared (< <= > >= == !=) with numbers or quoted strings, and, or, not, brackets"
+)
 
 _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: pc.less,
@@ -33,15 +35,15 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 
 class FilterError(ValueError):
-    """A filter that cannot be read, or that does not fit the columns that there are."""
+    """A filter that cannot be read or does not fit the columns of an index."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition on the rows of an index; the empty text holds for all of them.
+    """A condition on the rows of an index; an empty text matches all of them.
 
     Raises:
-        FilterError: the text is no condition of the kind that `ALLOWED` names.
+        FilterError: the text is not a condition made of what `ALLOWED` lists.
     """
 
     text: str
@@ -52,16 +54,16 @@ class Filter:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns that it looks at, sorted."""
+        """Names of the columns that the filter reads, sorted."""
         if not self.text.strip():
             return []
         return sorted({node.id for node in ast.walk(self._tree()) if isinstance(node, ast.Name)})
 
-    def holds(self, table: pa.Table) -> NDArray[np.bool_]:
-        """Tell for each row whether the condition holds; it never does where a value is missing.
+    def matches(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Tell for each row whether it matches; a comparison with a missing value never does.
 
         Raises:
-            FilterError: a column is unknown, or holds texts where a number is asked for.
+            FilterError: a column is unknown, or a number is compared with a string.
         """
         if not self.text.strip():
             return np.ones(len(table), dtype=bool)
@@ -70,25 +72,30 @@ class Filter:
         return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
 
     def check_columns(self, known: list[str]) -> None:
-        """Raise FilterError that lists the known columns if one asked for is not among them."""
+        """Check that the filter reads known columns only.
+
+        Raises:
+            FilterError: a column is unknown; the message lists those that are known.
+        """
         for name in self.columns:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean '{close[0]}'? " if close else ""
-                shown = [each for each in known if not each.endswith(_PLUMBING)]
+                listed = [other for other in known if not other.endswith(_TECHNICAL_SUFFIXES)]
                 raise FilterError(
-                    f"filter {self.text!r}: no column '{name}'; {hint}there are {', '.join(shown)}"
+                    f"filter {self.text!r}: no column '{name}'; {hint}the columns are "
+                    f"{', '.join(listed)}"
                 )
 
     def _tree(self) -> ast.expr:
         if len(self.text) > MAX_CHARS:
             raise FilterError(
-                f"a filter of {len(self.text)} characters; at most {MAX_CHARS} are read"
+                f"a filter of {len(self.text)} characters; at most {MAX_CHARS} are allowed"
             )
         try:
             return ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            # A syntax error as a whole names a file and a line that nobody wrote.
+            # The full text of a syntax error names a file and a line that do not exist.
             reason = error.msg if isinstance(error, SyntaxError) else error
             raise FilterError(
                 f"filter {self.text!r} cannot be read ({reason}); expected {ALLOWED}"
@@ -96,7 +103,7 @@ class Filter:
 
 
 def _check(node: ast.expr, text: str) -> None:
-    """Refuse all of Python's grammar but conditions."""
+    """Refuse all of Python's grammar except conditions."""
     match node:
         case ast.BoolOp(values=values):
             for value in values:
@@ -105,10 +112,10 @@ def _check(node: ast.expr, text: str) -> None:
             _check(operand, text)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             sides = [left, *comparators]
-            right = all(type(op) in _COMPARISONS for op in ops)
-            if not right or not all(map(_is_value, sides)):
+            known = all(type(op) in _COMPARISONS for op in ops)
+            if not known or not all(map(_is_value, sides)):
                 raise _refusal(node, text)
-            # Of two constants nothing depends on the row: surely a slip.
+            # Two constants compare alike for every row: surely a mistake.
             if not any(isinstance(side, ast.Name) for side in sides):
                 raise _refusal(node, text)
         case _:
@@ -116,7 +123,7 @@ def _check(node: ast.expr, text: str) -> None:
 
 
 def _refusal(node: ast.expr, text: str) -> FilterError:
-    return FilterError(f"filter {text!r}: {ast.unparse(node)!r} is none of: {ALLOWED}")
+    return FilterError(f"filter {text!r}: {ast.unparse(node)!r} is not allowed; expected {ALLOWED}")
 
 
 def _is_value(node: ast.expr) -> bool:
@@ -145,18 +152,18 @@ def _evaluate(node: ast.expr, table: pa.Table, text: str) -> Any:
             return pc.invert(_evaluate(operand, table, text))
         case ast.Compare():
             return _compare(node, table, text)
-    raise AssertionError(f"{ast.dump(node)} was let through")
+    raise AssertionError(f"{ast.dump(node)} passed the check")
 
 
 def _compare(node: ast.Compare, table: pa.Table, text: str) -> Any:
-    """Compare side by side, as Python reads `0.1 < ink_coverage < 0.5`."""
+    """Compare neighbours, as Python does in `0.1 < ink_coverage < 0.5`."""
     sides = [_value(side, table) for side in (node.left, *node.comparators)]
     found = None
     for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
         if not _comparable(left, right):
             raise FilterError(
-                f"filter {text!r}: {ast.unparse(node)!r} compares a number with a text; texts "
-                "stand in quotes, numbers do not"
+                f"filter {text!r}: {ast.unparse(node)!r} compares a number with a string; "
+                "strings are quoted, numbers are not"
             )
         one = _COMPARISONS[type(op)](left, right)
         found = one if found is None else pc.and_kleene(found, one)

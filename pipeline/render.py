@@ -1,4 +1,4 @@
-"""Pages from the templates in templates/: HTML escapes what it is given, Markdown does not."""
+"""Pages from jinja2 templates: HTML escapes what it is given, Markdown does not."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from typing import Any
 import jinja2
 import yaml
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(template: str, **values: Any) -> bytes:
-    """Fill in a template; a value that it needs and does not get is an error."""
+def render(template: Path, **values: Any) -> bytes:
+    """Fill in a template.
+
+    Args:
+        template: its file, beside those that it includes; values are escaped where its name ends in
+            .html.j2.
+        values: what it names. Filters `size` and `yaml` write numbers of bytes and data for people.
+
+    Raises:
+        jinja2.UndefinedError: a value that the template names is missing.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(template.parent),
         autoescape=jinja2.select_autoescape(["html.j2"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -23,7 +32,7 @@ def render(template: str, **values: Any) -> bytes:
     )
     environment.filters["size"] = readable_size
     environment.filters["yaml"] = readable_yaml
-    return environment.get_template(template).render(**values).encode()
+    return environment.get_template(template.name).render(**values).encode()
 
 
 def readable_size(size_bytes: int) -> str:

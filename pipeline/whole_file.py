@@ -1,4 +1,4 @@
-"""Files that appear whole under their final name, or not at all, readable by whom the umask allows.
+"""Files and folders that appear whole under their final name, readable by whom the umask allows.
 
 A file is written beside its place, synced, and renamed into it: whoever is killed in between leaves
 the file that was there before.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,24 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; it becomes `path` when the block ends well.
+
+    Raises:
+        OSError: the folder cannot be made, or `path` is a file or a folder that is not empty.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary)
         raise
 
 

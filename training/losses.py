@@ -3,25 +3,31 @@
 B: pictures, D: width of CLIP embeddings, C, H, W: channels and pixels.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
-    """1 - cos of the angle between vectors (B, D), averaged over B: scalar in [0, 2]."""
-    return (1 - functional.cosine_similarity(a, b, dim=-1)).mean()
+    """Average 1 - cos of the angles between vectors (B, D) over B: -> scalar in [0, 2]."""
+    return (1 - F.cosine_similarity(a, b, dim=-1)).mean()
 
 
 @dataclass(frozen=True)
 class Embeddings:
     """CLIP embeddings (B, D) of the four pictures that the directional losses relate.
 
-    source and sketch are the known pair, sample and sample_sketch the generated one.
+    Attributes:
+        source: of the example's image.
+        sketch: of the example's drawing.
+        sample: of the generated image.
+        sample_sketch: of what was drawn for it.
     """
 
     source: Tensor
@@ -32,10 +38,14 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class DirectionalClip:
-    """Directional CLIP loss: shifts between embeddings must point the same way (paper, eq. 3).
+    """Directional CLIP loss: shifts between embeddings must point the same way (DiffSketch, eq. 3).
 
-    across, within: weights of the two terms; unit: whether embeddings are brought to unit length
-    before they are subtracted. The presets are the settings of known systems.
+    The presets are the settings of known systems.
+
+    Attributes:
+        across: weight of the term across the two domains.
+        within: weight of the term inside each.
+        unit: whether embeddings are brought to unit length before they are subtracted.
     """
 
     across: float = 1.0
@@ -44,24 +54,26 @@ class DirectionalClip:
 
     @classmethod
     def paper(cls) -> Self:
-        """DiffSketch as published (5.1), unit embeddings as in the loss that it cites."""
+        """Return DiffSketch as published (5.1), unit embeddings as in the loss that it cites."""
         return cls(across=1.0, within=1.0, unit=True)
 
     @classmethod
     def public_code(cls) -> Self:
-        """DiffSketch as released: embeddings are subtracted at the length the encoder gives."""
+        """Return DiffSketch as released: embeddings subtracted at the encoder's own length."""
         return cls(across=1.0, within=1.0, unit=False)
 
     @classmethod
     def mind_the_gap(cls) -> Self:
-        """Mind-the-Gap's default setting, which weighs the within-domain term by half."""
+        """Return Mind-the-Gap's default, which weighs the term inside the domains by half."""
         return cls(across=1.0, within=0.5, unit=True)
 
     def terms(self, e: Embeddings) -> dict[str, Tensor]:
-        """The two terms before weighting, scalars in [0, 2].
+        """Take the two terms before weighting.
 
-        across: sketch - source against sample_sketch - sample (from one domain to the other);
-        within: sample - source against sample_sketch - sketch (inside each domain).
+        Returns:
+            Scalars in [0, 2]. "across" compares sketch - source with sample_sketch - sample, from
+            one domain to the other; "within" compares sample - source with sample_sketch - sketch,
+            inside each domain.
         """
         source, sketch = self._scaled(e.source), self._scaled(e.sketch)
         sample, sample_sketch = self._scaled(e.sample), self._scaled(e.sample_sketch)
@@ -71,38 +83,49 @@ class DirectionalClip:
         }
 
     def loss(self, e: Embeddings) -> Tensor:
-        """Weighted sum of the two terms: scalar."""
+        """Weigh and add the two terms: -> scalar."""
         terms = self.terms(e)
         return self.across * terms["across"] + self.within * terms["within"]
 
     def _scaled(self, embedding: Tensor) -> Tensor:
-        return functional.normalize(embedding, dim=-1) if self.unit else embedding
+        return F.normalize(embedding, dim=-1) if self.unit else embedding
 
 
-def pixel_distance(prediction: Tensor, truth: Tensor, kind: str) -> Tensor:
-    """Mean absolute ("l1", eq. 4) or mean squared ("l2", as Mind-the-Gap) difference: scalar."""
+def pixel_distance(prediction: Tensor, truth: Tensor, kind: Literal["l1", "l2"]) -> Tensor:
+    """Average absolute ("l1", DiffSketch eq. 4) or squared ("l2", Mind-the-Gap) differences.
+
+    Raises:
+        ValueError: the kind is neither.
+    """
     if kind == "l1":
-        return functional.l1_loss(prediction, truth)
+        return F.l1_loss(prediction, truth)
     if kind == "l2":
-        return functional.mse_loss(prediction, truth)
+        return F.mse_loss(prediction, truth)
     raise ValueError(f"pixel reconstruction {kind!r}: expected 'l1' or 'l2'")
 
 
 def least_squares_gan(scores: Sequence[Tensor], real: bool) -> Tensor:
-    """LSGAN: squared distance of patch scores to 1 (real) or 0, summed over discriminators."""
+    """Average squared distances of patch scores to 1 (real) or 0, added over discriminators.
+
+    The loss of LSGAN, for either side of it.
+    """
     target = 1.0 if real else 0.0
     return torch.stack([(score - target).square().mean() for score in scores]).sum()
 
 
 def feature_matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Mean L1 between a discriminator's feature maps of a fake and a real pair (Pix2PixHD, eq. 4).
+    """Average the L1 between discriminators' maps of a fake and a real pair (Pix2PixHD, eq. 4).
 
-    fake, real: a list of maps (B, C, H, W) per discriminator. Averaged over maps and over
-    discriminators; the real side carries no gradient.
+    Args:
+        fake: the maps (B, C, H, W) of each discriminator.
+        real: likewise; this side carries no gradient.
+
+    Returns:
+        The mean over maps, then over discriminators: a scalar.
     """
     of_discriminators = []
     for fakes, reals in zip(fake, real, strict=True):
         pairs = zip(fakes, reals, strict=True)
-        distances = [functional.l1_loss(a, b.detach()) for a, b in pairs]
+        distances = [F.l1_loss(a, b.detach()) for a, b in pairs]
         of_discriminators.append(torch.stack(distances).mean())
     return torch.stack(of_discriminators).mean()

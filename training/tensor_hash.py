@@ -1,4 +1,4 @@
-"""SHA-256 of tensors: by it a training tells the weights that it depends on from all others."""
+"""SHA-256 of tensors: tells the weights that a training or a score depends on from all others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def sha256_of_tensors(tensors: Iterable[Tensor]) -> str:
 def sha256_of_network(network: object) -> str:
     """Return the SHA-256 of a network's tensors with names, shapes and formats.
 
-    It is the hash of nothing for what holds no tensors, such as a stand-in of a network.
+    What is not a module has the hash of no bytes, such as a test's stand-in for a network.
     """
     digest = hashlib.sha256()
     state = network.state_dict() if isinstance(network, nn.Module) else {}

@@ -1,5 +1,7 @@
 """`onesketch bench`: what parts of the project cost, each against a peer in the same run."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +14,8 @@ from rich.table import Table
 from jobs.benchmarks.encoding import measure_encode
 from jobs.benchmarks.fleets import measure_control, measure_preempt, measure_straggler
 from jobs.benchmarks.full_size import measure_full_size
-from jobs.benchmarks.measure import Effort, Measured
-from jobs.benchmarks.page import write_page
+from jobs.benchmarks.measure import BenchmarkResult, Effort
+from jobs.benchmarks.page import write_benchmarks_page
 from jobs.benchmarks.reading import measure_read
 from jobs.benchmarks.sampling import measure_aggregate, measure_sample
 from jobs.benchmarks.scale import measure_scale
@@ -21,11 +23,11 @@ from jobs.benchmarks.workers import measure_overlap, measure_worker
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
-from pipeline.whole_file import write_json, write_text
+from pipeline.whole_file import write_json
 
-Benchmark = Callable[[Effort], Measured]
+_Benchmark = Callable[[Effort], BenchmarkResult]
 
-BENCHMARKS: dict[str, Benchmark] = {
+BENCHMARKS: dict[str, _Benchmark] = {
     "worker": measure_worker,
     "overlap": measure_overlap,
     "encode": measure_encode,
@@ -35,16 +37,15 @@ BENCHMARKS: dict[str, Benchmark] = {
     "preempt": measure_preempt,
 }
 # Those that take other times or tools: only when they are asked for.
-EXTRA: dict[str, Benchmark] = {
+EXTRA: dict[str, _Benchmark] = {
     "sample": measure_sample,
     "aggregate": measure_aggregate,
     "scale": measure_scale,
     "full-size": measure_full_size,
 }
 
-
 # Of those that do not run on the processor alone.
-DEVICES = {"full-size": "auto"}
+_DEVICES = {"full-size": "auto"}
 
 
 def run_bench(
@@ -66,19 +67,19 @@ def run_bench(
     known = BENCHMARKS | EXTRA
     if unknown := sorted(set(names) - known.keys()):
         raise ValueError(f"no benchmark {unknown[0]!r}: expected some of {', '.join(known)}")
-    results = read_results(out) if out else {}
+    results = _read_results(out) if out else {}
     for name in names or BENCHMARKS:
         events("bench.started", benchmark=name)
-        results[name] = measure(known[name], effort, DEVICES.get(name, "cpu"))
-        events.console.print(results_table({name: results[name]}))
+        results[name] = _measure(known[name], effort, _DEVICES.get(name, "cpu"))
+        events.console.print(_results_table({name: results[name]}))
         if out:
-            write_results(out, results)
+            _write_results(out, results)
     if page:
-        write_text(page, write_page(results))
+        write_benchmarks_page(page, results)
 
 
-def measure(benchmark: Benchmark, effort: Effort, device: str = "cpu") -> dict[str, Any]:
-    """Run one benchmark; gives its figures with machine, versions and how busy it was."""
+def _measure(benchmark: _Benchmark, effort: Effort, device: str = "cpu") -> dict[str, Any]:
+    """Run one benchmark; return its figures with machine, versions and how busy it was."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     # Of the minute before: what else is running here.
     load = os.getloadavg()[0]
@@ -91,7 +92,7 @@ def measure(benchmark: Benchmark, effort: Effort, device: str = "cpu") -> dict[s
     }
 
 
-def read_results(path: Path) -> dict[str, Any]:
+def _read_results(path: Path) -> dict[str, Any]:
     """Read the results of earlier calls; none if there is no file."""
     if not path.is_file():
         return {}
@@ -103,13 +104,13 @@ def read_results(path: Path) -> dict[str, Any]:
     return results
 
 
-def write_results(path: Path, results: Mapping[str, Any]) -> None:
+def _write_results(path: Path, results: Mapping[str, Any]) -> None:
     """Write all results, sorted as the benchmarks are."""
     kept = {name: results[name] for name in BENCHMARKS | EXTRA if name in results}
     write_json(path, {"results": kept})
 
 
-def results_table(results: Mapping[str, Any]) -> Table:
+def _results_table(results: Mapping[str, Any]) -> Table:
     """Lay figures out for people."""
     table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     for heading in ("benchmark", "figure", "median", "lowest", "highest", "target", "met"):

@@ -4,33 +4,36 @@ Workers exist on a simulated clock only, the driver is the real one, and the pro
 takes passes on the simulated clock as well. What Ray itself takes to carry a call is not in here.
 """
 
+from __future__ import annotations
+
 import heapq
 import random
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobs.benchmarks.measure import Effort, Measured, Score, ignore
+from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ignore, ratios
 from jobs.benchmarks.standins.pictures import plan_for
 from pipeline.dataset.plan import Plan
 from pipeline.generation.driver import Driver, open_ledger
+from pipeline.generation.events import listener_of
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.simulated_fleet import SimulatedFleet, WorkerBehaviour
 from pipeline.storage.local import LocalStore
 
-SHARD_SIZE = 128
-# A compiled Stable Diffusion 1.4 on an H200 makes about 4.6 pairs a second.
-SAMPLE_S = 1 / 4.6
-START_S = 60.0
-PUBLISH_S = 2.0
+_SHARD_SIZE = 128
+# The pace of a compiled Stable Diffusion 1.4 on an H200 (docs/results.md).
+_SAMPLE_S = 1 / 4.6
+_START_S = 60.0
+_PUBLISH_S = 2.0
 # Shards differ a little in time: clocks, temperatures, neighbours.
-SPREAD = 0.05
+_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
-class Job:
+class SimulatedJob:
     """So many shards for so many simulated GPUs."""
 
     workers: int = 1000
@@ -39,17 +42,17 @@ class Job:
     @property
     def plan(self) -> Plan:
         """Its plan."""
-        return plan_for(self.shards * SHARD_SIZE, SHARD_SIZE, batch=32)
+        return plan_for(self.shards * _SHARD_SIZE, _SHARD_SIZE, batch=32)
 
     def behaviour(self, seed: int) -> WorkerBehaviour:
-        """Shards of unequal effort, drawn from a seed."""
+        """Return shards of unequal effort, drawn from a seed."""
         draw = random.Random(seed)
-        effort = {shard: draw.lognormvariate(0.0, SPREAD) for shard in range(self.shards)}
-        return WorkerBehaviour(SAMPLE_S, START_S, PUBLISH_S, effort=effort)
+        effort = {shard: draw.lognormvariate(0.0, _SPREAD) for shard in range(self.shards)}
+        return WorkerBehaviour(_SAMPLE_S, _START_S, _PUBLISH_S, effort=effort)
 
 
 @dataclass(frozen=True)
-class Run:
+class SimulatedRun:
     """What became of a job: simulated seconds, the driver's own seconds, what was committed."""
 
     makespan_s: float
@@ -57,84 +60,41 @@ class Run:
     committed: tuple[int, ...]
     counts: Mapping[str, int]
 
-    def lost(self, job: Job) -> int:
-        """Shards that were never committed."""
+    def lost(self, job: SimulatedJob) -> int:
+        """Return how many shards were never committed."""
         return job.shards - len(set(self.committed))
 
     def doubled(self) -> int:
-        """Shards that the driver counted more than once."""
+        """Return how many shards the driver counted more than once."""
         return len(self.committed) - len(set(self.committed))
 
 
-def drive(job: Job, behaviour: WorkerBehaviour) -> Run:
-    """Let the driver run a job."""
-    with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
-        store, policy = LocalStore(Path(temp)), Policy()
-        fleet = SimulatedFleet(job.plan, behaviour, real_clock=time.thread_time)
-        ledger = open_ledger(store, job.plan, policy)
-        driver = Driver(store, ledger, fleet, job.workers, ignore, fleet.clock)
-        start_s = time.thread_time()
-        driver.run(lambda: False)
-        driver_s = time.thread_time() - start_s
-        committed = tuple(report.commit.shard for report in driver.reports)
-        return Run(fleet.now_s, driver_s, committed, ledger.counts)
-
-
-def list_schedule_s(job: Job, behaviour: WorkerBehaviour) -> float:
-    """Makespan of ideal list scheduling: each shard, in order, to whoever is free first.
-
-    Decisions cost nothing, and publishing counts for the last shard of each worker only.
-    """
-    free = [(behaviour.start_s, worker) for worker in range(job.workers)]
-    end_s = 0.0
-    for shard in range(job.shards):
-        free_s, worker = heapq.heappop(free)
-        done_s = free_s + behaviour.sampling_s(worker, shard, SHARD_SIZE)
-        end_s = max(end_s, done_s + behaviour.publish_s)
-        heapq.heappush(free, (done_s, worker))
-    return end_s
-
-
-def divisible_s(job: Job, behaviour: WorkerBehaviour) -> float:
-    """Makespan if the work could be cut at will: no schedule of whole shards is faster."""
-    rate = sum(1 / behaviour.slowness.get(worker, 1.0) for worker in range(job.workers))
-    work = sum(behaviour.effort.get(shard, 1.0) for shard in range(job.shards))
-    return behaviour.start_s + work * SHARD_SIZE * behaviour.sample_s / rate + behaviour.publish_s
-
-
-def static_split_s(job: Job, behaviour: WorkerBehaviour) -> float:
-    """Makespan if each worker is given its shards beforehand, equally many."""
-    ends = [behaviour.start_s + behaviour.publish_s] * job.workers
-    for shard in range(job.shards):
-        worker = shard % job.workers
-        ends[worker] += behaviour.sampling_s(worker, shard, SHARD_SIZE)
-    return max(ends)
-
-
-def measure_control(effort: Effort) -> Measured:
-    """A job without incidents: the driver's own pace, and what its decisions cost in time."""
-    job = Job(20, 80) if effort.tiny else Job()
+def measure_control(effort: Effort) -> BenchmarkResult:
+    """Run a job without incidents: the driver's own pace, and what its decisions cost in time."""
+    job = SimulatedJob(20, 80) if effort.tiny else SimulatedJob()
     runs = [
-        (behaviour := job.behaviour(seed), drive(job, behaviour)) for seed in range(effort.rounds)
+        (behaviour := job.behaviour(seed), _drive(job, behaviour)) for seed in range(effort.rounds)
     ]
     bounds = [list_schedule_s(job, behaviour) for behaviour, _ in runs]
     makespans = [run.makespan_s for _, run in runs]
     lost = sum(run.lost(job) + run.doubled() for _, run in runs)
-    return Measured(
+    return BenchmarkResult(
         workload=f"{job.shards} shards on {job.workers} simulated GPUs, "
-        f"{SHARD_SIZE * SAMPLE_S:.0f} s each, give or take 5 %",
+        f"{_SHARD_SIZE * _SAMPLE_S:.0f} s each, give or take 5 %",
         peer="ideal list scheduling of the same shards: in order, to whoever is free first, at no "
         "cost",
         scores=(
-            Score(
+            BenchmarkScore(
                 "shards a second through the driver",
                 tuple(job.shards / run.driver_s for _, run in runs),
                 300.0,
                 at_least=True,
                 unit="/s",
             ),
-            Score("makespan of the peer's", _each(makespans, bounds), 1.05, at_least=False),
-            Score("shards lost or doubled", (lost,), 0, at_least=False, unit=""),
+            BenchmarkScore(
+                "makespan of the peer's", ratios(makespans, bounds), 1.05, at_least=False
+            ),
+            BenchmarkScore("shards lost or doubled", (lost,), 0, at_least=False, unit=""),
         ),
         metadata={
             "virtual_makespan_s": makespans,
@@ -145,22 +105,22 @@ def measure_control(effort: Effort) -> Measured:
     )
 
 
-def measure_straggler(effort: Effort) -> Measured:
-    """One worker in twenty takes three times as long."""
-    job = Job(20, 80) if effort.tiny else Job()
+def measure_straggler(effort: Effort) -> BenchmarkResult:
+    """Run a job in which one worker in twenty takes three times as long."""
+    job = SimulatedJob(20, 80) if effort.tiny else SimulatedJob()
     makespans, splits, duplicates = [], [], []
     for seed in range(effort.rounds):
         draw = random.Random(seed)
         slow = draw.sample(range(job.workers), job.workers // 20)
-        behaviour = _changed(job.behaviour(seed), slowness=dict.fromkeys(slow, 3.0))
-        run = drive(job, behaviour)
+        behaviour = replace(job.behaviour(seed), slowness=dict.fromkeys(slow, 3.0))
+        run = _drive(job, behaviour)
         makespans.append(run.makespan_s)
         splits.append(static_split_s(job, behaviour))
         duplicates.append(run.counts.get("duplicates", 0))
-    return Measured(
+    return BenchmarkResult(
         workload=f"{job.shards} shards on {job.workers} simulated GPUs, 5 % of them 3 times slower",
         peer="static split: each worker has its equal share from the start",
-        scores=(Score("times as fast", _each(splits, makespans), 1.6, at_least=True),),
+        scores=(BenchmarkScore("times as fast", ratios(splits, makespans), 1.6, at_least=True),),
         metadata={
             "virtual_makespan_s": makespans,
             "static_split_s": splits,
@@ -169,20 +129,24 @@ def measure_straggler(effort: Effort) -> Measured:
     )
 
 
-def measure_preempt(effort: Effort) -> Measured:
-    """One worker in ten is killed at some time of the run, and replaced.
+def measure_preempt(effort: Effort) -> BenchmarkResult:
+    """Run jobs in which one worker in ten is killed at some time, and replaced.
 
     A shard is made anew from its start, so that a death near the end costs up to a shard's time:
     the fewer shards a worker makes, the more that is of the whole. Hence two jobs.
     """
-    jobs = [Job(20, 80), Job(10, 200)] if effort.tiny else [Job(), Job(100, 2000)]
+    jobs = (
+        [SimulatedJob(20, 80), SimulatedJob(10, 200)]
+        if effort.tiny
+        else [SimulatedJob(), SimulatedJob(100, 2000)]
+    )
     # Much depends on when the last ones die: three times the rounds, which are simulated and cheap.
     rounds = effort.rounds * (1 if effort.tiny else 3)
     pairs = [[_disturbed(job, seed) for seed in range(rounds)] for job in jobs]
     scores = [
-        Score(
+        BenchmarkScore(
             f"time of the peer's, {job.shards // job.workers} shards a worker",
-            _each([run.makespan_s for _, run in runs], [calm.makespan_s for calm, _ in runs]),
+            ratios([run.makespan_s for _, run in runs], [calm.makespan_s for calm, _ in runs]),
             1.15,
             at_least=False,
         )
@@ -194,12 +158,12 @@ def measure_preempt(effort: Effort) -> Measured:
         for _, run in runs
     )
     sizes = " and ".join(f"{job.shards} shards on {job.workers} simulated GPUs" for job in jobs)
-    return Measured(
-        workload=f"{sizes}; 10 % of these killed at random times, a new one {START_S:.0f} s later",
+    return BenchmarkResult(
+        workload=f"{sizes}; 10 % of these killed at random times, a new one {_START_S:.0f} s later",
         peer="the same run undisturbed",
         scores=(
             *scores,
-            Score("shards lost, doubled or given up", wrong, 0, at_least=False, unit=""),
+            BenchmarkScore("shards lost, doubled or given up", wrong, 0, at_least=False, unit=""),
         ),
         metadata={
             "killed": [run.counts.get("workers_lost", 0) for runs in pairs for _, run in runs],
@@ -209,19 +173,56 @@ def measure_preempt(effort: Effort) -> Measured:
     )
 
 
-def _disturbed(job: Job, seed: int) -> tuple[Run, Run]:
-    """The same job in peace and with deaths."""
+def list_schedule_s(job: SimulatedJob, behaviour: WorkerBehaviour) -> float:
+    """Return the makespan of ideal list scheduling: shards in order, to whoever is free first.
+
+    Decisions cost nothing, and publishing counts for the last shard of each worker only.
+    """
+    free = [(behaviour.start_s, worker) for worker in range(job.workers)]
+    end_s = 0.0
+    for shard in range(job.shards):
+        free_s, worker = heapq.heappop(free)
+        done_s = free_s + behaviour.sampling_s(worker, shard, _SHARD_SIZE)
+        end_s = max(end_s, done_s + behaviour.publish_s)
+        heapq.heappush(free, (done_s, worker))
+    return end_s
+
+
+def divisible_s(job: SimulatedJob, behaviour: WorkerBehaviour) -> float:
+    """Return the makespan if work could be cut at will: no schedule of whole shards is faster."""
+    rate = sum(1 / behaviour.slowness.get(worker, 1.0) for worker in range(job.workers))
+    work = sum(behaviour.effort.get(shard, 1.0) for shard in range(job.shards))
+    return behaviour.start_s + work * _SHARD_SIZE * behaviour.sample_s / rate + behaviour.publish_s
+
+
+def static_split_s(job: SimulatedJob, behaviour: WorkerBehaviour) -> float:
+    """Return the makespan if each worker is given its shards beforehand, equally many."""
+    ends = [behaviour.start_s + behaviour.publish_s] * job.workers
+    for shard in range(job.shards):
+        worker = shard % job.workers
+        ends[worker] += behaviour.sampling_s(worker, shard, _SHARD_SIZE)
+    return max(ends)
+
+
+def _drive(job: SimulatedJob, behaviour: WorkerBehaviour) -> SimulatedRun:
+    """Let the driver run a job."""
+    with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
+        store, policy = LocalStore(Path(temp)), Policy()
+        fleet = SimulatedFleet(job.plan, behaviour, real_clock=time.thread_time)
+        ledger = open_ledger(store, job.plan, policy)
+        driver = Driver(store, ledger, fleet, job.workers, listener_of(ignore), fleet.clock)
+        start_s = time.thread_time()
+        driver.run(lambda: False)
+        driver_s = time.thread_time() - start_s
+        committed = tuple(report.commit.shard for report in driver.reports)
+        return SimulatedRun(fleet.now_s, driver_s, committed, ledger.counts)
+
+
+def _disturbed(job: SimulatedJob, seed: int) -> tuple[SimulatedRun, SimulatedRun]:
+    """Run the same job in peace and with deaths."""
     draw = random.Random(seed)
     behaviour = job.behaviour(seed)
-    calm = drive(job, behaviour)
+    calm = _drive(job, behaviour)
     killed = draw.sample(range(job.workers), job.workers // 10)
-    deaths = {worker: draw.uniform(START_S, calm.makespan_s) for worker in killed}
-    return calm, drive(job, _changed(behaviour, deaths=deaths))
-
-
-def _each(of: list[float], to: list[float]) -> tuple[float, ...]:
-    return tuple(a / b for a, b in zip(of, to, strict=True))
-
-
-def _changed(behaviour: WorkerBehaviour, **changes: Mapping[int, float]) -> WorkerBehaviour:
-    return WorkerBehaviour(**(vars(behaviour) | changes))
+    deaths = {worker: draw.uniform(_START_S, calm.makespan_s) for worker in killed}
+    return calm, _drive(job, replace(behaviour, deaths=deaths))

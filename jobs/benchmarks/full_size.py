@@ -1,12 +1,14 @@
 """Benchmark `full-size`: `generate` at Stable Diffusion's size, and for what its sampling waits."""
 
+from __future__ import annotations
+
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from jobs.benchmarks.measure import Effort, Measured, Score, check_empty, ignore
+from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, check_empty, ignore
 from jobs.benchmarks.standins import full_size_model
 from jobs.benchmarks.standins.pictures import plan_for
 from jobs.benchmarks.standins.sketchers import UntaughtFactory
@@ -16,15 +18,16 @@ from pipeline.dataset.plan import Plan
 from pipeline.generation.ray_actors import generate
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.summary import Summary
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
+from pipeline.storage.address import open_store
 
 # Shards of a few minutes each: two cores take minutes for a pair, a GPU a fraction of a second.
-CPU_SHARDS, CPU_SHARD_SIZE, CPU_BATCH = 3, 1, 1
-GPU_SHARDS, GPU_SHARD_SIZE, GPU_BATCH = 4, 128, 16
-STEPS = 50
+_CPU_SHARDS, _CPU_SHARD_SIZE, _CPU_BATCH = 3, 1, 1
+_GPU_SHARDS, _GPU_SHARD_SIZE, _GPU_BATCH = 4, 128, 16
+_STEPS = 50
 
 
-def measure_full_size(effort: Effort) -> Measured:
+def measure_full_size(effort: Effort) -> BenchmarkResult:
     """Generate some shards with one worker, once; to `effort.far` where that is given.
 
     Takes random weights of Stable Diffusion 1.4's shapes unless `effort.backbone` names others.
@@ -37,14 +40,14 @@ def measure_full_size(effort: Effort) -> Measured:
         plan = _plan(effort, machine, factory)
         with ray_runtime(machine):
             summary = _generate(plan, out, factory, machine)
-    share = Score(
+    share = BenchmarkScore(
         "share of time that the sampling thread waits",
         (summary.waiting_share,),
         0.03,
         at_least=False,
         unit="",
     )
-    return Measured(
+    return BenchmarkResult(
         workload=f"{plan.samples} pairs in {plan.num_shards} shards, "
         f"{factory.sampling.steps} steps with guidance, batches of {plan.batch}, "
         f"{factory.dtype} on {machine.device}; one worker "
@@ -61,9 +64,9 @@ def measure_full_size(effort: Effort) -> Measured:
 
 
 def _plan(effort: Effort, machine: Machine, factory: UntaughtFactory) -> Plan:
-    shards, size = (CPU_SHARDS, CPU_SHARD_SIZE)
+    shards, size = (_CPU_SHARDS, _CPU_SHARD_SIZE)
     if machine.num_gpus:
-        shards, size = (GPU_SHARDS, GPU_SHARD_SIZE)
+        shards, size = (_GPU_SHARDS, _GPU_SHARD_SIZE)
     batch = factory.sampling.batch
     size = batch if effort.tiny else size
     return plan_for(shards * size, size, batch, factory.fingerprint)
@@ -72,7 +75,7 @@ def _plan(effort: Effort, machine: Machine, factory: UntaughtFactory) -> Plan:
 def _generate(plan: Plan, out: str, factory: UntaughtFactory, machine: Machine) -> Summary:
     return generate(
         plan,
-        out,
+        open_store(out),
         factory,
         workers=1,
         gpus_per_worker=1.0 if machine.num_gpus else 0.0,
@@ -83,15 +86,15 @@ def _generate(plan: Plan, out: str, factory: UntaughtFactory, machine: Machine) 
 
 def _factory(effort: Effort, machine: Machine, temp: Path) -> UntaughtFactory:
     if effort.tiny:
-        return UntaughtFactory.embedded(effort)
+        return UntaughtFactory.embedded(tiny=True)
     backbone = effort.backbone or str(full_size_model.build(temp / "model"))
-    batch = GPU_BATCH if machine.num_gpus else CPU_BATCH
-    # On processors bfloat16, too: those that multiply it in hardware are several times as fast.
+    batch = _GPU_BATCH if machine.num_gpus else _CPU_BATCH
+    # On processors bfloat16, too: those that multiply it in hardware are much faster with it.
     dtype = machine.dtype if machine.num_gpus else torch.bfloat16
     return replace(
-        UntaughtFactory.embedded(effort),
+        UntaughtFactory.embedded(),
         backbone=backbone,
-        sampling=Sampling(steps=STEPS, batch=batch),
+        sampling=Sampling(steps=_STEPS, batch=batch),
         device=machine.device,
         dtype=dtype,
     )

@@ -4,6 +4,8 @@ Machines are shared and clocks drift: each round's ratio compares two neighbours
 ratio that counts is the median over the rounds.
 """
 
+from __future__ import annotations
+
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +31,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Score:
+class BenchmarkScore:
     """One figure of a benchmark: its value in each round, and what the median should reach."""
 
     name: str
@@ -49,7 +51,7 @@ class Score:
         return self.median >= self.target if self.at_least else self.median <= self.target
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything about it as JSON-able data."""
+        """Return everything about it as JSON-able data."""
         return {
             "name": self.name,
             "median": self.median,
@@ -63,7 +65,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Measured:
+class BenchmarkResult:
     """What a benchmark found.
 
     `seconds` holds the rounds' times of each side, `metadata` what else is worth knowing.
@@ -71,12 +73,12 @@ class Measured:
 
     workload: str
     peer: str
-    scores: tuple[Score, ...]
+    scores: tuple[BenchmarkScore, ...]
     seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything about it as JSON-able data."""
+        """Return everything about it as JSON-able data."""
         return {
             "workload": self.workload,
             "peer": self.peer,
@@ -86,26 +88,7 @@ class Measured:
         }
 
 
-def ignore(name: str, **fields: object) -> None:
-    """Listen to no event."""
-
-
-def check_empty(address: str) -> None:
-    """Raise ValueError if something lies where a benchmark is to write."""
-    if found := open_store(address).keys(""):
-        raise ValueError(
-            f"--far {address}: expected nothing there, found {found[0]}; give an empty prefix"
-        )
-
-
 Clock = Callable[[], float]
-
-
-def seconds_of(work: Callable[[], object], clock: Clock = time.perf_counter) -> float:
-    """Time one call."""
-    start_s = clock()
-    work()
-    return clock() - start_s
 
 
 def take_turns(
@@ -114,11 +97,18 @@ def take_turns(
     rounds: int,
     clock: Clock = time.perf_counter,
 ) -> tuple[list[float], list[float]]:
-    """Time two sides `rounds` times each, after one unmeasured call of both; seconds.
+    """Time two sides, after one unmeasured call of both.
 
     Who goes first changes each round, so that neither gains from what the other leaves in caches.
-    `clock` may be time.thread_time for what one thread computes without ever waiting: then nothing
-    else that runs on the machine counts.
+
+    Args:
+        rounds: how often each side is timed.
+        clock: may be time.thread_time for what one thread computes without ever waiting: then
+            nothing
+            else that runs on the machine counts.
+
+    Returns:
+        The seconds of each round, ours and the peer's.
     """
     ours(), peer()
     ours_s: list[float] = []
@@ -130,6 +120,29 @@ def take_turns(
     return ours_s, peer_s
 
 
+def seconds_of(work: Callable[[], object], clock: Clock = time.perf_counter) -> float:
+    """Time one call."""
+    start_s = clock()
+    work()
+    return clock() - start_s
+
+
 def ratios(of: Sequence[float], to: Sequence[float]) -> tuple[float, ...]:
-    """Ratio of each round."""
+    """Return the ratio of each round."""
     return tuple(a / b for a, b in zip(of, to, strict=True))
+
+
+def check_empty(address: str) -> None:
+    """Check that nothing lies where a benchmark is to write.
+
+    Raises:
+        ValueError: something does.
+    """
+    if found := open_store(address).keys(""):
+        raise ValueError(
+            f"--far {address}: expected nothing there, found {found[0]}; give an empty prefix"
+        )
+
+
+def ignore(name: str, **fields: object) -> None:
+    """Listen to no event."""

@@ -1,5 +1,7 @@
 """Resident memory of this process and of Ray's workers under it, over time."""
 
+from __future__ import annotations
+
 import os
 import statistics
 import threading
@@ -7,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # What Ray calls the processes of generation's actors.
-ACTOR = b"ray::_Worker"
+_ACTOR = b"ray::_Worker"
 
 
 class MemoryLog:
@@ -21,8 +23,8 @@ class MemoryLog:
 
     def sample(self) -> None:
         """Take one sample of each; actors count while there are any."""
-        self.driver_mb.append(resident_mb(os.getpid()))
-        if actors := [resident_mb(pid) for pid in actor_pids()]:
+        self.driver_mb.append(_resident_mb(os.getpid()))
+        if actors := [_resident_mb(pid) for pid in _actor_pids()]:
             self.actor_mb.append(max(actors))
 
 
@@ -45,7 +47,11 @@ def watching(every_s: float) -> Iterator[MemoryLog]:
 
 
 def growth(samples_mb: list[float]) -> float:
-    """Median of the last quarter over that of the second: the first is for starting up."""
+    """Return the median of the last quarter over that of the second: the first is for starting up.
+
+    Raises:
+        ValueError: there are fewer than four samples.
+    """
     quarter = len(samples_mb) // 4
     if quarter == 0:
         raise ValueError(f"expected 4 samples of memory or more, got {len(samples_mb)}: run longer")
@@ -53,23 +59,23 @@ def growth(samples_mb: list[float]) -> float:
     return statistics.median(last) / statistics.median(second)
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process; 0 if it is gone."""
+def _resident_mb(pid: int) -> float:
+    """Return the resident memory of a process; 0 if it is gone."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    return pages * PAGE_BYTES / 1e6
+    return pages * _PAGE_BYTES / 1e6
 
 
-def actor_pids() -> list[int]:
-    """Processes of generation's actors below this one (Ray's raylet, which starts them, is)."""
+def _actor_pids() -> list[int]:
+    """List generation's actors below this process (Ray's raylet, which starts them, is)."""
     parents, actors = {}, []
     for folder in Path("/proc").glob("[0-9]*"):
         pid = int(folder.name)
         try:
             parents[pid] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if (folder / "cmdline").read_bytes().startswith(ACTOR):
+            if (folder / "cmdline").read_bytes().startswith(_ACTOR):
                 actors.append(pid)
         except (FileNotFoundError, ProcessLookupError):
             continue

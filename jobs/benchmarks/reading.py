@@ -3,6 +3,8 @@
 Both sides read the same pairs in the same order and batches, with as many threads, as far ahead.
 """
 
+from __future__ import annotations
+
 import io
 import statistics
 import tempfile
@@ -16,11 +18,19 @@ import numpy as np
 from PIL import Image
 
 from jobs.benchmarks.encoding import png
-from jobs.benchmarks.measure import Effort, Measured, Score, check_empty, ratios, take_turns
+from jobs.benchmarks.measure import (
+    BenchmarkResult,
+    BenchmarkScore,
+    Effort,
+    check_empty,
+    ratios,
+    take_turns,
+)
 from jobs.benchmarks.standins.pictures import photograph_pairs, plan_for
-from pipeline.dataset.encode import encode
+from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import write_or_check
 from pipeline.pair import Pair
+from pipeline.pixels import Pixels
 from pipeline.publishing.finish import complete
 from pipeline.publishing.publish import publish
 from pipeline.reading.checked_shard import decode_pair
@@ -30,22 +40,22 @@ from pipeline.reading.reader import AHEAD, Reader
 from pipeline.storage.address import open_store
 from pipeline.storage.store import Store
 
-SIDE = 512
-NUM_PAIRS = 56
-SHARD_SIZE = 28
-BATCH = 8
-THREADS = 2
+_SIDE = 512
+_NUM_PAIRS = 56
+_SHARD_SIZE = 28
+_BATCH = 8
+_THREADS = 2
 
 
-def measure_read(effort: Effort) -> Measured:
+def measure_read(effort: Effort) -> BenchmarkResult:
     """Read an epoch from a folder and, where `effort.far` is an empty s3 address, from there too.
 
     Each round opens the dataset anew: hashing and checking its shards is part of the time, and so
     is the copy of a far one into an empty cache.
     """
-    side, count, shard_size = (64, 16, 8) if effort.tiny else (SIDE, NUM_PAIRS, SHARD_SIZE)
+    side, count, shard_size = (64, 16, 8) if effort.tiny else (_SIDE, _NUM_PAIRS, _SHARD_SIZE)
     pairs = photograph_pairs(count, side)
-    scores: list[Score] = []
+    scores: list[BenchmarkScore] = []
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
         places = {"local": str(Path(temp) / "near")} | ({"S3": effort.far} if effort.far else {})
@@ -56,24 +66,24 @@ def measure_read(effort: Effort) -> Measured:
                 _reader(address, order), _loose_reader(address, order), effort.rounds
             )
             name = f"times as fast, {place}"
-            scores.append(Score(name, ratios(peer_s, ours_s), 2.0, at_least=True))
+            scores.append(BenchmarkScore(name, ratios(peer_s, ours_s), 2.0, at_least=True))
             seconds |= {f"{place}, ours": ours_s, f"{place}, peer": peer_s}
-    return Measured(
-        workload=f"one epoch of {count} pairs of {side} px in batches of {BATCH}, {THREADS} "
+    return BenchmarkResult(
+        workload=f"one epoch of {count} pairs of {side} px in batches of {_BATCH}, {_THREADS} "
         "threads: the dataset is opened, hashed, read and decoded",
         peer="the same pairs as loose PNG files (Pillow's defaults), same order and threads",
         scores=tuple(scores),
         seconds=seconds,
-        metadata={"pairs": count, "threads": THREADS} | _decoding(pairs, effort),
+        metadata={"pairs": count, "threads": _THREADS} | _decoding(pairs, effort),
     )
 
 
 def _decoding(pairs: Sequence[Pair], effort: Effort) -> dict[str, float]:
-    """Processor time that the formats themselves take to decode: what a reader cannot go below."""
-    ours = [encode(pair) for pair in pairs]
+    """Time what the formats themselves take to decode: what a reader cannot go below."""
+    ours = [encode_pair(pair) for pair in pairs]
     peer = [(png(pair.image), png(pair.sketch)) for pair in pairs]
     ours_s, peer_s = take_turns(
-        lambda: [decode_pair(each.image, each.sketch) for each in ours],
+        lambda: [decode_pair(pair.image, pair.sketch) for pair in ours],
         lambda: [(_decoded(image), _decoded(sketch)) for image, sketch in peer],
         effort.rounds,
         time.thread_time,
@@ -87,24 +97,24 @@ def _decoding(pairs: Sequence[Pair], effort: Effort) -> dict[str, float]:
 def _write(address: str, pairs: Sequence[Pair], shard_size: int) -> Order:
     """Write a dataset and, beside it, its loose files."""
     store = open_store(f"{address}/dataset")
-    plan = write_or_check(store, plan_for(len(pairs), shard_size, BATCH))
+    plan = write_or_check(store, plan_for(len(pairs), shard_size, _BATCH))
     for shard in range(plan.num_shards):
         inside = [pairs[index] for index in plan.indices(shard)]
-        publish(store, plan, shard, [encode(pair) for pair in inside])
+        publish(store, plan, shard, [encode_pair(pair) for pair in inside])
     complete(store, plan)
     loose = open_store(f"{address}/loose")
     for pair in pairs:
         loose.create(f"{pair.index:05d}.image.png", png(pair.image))
         loose.create(f"{pair.index:05d}.sketch.png", png(pair.sketch))
     sizes = tuple(len(plan.indices(shard)) for shard in range(plan.num_shards))
-    return Order(sizes, BATCH, seed=0)
+    return Order(sizes, _BATCH, seed=0)
 
 
 def _reader(address: str, order: Order) -> Callable[[], None]:
     def read() -> None:
         with tempfile.TemporaryDirectory(prefix="onesketch-cache-") as cache:
             dataset = PublishedDataset.open(f"{address}/dataset", Path(cache))
-            reader = Reader(dataset, order, flip=False, threads=THREADS)
+            reader = Reader(dataset, order, flip=False, threads=_THREADS)
             for _ in reader.batches(0, order.steps):
                 pass
 
@@ -121,25 +131,27 @@ def _loose_reader(address: str, order: Order) -> Callable[[], None]:
     return read
 
 
-def _loose_batches(store: Store, order: Order) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What `Reader` does, for loose files."""
-    waiting: deque[list[Future[tuple[np.ndarray, np.ndarray]]]] = deque()
-    with ThreadPoolExecutor(THREADS) as pool:
+def _loose_batches(store: Store, order: Order) -> Iterator[tuple[Pixels, Pixels]]:
+    """Read as `Reader` does, from loose files."""
+    waiting: deque[list[Future[tuple[Pixels, Pixels]]]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
         for step in range(order.steps + AHEAD):
             if step < order.steps:
                 indices = [shard * order.sizes[0] + place for shard, place in order.places(step)]
                 waiting.append([pool.submit(_loose_pair, store, index) for index in indices])
             if step >= AHEAD:
-                images, sketches = zip(*(each.result() for each in waiting.popleft()), strict=True)
+                images, sketches = zip(
+                    *(future.result() for future in waiting.popleft()), strict=True
+                )
                 yield np.stack(images), np.stack(sketches)
 
 
-def _loose_pair(store: Store, index: int) -> tuple[np.ndarray, np.ndarray]:
+def _loose_pair(store: Store, index: int) -> tuple[Pixels, Pixels]:
     image, sketch = (
         _decoded(store.read(f"{index:05d}.{name}.png")) for name in ("image", "sketch")
     )
     return image, sketch
 
 
-def _decoded(data: bytes) -> np.ndarray:
+def _decoded(data: bytes) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(data)))

@@ -4,6 +4,8 @@ Shapes: B images, branches (uncond, cond), C channels, h x w pixels; f_{l,t} is 
 step t.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +16,19 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
+from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ratios, take_turns
 from jobs.benchmarks.standins.sketchers import PROMPTS, UntaughtFactory, untaught
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.gsketch.aggregation import Aggregation, Bottleneck
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 
 
-def measure_sample(effort: Effort) -> Measured:
+def measure_sample(effort: Effort) -> BenchmarkResult:
     """Sample a batch with taps, against diffusers' own pipeline without."""
     backbone, sampling, embeddings, noise = _prepared(effort)
     timesteps = untaught(backbone, sampling).config.timesteps
-    pipeline = _pipeline(UntaughtFactory.embedded(effort).backbone)
+    pipeline = _pipeline(UntaughtFactory.embedded(effort.tiny).backbone)
     images: dict[str, Tensor] = {}
 
     def ours() -> None:
@@ -46,20 +48,22 @@ def measure_sample(effort: Effort) -> Measured:
     with _one_thread():
         ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
     difference = float((images["ours"] - images["peer"]).abs().max())
-    return Measured(
+    return BenchmarkResult(
         workload=f"embedded model, batch {sampling.batch}, {sampling.steps} steps, taps of "
         f"{len(timesteps)} steps and of the VAE kept; processor time of one thread",
         peer="diffusers' StableDiffusionPipeline: same model, noise, embeddings, steps; no taps",
         scores=(
-            Score("times as fast", ratios(peer_s, ours_s), 1.0, at_least=True),
-            Score("greatest difference of a pixel", (difference,), 1e-4, at_least=False, unit=""),
+            BenchmarkScore("times as fast", ratios(peer_s, ours_s), 1.0, at_least=True),
+            BenchmarkScore(
+                "greatest difference of a pixel", (difference,), 1e-4, at_least=False, unit=""
+            ),
         ),
         seconds={"ours": ours_s, "peer": peer_s},
     )
 
 
-def measure_aggregate(effort: Effort) -> Measured:
-    """Equation 1 as G_sketch computes it, against equation 1 as it is written."""
+def measure_aggregate(effort: Effort) -> BenchmarkResult:
+    """Aggregate by DiffSketch's equation 1 as G_sketch does, against the equation as written."""
     backbone, sampling, embeddings, noise = _prepared(effort)
     aggregation = untaught(backbone, sampling).aggregation
     taps = sample(backbone, embeddings, noise, sampling, aggregation.timesteps).taps.unet
@@ -71,25 +75,25 @@ def measure_aggregate(effort: Effort) -> Measured:
 
     @torch.no_grad()
     def peer() -> None:
-        found["peer"] = literal(aggregation, taps)
+        found["peer"] = _literal(aggregation, taps)
 
     with _one_thread():
         ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
     error = float((found["ours"] - found["peer"]).norm() / found["peer"].norm())
-    return Measured(
+    return BenchmarkResult(
         workload=f"F_fin of {sampling.batch} images of the embedded model from the taps of "
         f"{len(aggregation.timesteps)} steps; processor time of one thread",
         peer="the equations as they are written: each feature is enlarged, then convolved",
         scores=(
-            Score("times as fast", ratios(peer_s, ours_s), 1.5, at_least=True),
-            Score("relative error", (error,), 1e-5, at_least=False, unit=""),
+            BenchmarkScore("times as fast", ratios(peer_s, ours_s), 1.5, at_least=True),
+            BenchmarkScore("relative error", (error,), 1e-5, at_least=False, unit=""),
         ),
         seconds={"ours": ours_s, "peer": peer_s},
     )
 
 
-def literal(aggregation: Aggregation, taps: Mapping[int, Sequence[Tensor]]) -> Tensor:
-    """F_fin by equation 1, term by term: (B, branches C, h, w)."""
+def _literal(aggregation: Aggregation, taps: Mapping[int, Sequence[Tensor]]) -> Tensor:
+    """F_fin by DiffSketch, equation 1, term by term: (B, branches C, h, w)."""
     w, w_parts = aggregation.weights()
     levels = aggregation.first_level
     sums: list[Any] = [0, 0]
@@ -107,7 +111,7 @@ def literal(aggregation: Aggregation, taps: Mapping[int, Sequence[Tensor]]) -> T
 
 
 def _written(bottleneck: Any, f: Tensor, size: tuple[int, int]) -> Tensor:
-    """B_l(U(f)) in the order in which the paper writes it."""
+    """B_l(U(f)) in the order in which DiffSketch writes it."""
     assert isinstance(bottleneck, Bottleneck)
     x = F.interpolate(f, size=size, mode="bilinear", align_corners=False)
     y = F.relu(bottleneck.norm_reduce(bottleneck.reduce(x)))
@@ -117,7 +121,7 @@ def _written(bottleneck: Any, f: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _prepared(effort: Effort) -> tuple[Backbone, Sampling, Tensor, Tensor]:
-    factory = UntaughtFactory.embedded(effort)
+    factory = UntaughtFactory.embedded(effort.tiny)
     backbone, sampling = load_backbone(factory.backbone, "cpu", torch.float32), factory.sampling
     prompts = [PROMPTS[i % len(PROMPTS)] for i in range(sampling.batch)]
     noise = [torch.Generator().manual_seed(i) for i in range(sampling.batch)]

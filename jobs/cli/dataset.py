@@ -1,11 +1,21 @@
 """Commands about datasets: what one will cost, how far it is, and whether it can be trusted."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.cli.options import Device, Dtype, RecipeName, Run, SingleWriter, StoreAddress
+from jobs.cli.options import (
+    Device,
+    Dtype,
+    RecipeName,
+    Run,
+    SingleWriter,
+    StoreAddress,
+    local_path,
+)
 
 app = typer.Typer()
 
@@ -23,7 +33,10 @@ def plan(
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Say what a dataset will take, from a short timed probe; writes nothing to the store."""
+    """Say what a dataset will take, from a short probe.
+
+    It writes nothing to the store.
+    """
     from jobs.dataset.plan import run_plan
     from jobs.runtime.session import open_session
 
@@ -39,7 +52,10 @@ def preview(
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Draw a few pairs of the dataset to come, as one picture to look at."""
+    """Draw a few pairs of the dataset to come.
+
+    They come as one picture to look at.
+    """
     from jobs.dataset.preview import run_preview
     from jobs.runtime.session import open_session
 
@@ -78,7 +94,10 @@ def repair(
     dtype: Dtype = "auto",
     single_writer: SingleWriter = False,
 ) -> None:
-    """Take away what `verify` faults, generate just that again, and verify once more."""
+    """Make again what `verify` faults, and only that.
+
+    What is at fault is taken away, generated again, and verified once more.
+    """
     from jobs.dataset.repair import run_repair
     from jobs.runtime.session import open_session
 
@@ -104,7 +123,10 @@ def gc(
 @app.command()
 def export(
     dataset: StoreAddress,
-    out: Annotated[Path, typer.Option("--out", help="New folder.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", parser=local_path, metavar="FOLDER", help="New, or empty."),
+    ],
     form: Annotated[
         str, typer.Option("--form", help="imagefolder (loose files), or huggingface (Parquet).")
     ] = "imagefolder",
@@ -112,7 +134,10 @@ def export(
         str, typer.Option("--where", help="Only pairs for which this holds: 'blankness < 0.5'.")
     ] = "",
 ) -> None:
-    """Write a finished dataset in another form, for tools that read no tar."""
+    """Write a finished dataset in another form.
+
+    For tools that read no tar.
+    """
     from jobs.dataset.export import run_export
     from jobs.runtime.session import open_events
 

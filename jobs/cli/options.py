@@ -1,9 +1,29 @@
 """Arguments and options that several commands take, so that they read the same everywhere."""
 
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
+
+
+def local_path(text: str | Path) -> Path:
+    """Return the path of a local file or folder as it was typed.
+
+    Raises:
+        typer.BadParameter: nothing was typed, or an address.
+    """
+    if not str(text):
+        raise typer.BadParameter("it is empty, as an unset variable is: name a file or folder")
+    if "://" in str(text):
+        raise typer.BadParameter(f"{text} is an address; expected a local file or folder")
+    return Path(text)
+
 
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped style.")
@@ -16,6 +36,19 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 Dtype = Annotated[
     str, typer.Option("--dtype", help="Backbone's numbers: auto, float32, float16, bfloat16.")
 ]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="Images, folders, or the word `bundled`."),
+]
+Drawings = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        parser=local_path,
+        metavar="FOLDER",
+        help="For the drawings, outside the folders that hold the photographs.",
+    ),
+]
 ShortSide = Annotated[
     int | None,
     typer.Option("--short-side", min=16, help="Draw at this many pixels, then enlarge."),
@@ -27,3 +60,44 @@ SingleWriter = Annotated[
 StoreAddress = Annotated[
     str, typer.Argument(metavar="DATASET", help="Folder or s3://bucket/prefix of the dataset.")
 ]
+
+
+def unfold_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each field of those of its parameters that are dataclasses.
+
+    typer reads a command's options off its parameters. With this a command with many options takes
+    them as one object, whose fields carry the `typer.Option` of each.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    objects: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+
+    @wraps(command)
+    def unfolded(**given: Any) -> None:
+        for name, kind in objects.items():
+            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+        command(**given)
+
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in objects:
+            parameters += _parameters_of_fields(objects[name])
+        else:
+            # By name only: so those without a default may follow others.
+            parameters.append(
+                parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+            )
+    unfolded.__dict__["__signature__"] = inspect.Signature(parameters)
+    unfolded.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return unfolded
+
+
+def _parameters_of_fields(kind: Any) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    for field in fields(kind):
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        yield inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=hints[field.name],
+        )

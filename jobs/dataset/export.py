@@ -1,4 +1,6 @@
-"""`onesketch export`: a finished dataset in a form for tools that read no tar."""
+"""`onesketch export`: a finished dataset in a form for tools that do not read tar files."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -7,12 +9,21 @@ from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.export import export
 
 # Shards are read once and kept in memory meanwhile: this folder is never made.
-NO_CACHE = ".cache"
+_NO_CACHE = ".cache"
 
 
 def run_export(dataset: str, out: Path, form: str, where: str, on_event: OnEvent) -> None:
-    """Write the pairs of a dataset that a filter holds for to a new folder."""
-    published = PublishedDataset.open(dataset, out / NO_CACHE, where)
+    """Write a dataset's pairs to a new folder.
+
+    Args:
+        form: one of `pipeline.reading.export.FORMS`.
+        where: filter on the index's columns; empty: all pairs.
+
+    Raises:
+        ValueError: form or filter is unknown, or the folder is not empty.
+        RefusedError: a shard is not what the manifest says.
+    """
+    published = PublishedDataset.open(dataset, out / _NO_CACHE, where)
     pairs = export(published, out, form, on_event)
     total = published.manifest.counts.committed
     chosen = f"{pairs:,} of {total:,} pairs" if where else f"all {pairs:,} pairs"

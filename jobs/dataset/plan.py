@@ -1,9 +1,11 @@
 """`onesketch plan`: what a dataset will take, measured on a few of its batches; a dry run."""
 
+from __future__ import annotations
+
 import torch
 
 from jobs.pages.durations import in_words
-from jobs.pages.tables import print_table
+from jobs.pages.tables import counted, print_table
 from jobs.runtime.devices import Machine
 from jobs.runtime.provenance import processor, versions
 from jobs.runtime.ray_tasks import choose_workers
@@ -12,7 +14,7 @@ from jobs.runtime.teacher_factory import TeacherFactory, teacher_factory
 from pipeline.dataset import layout
 from pipeline.dataset.commit import committed_shards
 from pipeline.dataset.plan import Plan, plan_from_recipe, read_plan
-from pipeline.generation.estimate import Estimate, Measured, Trial, estimate, run_trial
+from pipeline.generation.estimate import Estimate, Measurements, Trial, estimate, run_trial
 from pipeline.generation.scheduling import Policy
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
@@ -20,25 +22,31 @@ from pipeline.storage.probe import check_reachable
 from pipeline.storage.store import StorageError
 from pipeline.teachers.teacher import Teacher
 
-TRIAL_BATCHES = 4
-TRIAL_BUDGET_S = 60.0
-SECONDS_PER_HOUR = 3600
+_TRIAL_BATCHES = 4
+_TRIAL_BUDGET_S = 60.0
+_SECONDS_PER_HOUR = 3600
 
 
 def run_plan(session: Session, price: float, workers: int) -> None:
     """Time a few batches of a recipe's dataset and print what all of it will take.
 
     The store is read, to see what is there already, and never written.
+
+    Args:
+        price: of one worker and hour, in any money; 0: not known.
+        workers: how many will be at work; 0: by the machine.
     """
     recipe, machine = session.recipe, session.machine
     factory = teacher_factory(recipe, machine)
     with session.events.stage("plan"):
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
-        there, done = look_at_store(recipe.dataset.out, plan)
+        there, done = _look_at_store(recipe.dataset.out, plan)
         if len(done) == plan.num_shards:
-            print(f"{recipe.dataset.out}: all {plan.samples:,} pairs are there; nothing is left")
+            print(
+                f"{recipe.dataset.out}: all {plan.samples:,} pairs are there; nothing is left to do"
+            )
             return
-        trial = time_batches(factory, plan, machine)
+        trial = _time_batches(factory, plan, machine)
     used = choose_workers(workers, machine)
     found = estimate(plan, trial, used, done)
     unit = "GPU" if machine.num_gpus else "worker"
@@ -46,31 +54,31 @@ def run_plan(session: Session, price: float, workers: int) -> None:
         [
             ("dataset", recipe.dataset.out),
             ("planned", f"{plan.samples:,} pairs in {plan.num_shards:,} shards"),
-            ("there already", there),
-            *describe_estimate(found, trial, used, unit),
-            *describe_price(found, price, unit),
+            ("already there", there),
+            *_estimate_rows(found, trial, used, unit),
+            *_price_row(found, price, unit),
         ]
     )
-    print(f"\n{describe_trial(trial, machine)}")
+    print(f"\n{_trial_text(trial, machine)}")
 
 
-def look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
-    """Say what lies in the dataset's place, and give the shards that are done."""
+def _look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
+    """Say what lies in the dataset's place, and which shards are done."""
     store = open_store(out)
     try:
-        check_reachable(store)  # to ask for one object does not tell whether the bucket is there
+        check_reachable(store)  # Asking for one object does not tell whether the bucket exists.
         if not store.exists(layout.PLAN):
             return "nothing", []
         differences = read_plan(store).differences(plan)
         done = [shard for shard in committed_shards(store) if shard < plan.num_shards]
     except StorageError as error:
-        return f"not known: {error}", []
+        return f"unknown: {error}", []
     if differences:
-        return "a dataset of another plan: generate will refuse this place", []
-    return f"{len(done):,} of the shards; what follows is for the rest", done
+        return "a dataset of another plan, which generate will refuse to continue", []
+    return f"{counted(len(done), 'shard')}; what follows is for the rest", done
 
 
-def time_batches(factory: TeacherFactory, plan: Plan, machine: Machine) -> Trial:
+def _time_batches(factory: TeacherFactory, plan: Plan, machine: Machine) -> Trial:
     """Time batches on as many processor threads as a worker has."""
     threads = torch.get_num_threads()
 
@@ -80,55 +88,53 @@ def time_batches(factory: TeacherFactory, plan: Plan, machine: Machine) -> Trial
     if not machine.num_gpus:
         torch.set_num_threads(max(int(Policy().cpus_per_worker), 1))
     try:
-        return run_trial(plan, load, TRIAL_BATCHES, TRIAL_BUDGET_S)
+        return run_trial(plan, load, _TRIAL_BATCHES, _TRIAL_BUDGET_S)
     finally:
         torch.set_num_threads(threads)
 
 
-def describe_estimate(
-    found: Estimate, trial: Trial, workers: int, unit: str
-) -> list[tuple[str, str]]:
+def _estimate_rows(found: Estimate, trial: Trial, workers: int, unit: str) -> list[tuple[str, str]]:
     """Say what is left to do, with the margin that the trial's spread leaves."""
     pace, size = trial.pace_s, trial.pair_bytes
     return [
-        ("size", f"{readable_size(round(found.size_bytes))} {margin_of(size)}"),
-        (f"{unit}-hours", f"{found.busy_h:.3g} {margin_of(pace)}"),
+        ("size", f"{readable_size(round(found.size_bytes))} {_margin_text(size)}"),
+        (f"{unit}-hours", f"{found.busy_h:.3g} {_margin_text(pace)}"),
         (
-            f"time with {workers} worker{'s' if workers > 1 else ''}",
-            f"{in_words(found.wall_h * SECONDS_PER_HOUR)} {margin_of(pace)}",
+            f"time with {counted(workers, 'worker')}",
+            f"{in_words(found.wall_h * _SECONDS_PER_HOUR)} {_margin_text(pace)}",
         ),
     ]
 
 
-def describe_price(found: Estimate, price: float, unit: str) -> list[tuple[str, str]]:
+def _price_row(found: Estimate, price: float, unit: str) -> list[tuple[str, str]]:
     """Say what it costs when all workers are paid from start to end."""
     if not price:
-        return [("price", "give --price, of one worker and hour")]
+        return [("price", "unknown: give --price, what one worker costs an hour")]
     paid = f"{found.paid_h:.3g} paid {unit}-hours at {price:g}, all workers from start to end"
     return [("price", f"{found.paid_h * price:,.2f} ({paid})")]
 
 
-def margin_of(measured: Measured) -> str:
-    """Write a margin as text; one measurement has none."""
+def _margin_text(measured: Measurements) -> str:
+    """Write a margin; a single measurement has none."""
     if len(measured.values) < 2:
         return "(one measurement: spread unknown)"
     return f"± {measured.margin:.1%}"
 
 
-def describe_trial(trial: Trial, machine: Machine) -> str:
+def _trial_text(trial: Trial, machine: Machine) -> str:
     """Say what the estimate rests on."""
     sampling, encoding, size = trial.sampling_s, trial.encoding_s, trial.pair_bytes
+    timed = "1 batch" if len(sampling.values) == 1 else f"{len(sampling.values)} batches"
     return "\n".join(
         [
-            f"Estimated from {len(sampling.values)} batches spread over the dataset, on "
-            f"{machine.device} ({processor()}):",
+            f"Estimated from {timed} spread over the dataset, on {machine.device} ({processor()}):",
             f"  sampling {sampling.mean:.3g} s a pair (standard deviation {sampling.deviation:.2g} "
             f"over the batches), encoding {encoding.mean:.2g} s beside it",
             f"  {readable_size(round(size.mean))} a pair (standard deviation "
             f"{readable_size(round(size.deviation))} over {len(size.values)} pairs)",
             f"  {in_words(trial.load_s)} for a worker to load the teacher and warm up",
             "± is two standard errors of the mean. Workers are taken to be as fast as this machine "
-            "with one of them at work,\nand the store as fast as they are; what is lost and made "
-            "again is not counted.",
+            "with one of them at work,\nand the store to keep up with them; work that is lost and "
+            "repeated is not counted.",
         ]
     )

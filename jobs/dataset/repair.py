@@ -1,4 +1,6 @@
-"""`onesketch repair`: take away what verification faults, and generate just that again."""
+"""`onesketch repair`: remove what verification finds faulty, and generate just that again."""
+
+from __future__ import annotations
 
 from jobs.dataset.verify import EXIT_SOUND, exit_code, print_verdict
 from jobs.runtime.provenance import versions
@@ -13,27 +15,20 @@ from pipeline.upkeep.repair import remove_faulty
 from pipeline.upkeep.verify import verify
 
 
-def check_can_regenerate(session: Session, store: Store) -> None:
-    """Raise PlanMismatchError unless this recipe and teacher are those of the dataset.
-
-    Before anything is taken away: what cannot be made again is worth more with its faults.
-    """
-    stored = read_plan(store)
-    fingerprint = teacher_factory(session.recipe, session.machine).fingerprint()
-    found = plan_from_recipe(session.recipe, fingerprint, versions()).differences(stored)
-    if found:
-        raise PlanMismatchError(
-            f"{store.url} was made by another recipe or teacher, which cannot repair it; nothing "
-            f"was changed. Differences: {'; '.join(found)}"
-        )
-
-
 def run_repair(session: Session, single_writer: bool = False) -> int:
-    """Verify, make again what has faults, verify again; gives the exit code of `verify`."""
+    """Verify, make again what is faulty, verify again; return the exit code of `verify`.
+
+    Args:
+        single_writer: as `generate` has it.
+
+    Raises:
+        PlanMismatchError: the dataset is of another recipe or teacher; nothing was changed.
+        StorageError: the store fails.
+    """
     store = open_store(session.recipe.dataset.out, single_writer)
-    check_can_regenerate(session, store)
-    # What `generate` would refuse must come to light before anything is taken away.
-    probe(store, single_writer)
+    _check_can_regenerate(session, store)
+    # What `generate` would refuse must come to light before anything is removed.
+    probe(store)
     verdict = verify(store, session.events)
     print_verdict(verdict, store.url)
     if exit_code(verdict) == EXIT_SOUND:
@@ -45,3 +40,18 @@ def run_repair(session: Session, single_writer: bool = False) -> int:
     verdict = verify(store, session.events)
     print_verdict(verdict, store.url)
     return exit_code(verdict)
+
+
+def _check_can_regenerate(session: Session, store: Store) -> None:
+    """Refuse to repair a dataset of another recipe or teacher.
+
+    Before anything is removed: what cannot be made again is worth more with its faults.
+    """
+    stored = read_plan(store)
+    fingerprint = teacher_factory(session.recipe, session.machine).fingerprint()
+    found = plan_from_recipe(session.recipe, fingerprint, versions()).differences(stored)
+    if found:
+        raise PlanMismatchError(
+            f"{store.url} was made by another recipe or teacher, so this one cannot repair it; "
+            f"nothing was changed. Differences: {'; '.join(found)}"
+        )

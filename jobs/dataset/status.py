@@ -1,5 +1,7 @@
 """`onesketch status`: how far a dataset is, from its store alone."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator
 
@@ -7,24 +9,56 @@ from jobs.pages.durations import in_words
 from jobs.pages.tables import print_table
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
-from pipeline.upkeep.status import Status, take_status
+from pipeline.upkeep.status import Status, read_status
 
 # A worker that has been silent for this many times its own mean between shards may be gone.
-SILENT_AFTER = 4
+_SILENT_AFTER = 4
 
 
-def describe_state(status: Status) -> str:
+def run_status(dataset: str) -> None:
+    """Print how far a dataset is; takes only reading rights to the store.
+
+    Args:
+        dataset: its folder or s3:// address.
+    """
+    now_s = time.time()
+    store = open_store(dataset)
+    status = read_status(store, now_s)
+    print(store.url)
+    print_table(_status_rows(status))
+    if status.workers and not status.finished:
+        print()
+        header = ("worker", "shards", "a shard", "last sign", "")
+        print_table([header, *_worker_rows(status, now_s)])
+
+
+def _status_rows(status: Status) -> list[tuple[str, str]]:
+    """List what there is to say of a dataset, (name, value)."""
+    done = status.committed + status.quarantined
+    rows = [
+        ("style", status.style),
+        ("state", _state_text(status)),
+        ("pairs", f"{status.committed:,} of {status.planned:,} ({done / status.planned:.1%})"),
+        ("shards", f"{status.shards_done:,} of {status.num_shards:,}"),
+        ("size", readable_size(status.size_bytes)),
+    ]
+    if status.quarantined:
+        rows.insert(3, ("given up", f"{status.quarantined:,} samples, see quarantine/"))
+    return [*rows, *_rate_rows(status)]
+
+
+def _state_text(status: Status) -> str:
     """Say in a few words where a dataset stands."""
     if status.finished:
         return "finished"
     if not status.shards_done:
-        return "begun; no shard is committed yet"
+        return "started; no shard is committed yet"
     if status.time_left_s == 0.0:
-        return "all shards are committed; start generate again to write the manifest"
+        return "all shards are committed; run generate again to write the manifest"
     return f"under way; the last shard came {in_words(status.idle_s)} ago"
 
 
-def describe_rate(status: Status) -> Iterator[tuple[str, str]]:
+def _rate_rows(status: Status) -> Iterator[tuple[str, str]]:
     """Say how fast it goes and for how long yet, as far as that is known."""
     if status.finished or status.time_left_s == 0.0:
         return
@@ -34,40 +68,12 @@ def describe_rate(status: Status) -> Iterator[tuple[str, str]]:
     yield "time left", "not known yet" if left_s is None else f"{in_words(left_s)} at this rate"
 
 
-def status_rows(status: Status) -> list[tuple[str, str]]:
-    """What there is to say of a dataset, (name, value)."""
-    done = status.committed + status.quarantined
-    rows = [
-        ("style", status.style),
-        ("state", describe_state(status)),
-        ("pairs", f"{status.committed:,} of {status.planned:,} ({done / status.planned:.1%})"),
-        ("shards", f"{status.shards_done:,} of {status.num_shards:,}"),
-        ("size", readable_size(status.size_bytes)),
-    ]
-    if status.quarantined:
-        rows.insert(3, ("given up", f"{status.quarantined:,} samples, see quarantine/"))
-    return [*rows, *describe_rate(status)]
-
-
-def worker_rows(status: Status, now_s: float) -> list[tuple[str, ...]]:
-    """One row a worker: name, shards, time a shard, last sign of life, and a doubt."""
+def _worker_rows(status: Status, now_s: float) -> list[tuple[str, ...]]:
+    """Make one row a worker: name, shards, time a shard, last sign of life, and a doubt."""
     rows: list[tuple[str, ...]] = []
     for worker in status.workers:
         silent_s, pace_s = max(now_s - worker.last_s, 0.0), worker.seconds_per_shard
-        doubt = "silent: gone?" if pace_s and silent_s > SILENT_AFTER * pace_s else ""
+        doubt = "silent: gone?" if pace_s and silent_s > _SILENT_AFTER * pace_s else ""
         pace = in_words(pace_s) if pace_s else "-"
         rows.append((worker.worker, str(worker.shards), pace, f"{in_words(silent_s)} ago", doubt))
     return rows
-
-
-def run_status(dataset: str) -> None:
-    """Print how far a dataset is; needs reading rights to the store only."""
-    now_s = time.time()
-    store = open_store(dataset)
-    status = take_status(store, now_s)
-    print(store.url)
-    print_table(status_rows(status))
-    if status.workers and not status.finished:
-        print()
-        header = ("worker", "shards", "a shard", "last sign", "")
-        print_table([header, *worker_rows(status, now_s)])

@@ -1,12 +1,12 @@
 """`onesketch evaluate`: how close the extractor's drawings are to known ones, beside baselines."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from jobs.evaluation.page import write_evaluation_page
@@ -20,8 +20,9 @@ from jobs.evaluation.picture_sets import (
     picture_key,
     scene_set,
 )
-from jobs.evaluation.score_table import SCORES, beats_baselines, print_table
-from jobs.evaluation.side_by_side import EXTRACTOR, columns, write_comparison
+from jobs.evaluation.score_table import beats_baselines, print_scores
+from jobs.evaluation.scores import EvaluationScores, SetScores, write_scores
+from jobs.evaluation.side_by_side import EXTRACTOR, columns_of, write_side_by_side
 from jobs.extract.by_teacher import (
     InversionOptions,
     TeacherExtractor,
@@ -36,18 +37,17 @@ from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import open_events
 from jobs.runtime.teacher_factory import held_out_pairs
 from pipeline.events import OnEvent
-from pipeline.recipe import Recipe
-from pipeline.whole_file import write_json
+from pipeline.pixels import Pixels
+from pipeline.recipe.recipe import Recipe
 from training.distillation.extractor import Extractor
 from training.encoders.inception import load_inception
 from training.encoders.lpips import load_perceptual
-from training.evaluation.evaluate import BASELINES, ScoringNetworks, evaluate
-from training.evaluation.evaluate import Extractor as ExtractorFunction
-from training.styles.styles import STYLES
+from training.evaluation.evaluate import BASELINES, DrawFunction, ScoringNetworks, evaluate
+from training.styles.registry import STYLES
 
-COMPUTED = tuple(name for name in STYLES if name not in BASELINES)
-TRUTHS = (*COMPUTED, LINE_ART, TEACHER)
-SCENE_SIZE_PX = 128
+_COMPUTED = tuple(name for name in STYLES if name not in BASELINES)
+_TRUTHS = (*_COMPUTED, LINE_ART, TEACHER)
+_SCENE_SIZE_PX = 128
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,68 @@ class Measurement:
     short_side_px: int | None = None
 
 
-def choose_truth(measurement: Measurement, recipe: Recipe | None) -> str:
-    """Choose the truth; ValueError for a name that is none."""
-    if measurement.truth in TRUTHS:
-        return measurement.truth
-    if measurement.truth:
-        raise ValueError(f"unknown truth {measurement.truth!r}: use one of {', '.join(TRUTHS)}")
-    if recipe is None:
-        return LINE_ART
-    return recipe.style if recipe.style in COMPUTED else TEACHER
+def run_evaluate(
+    model: Path,
+    out: Path,
+    measurement: Measurement,
+    recipe: Recipe | None,
+    machine: Machine,
+    on_event: OnEvent,
+) -> EvaluationScores:
+    """Evaluate an extractor; leave out/scores.json, out/evaluation.html and pictures.
+
+    Args:
+        model: folder of the extractor.
+        recipe: that of its run; without one there are no generated pictures.
+
+    Raises:
+        ValueError: the measurement asks for what is unknown, missing or does not go together.
+    """
+    extractor = Extractor.load(model, machine.device)
+    sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
+    networks = load_scoring_networks(measurement, machine)
+    truth = _choose_truth(measurement, recipe)
+    teacher_extractor = choose_teacher_extractor(measurement, recipe, machine)
+    sets = []
+    for pictures in choose_sets(measurement, truth, recipe, machine):
+        if teacher_extractor and TEACHER not in (pictures.truth, *pictures.systems):
+            pictures = with_teacher(pictures, teacher_extractor)
+        scores = measure_set(pictures, sketch, networks, out)
+        sets.append(scores)
+        on_event("evaluate.set", set=pictures.name, truth=pictures.truth or "none",
+                 pictures=len(pictures.pairs), **scores.beats_baselines)  # fmt: skip
+    found = EvaluationScores(sets, encoder_names(networks))
+    write_scores(out, found)
+    page = write_evaluation_page(out, found)
+    on_event("evaluate.page", page=str(page))
+    return found
+
+
+def evaluate_and_print(
+    model: Path, out: Path, measurement: Measurement, recipe: str, run: Path | None, device: str
+) -> None:
+    """Evaluate as the command line asks, and print the table.
+
+    Args:
+        recipe: a recipe's file or name; empty for none.
+        run: folder of the recipe's artefacts; None: the recipe's own.
+    """
+    opened = open_recipe(recipe, run) if recipe else None
+    with open_events() as on_event:
+        machine = choose_machine(device)
+        scores = run_evaluate(model, out, measurement, opened, machine, on_event)
+    print_scores(scores.sets, Console())
 
 
 def choose_sets(
     measurement: Measurement, truth: str, recipe: Recipe | None, machine: Machine
 ) -> list[PictureSet]:
-    """Gather the held-out pictures, those with a truth first."""
-    style = truth if truth in COMPUTED else ""
+    """Gather the held-out pictures, those that the teacher generates first.
+
+    Raises:
+        ValueError: drawings are given for more than one folder of photographs.
+    """
+    style = truth if truth in _COMPUTED else ""
     sets: list[PictureSet] = []
     if recipe is not None and truth != LINE_ART:
         pairs = held_out_pairs(recipe, machine, measurement.held_out)
@@ -103,7 +149,7 @@ def choose_sets(
     else:
         sets.append(photograph_set(find_photographs(measurement.photographs), style))
     if not style and measurement.scenes:
-        sets.append(scene_set(measurement.scenes, SCENE_SIZE_PX))
+        sets.append(scene_set(measurement.scenes, _SCENE_SIZE_PX))
     return sets
 
 
@@ -128,7 +174,11 @@ def encoder_names(networks: ScoringNetworks) -> dict[str, str]:
 def choose_teacher_extractor(
     measurement: Measurement, recipe: Recipe | None, machine: Machine
 ) -> TeacherExtractor | None:
-    """Load the recipe's teacher to draw by inversion, where that was asked for."""
+    """Load the recipe's teacher to draw by inversion; None where that was not asked for.
+
+    Raises:
+        ValueError: it was, and there is no recipe.
+    """
     if not measurement.teacher:
         return None
     if recipe is None:
@@ -139,7 +189,7 @@ def choose_teacher_extractor(
 
 def with_teacher(pictures: PictureSet, teacher_extractor: TeacherExtractor) -> PictureSet:
     """Add the teacher, drawing by inversion, to the systems of a set."""
-    drawn: dict[str, np.ndarray] = {}
+    drawn: dict[str, Pixels] = {}
     for group in groups(pictures.pairs, teacher_extractor.batch):
         read = [pair.read()[0] for pair in group]
         for picture, result in zip(read, teacher_extractor.draw(read), strict=True):
@@ -149,63 +199,30 @@ def with_teacher(pictures: PictureSet, teacher_extractor: TeacherExtractor) -> P
 
 
 def measure_set(
-    pictures: PictureSet, sketch: ExtractorFunction, networks: ScoringNetworks, out: Path
-) -> dict[str, Any]:
-    """Score one set and keep some of its pictures; gives its part of the scores file."""
-    shown = write_comparison(out / pictures.name, pictures, sketch)
+    pictures: PictureSet, sketch: DrawFunction, networks: ScoringNetworks, out: Path
+) -> SetScores:
+    """Score one set and keep some of its pictures in a folder of `out`."""
+    shown = write_side_by_side(out / pictures.name, pictures, sketch)
     systems = {EXTRACTOR: sketch, **pictures.systems}
     result = None
     if pictures.truth:
         result = evaluate(systems, pictures.pairs, pictures.truth, networks)
-    return {
-        "name": pictures.name,
-        "truth": pictures.truth,
-        "pictures": len(pictures.pairs),
-        "shown": shown,
-        "columns": columns(pictures),
-        "result": result,
-        "beats_baselines": beats_baselines(result) if result else {},
-    }
+    return SetScores(
+        name=pictures.name,
+        truth=pictures.truth,
+        pictures=len(pictures.pairs),
+        shown=shown,
+        columns=columns_of(pictures),
+        result=result,
+        beats_baselines=beats_baselines(result) if result else {},
+    )
 
 
-def run_evaluate(
-    model: Path,
-    out: Path,
-    measurement: Measurement,
-    recipe: Recipe | None,
-    machine: Machine,
-    on_event: OnEvent,
-) -> list[dict[str, Any]]:
-    """Evaluate an extractor; leaves out/scores.json, out/evaluation.html and pictures.
-
-    Gives the scores of each set.
-    """
-    extractor = Extractor.load(model, machine.device)
-    sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
-    networks = load_scoring_networks(measurement, machine)
-    truth = choose_truth(measurement, recipe)
-    teacher_extractor = choose_teacher_extractor(measurement, recipe, machine)
-    measured = []
-    for pictures in choose_sets(measurement, truth, recipe, machine):
-        if teacher_extractor and TEACHER not in (pictures.truth, *pictures.systems):
-            pictures = with_teacher(pictures, teacher_extractor)
-        scores = measure_set(pictures, sketch, networks, out)
-        measured.append(scores)
-        on_event("evaluate.set", set=pictures.name, truth=pictures.truth or "none",
-                 pictures=len(pictures.pairs), **scores["beats_baselines"])  # fmt: skip
-    encoders = encoder_names(networks)
-    write_json(out / SCORES, {"sets": measured, "encoders": encoders})
-    page = write_evaluation_page(out, measured, encoders)
-    on_event("evaluate.page", page=str(page))
-    return measured
-
-
-def evaluate_and_print(
-    model: Path, out: Path, measurement: Measurement, recipe: str, run: Path | None, device: str
-) -> None:
-    """Evaluate as the command line asks, and print the table."""
-    opened = open_recipe(recipe, run) if recipe else None
-    with open_events() as on_event:
-        machine = choose_machine(device)
-        measured = run_evaluate(model, out, measurement, opened, machine, on_event)
-    print_table(measured, Console())
+def _choose_truth(measurement: Measurement, recipe: Recipe | None) -> str:
+    if measurement.truth in _TRUTHS:
+        return measurement.truth
+    if measurement.truth:
+        raise ValueError(f"unknown truth {measurement.truth!r}: use one of {', '.join(_TRUTHS)}")
+    if recipe is None:
+        return LINE_ART
+    return recipe.style if recipe.style in _COMPUTED else TEACHER

@@ -1,34 +1,48 @@
 """The page of an evaluation: who is close to the true drawings, and by which networks."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from jobs.evaluation.pictures_section import shown_sets
+from jobs.evaluation.scores import EvaluationScores
 from jobs.evaluation.scores_section import METHODS, ORDER, SETS, score_groups
-from jobs.runtime.provenance import versions
-from pipeline.whole_file import write_bytes
+from jobs.pages.page import write_page
 
-PAGE, TEMPLATE = "evaluation.html", "evaluation.html.j2"
+_PAGE = "evaluation.html"
 
 
 @dataclass(frozen=True)
 class SetDistances:
-    """FID and KID of one set of pictures: rows (method, fid, kid), or words why there are none."""
+    """FID and KID of one set of pictures: rows (method, fid, kid), or a note why there are none."""
 
     name: str
     note: str
     rows: list[tuple[str, float, float]]
 
 
-def set_distances(scores: dict[str, Any]) -> SetDistances:
-    """Turn one set's distances into rows of the table."""
-    found = scores["result"]["distribution"]
-    name = SETS[scores["name"]]
+def write_evaluation_page(folder: Path, scores: EvaluationScores) -> Path:
+    """Write folder/evaluation.html from scores and the pictures kept beside it; return its path."""
+    groups = score_groups(scores.sets)
+    results = [(SETS[of_set.name], of_set.result) for of_set in scores.sets if of_set.result]
+    return write_page(
+        folder / _PAGE,
+        "evaluation.html.j2",
+        title="Evaluation",
+        lead="Drawings compared with true ones, beside a blank page and an edge filter.",
+        networks=_network_notes(scores.encoders),
+        groups=groups,
+        metrics=groups[0].metrics if groups else [],
+        distances=[_set_distances(name, result["distribution"]) for name, result in results],
+        interval_note=_interval_note(results[0][1]) if results else "",
+        sets=shown_sets(folder, scores.sets),
+    )
+
+
+def _set_distances(name: str, found: Mapping[str, Any]) -> SetDistances:
     if "missing" in found:
         return SetDistances(name, found["missing"], [])
     systems = found["systems"]
@@ -40,8 +54,15 @@ def set_distances(scores: dict[str, Any]) -> SetDistances:
     return SetDistances(name, f"{found['pictures']} pictures", rows)
 
 
-def network_facts(encoders: dict[str, str]) -> dict[str, str]:
-    """Name what scored, as the head of the page shows it."""
+def _interval_note(result: Mapping[str, Any]) -> str:
+    return (
+        f"Mean and {100 * result['confidence']:.0f} % interval over pictures, from "
+        f"{result['resamples']:,} bootstrap resamples. Best mean in bold."
+    )
+
+
+def _network_notes(encoders: Mapping[str, str]) -> dict[str, str]:
+    """Say by metric what scored."""
     own = "the package's own; not comparable with published LPIPS"
     lpips = encoders["lpips"]
     return {
@@ -49,40 +70,3 @@ def network_facts(encoders: dict[str, str]) -> dict[str, str]:
         "SSIM": "Gaussian window of 11 pixels, sigma 1.5, range 255",
         "FID and KID": encoders["inception"],
     }
-
-
-def compose(
-    folder: Path, sets: Sequence[dict[str, Any]], encoders: dict[str, str]
-) -> dict[str, Any]:
-    """Gather everything that the template shows."""
-    groups = score_groups(sets)
-    scored_sets = [scores for scores in sets if scores["result"]]
-    result = scored_sets[0]["result"] if scored_sets else {"resamples": 0, "confidence": 0.0}
-    return {
-        "title": "Evaluation",
-        "lead": "Drawings compared with true ones, beside a blank page and an edge filter.",
-        "networks": network_facts(encoders),
-        "groups": groups,
-        "metrics": groups[0].metrics if groups else [],
-        "distances": [set_distances(scores) for scores in scored_sets],
-        "interval_note": f"Mean and {100 * result['confidence']:.0f} % interval over pictures, "
-        f"from {result['resamples']:,} bootstrap resamples. Best mean in bold.",
-        "sets": shown_sets(folder, sets),
-        "version": versions()["onesketch"],
-        "made_on": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-    }
-
-
-def write_evaluation_page(
-    folder: Path, sets: Sequence[dict[str, Any]], encoders: dict[str, str]
-) -> Path:
-    """Write folder/evaluation.html from scores and the pictures kept beside it; gives its path."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jobs", "pages/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    page = environment.get_template(TEMPLATE).render(compose(folder, sets, encoders))
-    write_bytes(folder / PAGE, page.encode())
-    return folder / PAGE

@@ -1,29 +1,31 @@
-"""Held-out pictures side by side, as the report shows them."""
+"""Held-out pictures side by side, as pages show them."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from jobs.evaluation.picture_sets import TEACHER
-from jobs.evaluation.scores_section import TRUTHS
-from jobs.evaluation.side_by_side import EXTRACTOR, PICTURE, TRUTH
+from jobs.evaluation.picture_sets import TEACHER, SetName
+from jobs.evaluation.scores import SetScores
+from jobs.evaluation.scores_section import METHODS, TRUTHS
+from jobs.evaluation.side_by_side import EXTRACTOR, PICTURE, SHOWN_BASELINE, TRUTH
 from jobs.extract.photographs import read_photograph
 from jobs.pages.figures import Figure, make_figure
 
-PICTURES = {
+_PICTURES: dict[SetName, str] = {
     "generated": "Generated",
     "photographs": "Photograph",
     "scenes": "Scene",
     "drawn": "Picture",
 }
-HEADINGS = {
+_HEADINGS: dict[SetName, str] = {
     "generated": "On generated images it has not seen",
     "photographs": "On real photographs",
     "scenes": "On procedural scenes",
     "drawn": "On drawn pictures",
 }
-NOTES = {
+_NOTES: dict[SetName, str] = {
     "generated": "Samples beyond the dataset's last index: the teacher drew them only now.",
     "photographs": "The extractor saw none while it learned: only what the teacher generated.",
     "scenes": "Scenes beyond the seeds that trained the embedded models.",
@@ -41,47 +43,36 @@ class ShownSet:
     rows: list[list[Figure]]
 
 
-def column_titles(scores: dict[str, Any]) -> dict[str, str]:
-    """Title every column of a set."""
-    truth = TRUTHS.get(scores["truth"], scores["truth"])
+def shown_sets(folder: Path, sets: Sequence[SetScores]) -> list[ShownSet]:
+    """Read the pictures that `evaluate` kept in its folder."""
+    return [_shown_set(folder / scores.name, scores) for scores in sets]
+
+
+def _shown_set(folder: Path, scores: SetScores) -> ShownSet:
+    titles = _column_titles(scores)
+    rows = [
+        [_read_figure(folder, name, column, titles[column]) for column in scores.columns]
+        for name in scores.shown
+    ]
+    heads = [titles[column] for column in scores.columns]
+    return ShownSet(_HEADINGS[scores.name], _NOTES[scores.name], heads, rows)
+
+
+def _column_titles(scores: SetScores) -> dict[str, str]:
+    truth = TRUTHS.get(scores.truth, scores.truth)
     return {
-        PICTURE: PICTURES[scores["name"]],
+        PICTURE: _PICTURES[scores.name],
         TRUTH: f"{truth[:1].upper()}{truth[1:]} (truth)",
-        TEACHER: "Teacher",
-        EXTRACTOR: "Extractor",
-        "sobel": "Sobel edges",
+        TEACHER: METHODS[TEACHER],
+        EXTRACTOR: METHODS[EXTRACTOR],
+        SHOWN_BASELINE: METHODS[SHOWN_BASELINE],
     }
 
 
-def read_figure(path: Path, name: str, column: str, title: str) -> Figure:
+def _read_figure(folder: Path, name: str, column: str, title: str) -> Figure:
     """Read one picture; drawings become grey so that they are kept without loss."""
-    pixels = read_photograph(path)
+    pixels = read_photograph(folder / f"{name}.{column}.png")
     if column != PICTURE:
         pixels = pixels[..., 0]
     alt = f"{title}: {name}" if column == PICTURE else f"{title} of {name}"
     return make_figure(pixels, alt, title)
-
-
-def shown_sets(folder: Path, sets: Sequence[dict[str, Any]]) -> list[ShownSet]:
-    """Read the pictures that `evaluate` kept."""
-    shown = []
-    for scores in sets:
-        titles = column_titles(scores)
-        columns = scores["columns"]
-        place = folder / scores["name"]
-        rows = [
-            [
-                read_figure(place / f"{name}.{column}.png", name, column, titles[column])
-                for column in columns
-            ]
-            for name in scores["shown"]
-        ]
-        shown.append(
-            ShownSet(
-                HEADINGS[scores["name"]],
-                NOTES[scores["name"]],
-                [titles[column] for column in columns],
-                rows,
-            )
-        )
-    return shown

@@ -1,17 +1,34 @@
-"""Scores of an evaluation: who wins, and the table."""
+"""Scores of an evaluation on a terminal, and who wins."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from jobs.evaluation.scores import SetScores
 from training.evaluation.evaluate import BASELINES
 
-SCORES = "scores.json"
+
+def print_scores(sets: Sequence[SetScores], console: Console) -> None:
+    """Print means and intervals of each set with a truth, the best of each metric in bold."""
+    for scores in sets:
+        result = scores.result
+        if not result:
+            continue
+        title = f"{scores.name}: {scores.pictures} pictures, truth {scores.truth}"
+        table = Table(title=title, title_justify="left")
+        table.add_column("system")
+        for metric, better in result["better"].items():
+            table.add_column(f"{metric} ({better} is better)")
+        for name, row in result["systems"].items():
+            table.add_row(name, *(_score_text(result, name, metric) for metric in row))
+        console.print(table)
 
 
-def beats_baselines(result: dict[str, Any]) -> dict[str, bool]:
+def beats_baselines(result: Mapping[str, Any]) -> dict[str, bool]:
     """Say which systems are better than every baseline in every metric, by their means."""
     systems = result["systems"]
 
@@ -27,31 +44,14 @@ def beats_baselines(result: dict[str, Any]) -> dict[str, bool]:
     }
 
 
-def print_table(measured: Sequence[dict[str, Any]], console: Console) -> None:
-    """Print means and intervals, the best of each metric in bold."""
-    for scores in measured:
-        if not scores["result"]:
-            continue
-        result = scores["result"]
-        title = f"{scores['name']}: {scores['pictures']} pictures, truth {scores['truth']}"
-        table = Table(title=title, title_justify="left")
-        table.add_column("system")
-        for metric, better in result["better"].items():
-            table.add_column(f"{metric} ({better} is better)")
-        for name, row in result["systems"].items():
-            table.add_row(name, *(cell(result, name, metric) for metric in row))
-        console.print(table)
-
-
-def cell(result: dict[str, Any], system: str, metric: str) -> str:
-    """Write one score with its interval, bold when it is the best."""
-    score = result["systems"][system][metric]
-    text = f"{score['mean']:.3f} [dim]{score['low']:.3f}..{score['high']:.3f}[/dim]"
-    return f"[bold]{text}[/bold]" if system == best_system(result, metric) else text
-
-
-def best_system(result: dict[str, Any], metric: str) -> str:
+def best_system(result: Mapping[str, Any], metric: str) -> str:
     """Name the system with the best mean of a metric."""
     sign = 1 if result["better"][metric] == "higher" else -1
     systems = result["systems"]
     return max(systems, key=lambda name: sign * systems[name][metric]["mean"])
+
+
+def _score_text(result: Mapping[str, Any], system: str, metric: str) -> str:
+    score = result["systems"][system][metric]
+    text = f"{score['mean']:.3f} [dim]{score['low']:.3f}..{score['high']:.3f}[/dim]"
+    return f"[bold]{text}[/bold]" if system == best_system(result, metric) else text

@@ -1,38 +1,48 @@
 """Side-by-side pictures of an evaluation, kept as PNG files for reports and for looking at."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from pathlib import Path
 
 from jobs.evaluation.picture_sets import TEACHER, PictureSet
 from jobs.runtime.files import write_png
-from training.evaluation.evaluate import Extractor
-from training.styles.styles import STYLES
+from pipeline.pixels import Pixels
+from pipeline.spread import evenly_spaced
+from training.evaluation.evaluate import DrawFunction
+from training.styles.registry import STYLES
 
-EXTRACTOR = "extractor"
+# Columns beside TEACHER.
 PICTURE = "picture"
 TRUTH = "truth"
+EXTRACTOR = "extractor"
 SHOWN_BASELINE = "sobel"
-MOST_SHOWN = 8
+_MOST_SHOWN = 8
 
 
-def columns(pictures: PictureSet) -> list[str]:
-    """Name what is shown side by side, in reading order."""
+def write_side_by_side(folder: Path, pictures: PictureSet, extract: DrawFunction) -> list[str]:
+    """Write folder/NAME.COLUMN.png for some pictures of a set, evenly spaced; return the names."""
+    names = []
+    for number in evenly_spaced(len(pictures.pairs), _MOST_SHOWN):
+        pair = pictures.pairs[number]
+        picture, truth = pair.read()
+        drawn = _draw_columns(picture, truth, pictures, extract)
+        for column in columns_of(pictures):
+            write_png(folder / f"{pair.name}.{column}.png", drawn[column])
+        names.append(pair.name)
+    return names
+
+
+def columns_of(pictures: PictureSet) -> list[str]:
+    """Name what is shown side by side of a set, in reading order."""
     truth = [TRUTH] if pictures.truth and pictures.truth != TEACHER else []
     teacher = [TEACHER] if TEACHER in pictures.systems or pictures.truth == TEACHER else []
     return [PICTURE, *truth, *teacher, EXTRACTOR, SHOWN_BASELINE]
 
 
-def choose_shown(count: int) -> list[int]:
-    """Choose which pictures to show: evenly spaced, not the best ones."""
-    return [int(i) for i in np.linspace(0, count - 1, min(count, MOST_SHOWN)).round()]
-
-
-def draw_columns(
-    picture: np.ndarray, truth: np.ndarray, pictures: PictureSet, extract: Extractor
-) -> Mapping[str, np.ndarray]:
-    """Draw one picture in every way that a set shows."""
+def _draw_columns(
+    picture: Pixels, truth: Pixels, pictures: PictureSet, extract: DrawFunction
+) -> Mapping[str, Pixels]:
     drawn = {PICTURE: picture, TRUTH: truth, EXTRACTOR: extract(picture)}
     drawn[SHOWN_BASELINE] = STYLES[SHOWN_BASELINE](picture)
     if TEACHER in pictures.systems:
@@ -40,16 +50,3 @@ def draw_columns(
     elif pictures.truth == TEACHER:
         drawn[TEACHER] = truth
     return drawn
-
-
-def write_comparison(folder: Path, pictures: PictureSet, extract: Extractor) -> Sequence[str]:
-    """Write folder/NAME.COLUMN.png for some pictures of a set; gives the names."""
-    names = []
-    for i in choose_shown(len(pictures.pairs)):
-        pair = pictures.pairs[i]
-        picture, truth = pair.read()
-        drawn = draw_columns(picture, truth, pictures, extract)
-        for column in columns(pictures):
-            write_png(folder / f"{pair.name}.{column}.png", drawn[column])
-        names.append(pair.name)
-    return names

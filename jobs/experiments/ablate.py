@@ -1,8 +1,11 @@
-"""`onesketch ablate`: the rows of the paper's Table 1, trained and scored on known styles."""
+"""`onesketch ablate`: the rows of DiffSketch's Table 1, trained and scored on known styles."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +14,24 @@ import numpy as np
 from jobs.evaluation.picture_sets import LINE_ART
 from jobs.experiments.ablation.distilled import distill_twin, twin_cells
 from jobs.experiments.ablation.distilled_page import students_json
-from jobs.experiments.ablation.page import write_page
-from jobs.experiments.ablation.results import RESULTS, gather, to_json
+from jobs.experiments.ablation.page import write_ablation_page
+from jobs.experiments.ablation.results import RESULTS, gather_results, results_json
 from jobs.experiments.ablation.rows import ROWS, all_steps, cells
 from jobs.experiments.ablation.samples import (
-    Batch,
+    SampleBatch,
     evaluation_batches,
     make_batch,
     remove_training_samples,
-    scenes,
+    sample_scenes,
     training_batches,
 )
 from jobs.experiments.ablation.trainings import (
     SCENE,
     SCORES,
-    Task,
+    TrainingTask,
     TruthTask,
     draw_truth,
-    read_scores,
+    read_training_scores,
     train_and_score,
 )
 from jobs.experiments.ablation.workspace import Workspace
@@ -40,24 +43,28 @@ from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.ray_tasks import run_tasks
 from jobs.runtime.teacher_factory import absolute
 from jobs.runtime.weights import locate, locate_backbone
-from jobs.stages.teach import choose_timesteps, fit_prior
+from jobs.stages.prompts import choose_prompts
 from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.diffusion.example import RECORD_FILE, make_source, read_source, write_source
-from pipeline.recipe import Example, Recipe
+from pipeline.pixels import Pixels
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.sections import GeneratedExample
 from pipeline.whole_file import write_bytes, write_json
 from training.checkpoint import differences
+from training.embedded.scenes.reserved_seeds import EXAMPLE_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.evaluation.evaluate import BASELINES
+from training.oneshot.diffsketch import choose_timesteps, fit_prior
 from training.oneshot.stored_samples import write_batch
-from training.styles.styles import STYLES
+from training.styles.registry import STYLES
 
-PLAN = "plan.json"
-PAGE = "ablation.html"
-FORMAT = 1
-KNOWN_STYLES = ("xdog", LINE_ART, "edges")
+_PLAN = "plan.json"
+_PAGE = "ablation.html"
+_FORMAT = 1
+_KNOWN_STYLES = ("xdog", LINE_ART, "edges")
 # Chosen by eye: the embedded backbone makes a clean picture of its caption, and its line art has
 # both long contours and detail. No model was trained on it.
-EXAMPLE_SCENE_SEED = 2**42 + 8
+_EXAMPLE_SEED = EXAMPLE_SEEDS[8]
 
 
 @dataclass(frozen=True)
@@ -65,43 +72,58 @@ class Ablation:
     """What to train.
 
     iterations: of each training, 0 for the recipe's; seeds: trainings of each cell; images: to
-    score on; distilled: styles in which students with and without CDST are compared.
+    score on; workers: at once, 0 for as many as the machine has; distilled: styles in which
+    students with and without CDST are compared.
     """
 
     iterations: int = 0
     seeds: int = 3
     images: int = 100
     workers: int = 0
-    styles: tuple[str, ...] = KNOWN_STYLES
+    styles: tuple[str, ...] = _KNOWN_STYLES
     distilled: tuple[str, ...] = ()
 
 
-def check_styles(styles: Sequence[str]) -> None:
-    """Raise ValueError for a style whose truth is not known."""
-    known = [LINE_ART, *(style for style in STYLES if style not in BASELINES)]
-    unknown = [style for style in styles if style not in known]
-    if unknown or not styles:
-        raise ValueError(f"styles {list(styles)}: expected some of {', '.join(known)}")
+def run_ablate(
+    recipe: Recipe, out: Path, ablation: Ablation, machine: Machine, on_event: Events
+) -> None:
+    """Train and score what is missing, and write the page; a killed run is resumed.
 
+    Args:
+        out: folder of all that is made: a folder holds one ablation.
 
-def fix_recipe(recipe: Recipe, iterations: int) -> Recipe:
-    """Give a recipe the ablation's example and length; CDST's duration keeps its proportion."""
-    teach = recipe.teach
-    length = iterations or teach.iterations
-    duration = max(1, round(length * teach.diffusion_duration / teach.iterations))
-    teach = teach.model_copy(update={"iterations": length, "diffusion_duration": duration})
-    caption = make_scene(EXAMPLE_SCENE_SEED).caption
-    example = Example(prompt=caption, seed=recipe.example.seed, drawing="")
-    return recipe.model_copy(update={"teach": teach, "example": example})
+    Raises:
+        ValueError: a style's truth is not known, or the folder holds another ablation.
+    """
+    workspace = open_workspace(recipe, out, ablation, machine)
+    with on_event.stage("ablate"), ray_runtime(machine):
+        backbone = load_backbone(workspace.backbone, machine.device, machine.dtype)
+        prepare(workspace, ablation.styles, backbone)
+        batches = evaluation_batches(workspace, ablation.styles)
+        _make_batches(batches, "ablate.pictures", machine, ablation.workers, on_event)
+        _draw_truths(workspace, ablation, machine, on_event)
+        for seed in range(ablation.seeds):
+            _train_seed(workspace, seed, ablation, machine, on_event)
+            write_results(workspace, ablation, machine)
+        twins = [twin_cells(style, ablation.seeds) for style in ablation.distilled]
+        for cell in chain.from_iterable(twins):
+            distill_twin(workspace, cell, machine, ablation.workers, on_event)
+            write_results(workspace, ablation, machine)
+    page = write_results(workspace, ablation, machine)
+    on_event("ablate.ready", page=str(page))
 
 
 def open_workspace(recipe: Recipe, out: Path, ablation: Ablation, machine: Machine) -> Workspace:
-    """Settle everything that fixes the ablation."""
-    check_styles(ablation.styles)
+    """Settle everything that fixes the ablation.
+
+    Raises:
+        ValueError: a style's truth is unknown, or students are asked for in another style.
+    """
+    _check_styles(ablation.styles)
     alone = [style for style in ablation.distilled if style not in ablation.styles]
     if alone:
         raise ValueError(f"students in {alone}: expected some of the styles {ablation.styles}")
-    recipe = fix_recipe(recipe, ablation.iterations)
+    recipe = _fix_recipe(recipe, ablation.iterations)
     location = locate_backbone(recipe.backbone)
     timesteps = choose_timesteps(recipe, backbone_folder(location))
     return Workspace(
@@ -118,12 +140,66 @@ def open_workspace(recipe: Recipe, out: Path, ablation: Ablation, machine: Machi
     )
 
 
-def write_plan(workspace: Workspace, backbone: Backbone) -> None:
-    """Keep what the folder's pieces were made for; ValueError when it was something else."""
-    recipe, path = workspace.recipe, workspace.out / PLAN
+def prepare(workspace: Workspace, styles: Sequence[str], backbone: Backbone) -> None:
+    """Make what is needed once: plan, prior, example pictures and their drawings.
+
+    Raises:
+        ValueError: the folder holds another ablation, or a style has changed since.
+    """
+    _write_plan(workspace, backbone)
+    recipe, folder = workspace.recipe, workspace.examples
+    if not workspace.prior.is_file():
+        prompts = choose_prompts(recipe, backbone_folder(workspace.backbone))
+        prior = fit_prior(backbone, prompts)
+        prior.save(workspace.prior)
+    if not (folder / RECORD_FILE).is_file():
+        write_source(make_source(backbone, recipe.example, recipe.sampler), folder)
+    if LINE_ART in styles and not (folder / SCENE).is_file():
+        write_batch(folder / SCENE, sample_scenes(workspace, backbone, [_EXAMPLE_SEED]))
+    image = read_source(folder).image
+    for style in styles:
+        _keep_drawing(folder / f"{style}.png", _example_drawing(style, image))
+
+
+def write_results(workspace: Workspace, ablation: Ablation, machine: Machine) -> Path:
+    """Write ablation.json and the page from what has finished so far; return the page's path."""
+    results = gather_results(workspace, ablation.styles, ablation.seeds)
+    metadata = {
+        "plan": json.loads((workspace.out / _PLAN).read_text()),
+        "machine": describe_machine(machine),
+        "versions": versions(),
+    }
+    students = {
+        style: students_json(workspace, style, ablation.seeds) for style in ablation.distilled
+    }
+    write_json(workspace.out / RESULTS, results_json(results, metadata) | {"students": students})
+    return write_ablation_page(workspace.out / _PAGE, workspace, results, metadata)
+
+
+def _check_styles(styles: Sequence[str]) -> None:
+    known = [LINE_ART, *(style for style in STYLES if style not in BASELINES)]
+    unknown = [style for style in styles if style not in known]
+    if unknown or not styles:
+        raise ValueError(f"styles {list(styles)}: expected some of {', '.join(known)}")
+
+
+def _fix_recipe(recipe: Recipe, iterations: int) -> Recipe:
+    """Give a recipe the ablation's example and length; CDST's duration keeps its proportion."""
+    teach = recipe.teach
+    length = iterations or teach.iterations
+    duration = max(1, round(length * teach.diffusion_duration / teach.iterations))
+    teach = teach.model_copy(update={"iterations": length, "diffusion_duration": duration})
+    caption = make_scene(_EXAMPLE_SEED).caption
+    example = GeneratedExample(prompt=caption, seed=recipe.example.seed, drawing="")
+    return recipe.model_copy(update={"teach": teach, "example": example})
+
+
+def _write_plan(workspace: Workspace, backbone: Backbone) -> None:
+    """Keep what the folder's pieces are made for, and refuse a folder of something else."""
+    recipe, path = workspace.recipe, workspace.out / _PLAN
     steps = recipe.sampler.steps
     asked: dict[str, Any] = {
-        "format": FORMAT,
+        "format": _FORMAT,
         "example": recipe.example.model_dump(),
         "sampler": recipe.sampler.model_dump(),
         "teach": recipe.teach.model_dump(mode="json", exclude={"seed", "prompts"}),
@@ -144,31 +220,15 @@ def write_plan(workspace: Workspace, backbone: Backbone) -> None:
     write_json(path, asked)
 
 
-def prepare(workspace: Workspace, styles: Sequence[str], backbone: Backbone) -> None:
-    """Make what is needed once: plan, prior, example pictures and their drawings."""
-    write_plan(workspace, backbone)
-    recipe, folder = workspace.recipe, workspace.examples
-    if not workspace.prior.is_file():
-        prior = fit_prior(recipe, backbone, backbone_folder(workspace.backbone))
-        prior.save(workspace.prior)
-    if not (folder / RECORD_FILE).is_file():
-        write_source(make_source(backbone, recipe.example, recipe.sampler), folder)
-    if LINE_ART in styles and not (folder / SCENE).is_file():
-        write_batch(folder / SCENE, scenes(workspace, backbone, [EXAMPLE_SCENE_SEED]))
-    image = read_source(folder).image
-    for style in styles:
-        keep_drawing(folder / f"{style}.png", example_drawing(style, image))
-
-
-def example_drawing(style: str, image: np.ndarray) -> np.ndarray:
+def _example_drawing(style: str, image: Pixels) -> Pixels:
     """Draw the example in a style: over the generated picture, or the scene's own line art."""
     if style == LINE_ART:
-        return make_scene(EXAMPLE_SCENE_SEED, image.shape[0]).line_art
+        return make_scene(_EXAMPLE_SEED, image.shape[0]).line_art
     return STYLES[style](image)
 
 
-def keep_drawing(path: Path, drawing: np.ndarray) -> None:
-    """Write an example's drawing; ValueError where the style drew another one before."""
+def _keep_drawing(path: Path, drawing: Pixels) -> None:
+    """Write an example's drawing, and refuse a style that drew another one before."""
     data = png_bytes(drawing)
     if path.is_file() and path.read_bytes() != data:
         raise ValueError(
@@ -178,77 +238,41 @@ def keep_drawing(path: Path, drawing: np.ndarray) -> None:
     write_bytes(path, data)
 
 
-def make_batches(
-    batches: Sequence[Batch], name: str, machine: Machine, workers: int, on_event: Events
+def _make_batches(
+    batches: Sequence[SampleBatch], name: str, machine: Machine, workers: int, on_event: Events
 ) -> None:
     """Make batches of samples on Ray, with a bar."""
     for done, _ in enumerate(run_tasks(make_batch, batches, machine, workers), start=1):
         on_event(name, done=done, total=len(batches))
 
 
-def draw_truths(
+def _draw_truths(
     workspace: Workspace, ablation: Ablation, machine: Machine, on_event: Events
 ) -> None:
     """Draw what the pictures should become, and score the baselines."""
-    lacking = [
+    missing = [
         TruthTask(workspace, style)
         for style in ablation.styles
         if not (workspace.truth(style) / SCORES).is_file()
     ]
-    for task, _ in run_tasks(draw_truth, lacking, machine, ablation.workers):
+    for task, _ in run_tasks(draw_truth, missing, machine, ablation.workers):
         on_event("ablate.truth", style=task.style, pictures=workspace.images)
 
 
-def train_seed(
+def _train_seed(
     workspace: Workspace, seed: int, ablation: Ablation, machine: Machine, on_event: Events
 ) -> None:
     """Train and score all cells of one seed on samples that are made once and then removed."""
     all_cells = cells(ablation.styles, list(ROWS), seed)
-    lacking = [cell for cell in all_cells if read_scores(workspace, cell) is None]
-    if lacking:
+    missing = [cell for cell in all_cells if read_training_scores(workspace, cell) is None]
+    if missing:
         batches = training_batches(workspace, seed)
-        make_batches(batches, f"ablate.samples-{seed}", machine, ablation.workers, on_event)
-    done = seed * len(all_cells) + len(all_cells) - len(lacking)
-    tasks = [Task(workspace, cell) for cell in lacking]
+        _make_batches(batches, f"ablate.samples-{seed}", machine, ablation.workers, on_event)
+    done = seed * len(all_cells) + len(all_cells) - len(missing)
+    tasks = [TrainingTask(workspace, cell) for cell in missing]
     for task, scores in run_tasks(train_and_score, tasks, machine, ablation.workers):
         done += 1
         means = {name: float(np.mean(scores[name])) for name in ("lpips", "ssim")}
         on_event("ablate.training", done=done, total=ablation.seeds * len(all_cells),
                  cell=task.cell.place, seconds=scores["training_s"], **means)  # fmt: skip
     remove_training_samples(workspace, seed)
-
-
-def run_ablate(
-    recipe: Recipe, out: Path, ablation: Ablation, machine: Machine, on_event: Events
-) -> None:
-    """Train and score what is lacking, and write the page; a killed run goes on where it was."""
-    workspace = open_workspace(recipe, out, ablation, machine)
-    with on_event.stage("ablate"), ray_runtime(machine):
-        backbone = load_backbone(workspace.backbone, machine.device, machine.dtype)
-        prepare(workspace, ablation.styles, backbone)
-        batches = evaluation_batches(workspace, ablation.styles)
-        make_batches(batches, "ablate.pictures", machine, ablation.workers, on_event)
-        draw_truths(workspace, ablation, machine, on_event)
-        for seed in range(ablation.seeds):
-            train_seed(workspace, seed, ablation, machine, on_event)
-            write_results(workspace, ablation, machine)
-        for cell in (c for style in ablation.distilled for c in twin_cells(style, ablation.seeds)):
-            distill_twin(workspace, cell, machine, ablation.workers, on_event)
-            write_results(workspace, ablation, machine)
-    page = write_results(workspace, ablation, machine)
-    on_event("ablate.ready", page=str(page))
-
-
-def write_results(workspace: Workspace, ablation: Ablation, machine: Machine) -> Path:
-    """Write ablation.json and the page from what has finished so far; gives the page's path."""
-    results = gather(workspace, ablation.styles, ablation.seeds)
-    metadata = {
-        "plan": json.loads((workspace.out / PLAN).read_text()),
-        "machine": describe_machine(machine),
-        "versions": versions(),
-    }
-    students = {s: students_json(workspace, s, ablation.seeds) for s in ablation.distilled}
-    write_json(workspace.out / RESULTS, to_json(results, metadata) | {"students": students})
-    page = workspace.out / PAGE
-    write_page(page, workspace, results, metadata)
-    return page

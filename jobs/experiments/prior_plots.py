@@ -3,15 +3,18 @@
 N: prompts, K: principal components.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 from scipy import stats
 
 from jobs.pages.plots import INK, MARK, MISS, SOFT, new_figure, plotting, svg
 
-QUANTILE_PLOTS = 6
+_QUANTILE_PLOTS = 6
 
 
 def plot_spectrum(deviations: Sequence[float], p_values: Sequence[float], level: float) -> Markup:
@@ -36,10 +39,10 @@ def plot_spectrum(deviations: Sequence[float], p_values: Sequence[float], level:
         return svg(figure, "Standard deviation and Shapiro-Wilk p-value of each component")
 
 
-def plot_quantiles(scores: np.ndarray) -> Markup:
+def plot_quantiles(scores: NDArray[np.floating]) -> Markup:
     """Draw normal quantile plots of some components of scores (N, K), from first to last."""
     count = scores.shape[1]
-    chosen = np.unique(np.geomspace(1, count, QUANTILE_PLOTS).round().astype(int)) - 1
+    chosen = np.unique(np.geomspace(1, count, _QUANTILE_PLOTS).round().astype(int)) - 1
     expected = stats.norm.ppf((np.arange(len(scores)) + 0.5) / len(scores))
     with plotting("quantiles"):
         figure = new_figure(10.4, 2.6)

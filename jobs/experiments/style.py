@@ -1,14 +1,22 @@
 """`onesketch style`: a drawing in a style that is known."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
+from jobs.extract.drawings import check_drawing_file
 from jobs.extract.photographs import read_photograph
 from jobs.runtime.files import write_png
-from training.styles.styles import STYLES
+from training.styles.registry import STYLES
 
 
 def draw_style(name: str, image: Path, out: Path) -> None:
-    """Draw one image in a known style, at its own size; ValueError for an unknown style."""
+    """Draw one image in a known style, at its own size.
+
+    Raises:
+        ValueError: the style is unknown, or the image cannot be read.
+    """
     if name not in STYLES:
         raise ValueError(f"unknown style {name!r}: known are {', '.join(sorted(STYLES))}")
+    check_drawing_file(image, out)
     write_png(out, STYLES[name](read_photograph(image)))

@@ -1,5 +1,7 @@
 """`onesketch train-embedded`: the shipped models, made from a seed."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from jobs.runtime.devices import Machine
@@ -12,7 +14,8 @@ def run_train_embedded(
 ) -> None:
     """Train the embedded models into a folder, with their model card.
 
-    work: folder of the checkpoints; another call with the same one goes on from there.
+    Args:
+        work: folder of the checkpoints; another call with the same one resumes there.
     """
     train_all(out, work, on_event, seed=seed, device=machine.device)
     on_event("train-embedded.ready", weights=str(out))

@@ -78,8 +78,9 @@ def _refuse_among(folders: Mapping[str, Path], path: Path, what: str) -> None:
     for part in (place, *place.parents):
         folder = folders.get(str(part))
         if folder is not None:
+            lies = "is" if part == place else "lies in"
             raise ValueError(
-                f"{what} lies in {folder}, whose photographs are drawn: drawings there would be "
+                f"{what} {lies} {folder}, whose photographs are drawn: drawings there would be "
                 "drawn themselves the next time. Give an --out outside that folder"
             )
 

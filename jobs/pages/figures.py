@@ -1,24 +1,40 @@
 """Pictures inside a page: pixels as data URIs, so that the page needs no other file."""
 
+from __future__ import annotations
+
 import base64
 import io
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
-PHOTO_QUALITY = 86
+from pipeline.pixels import Pixels
+
+_PHOTO_QUALITY = 86
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture of a page; alt says what is seen, caption what it is for. Sizes in pixels."""
+    """One picture of a page: alt says what is seen, caption what it is for; sizes in pixels."""
 
     uri: str
     alt: str
     caption: str
     width: int
     height: int
+
+
+def make_figure(pixels: Pixels, alt: str, caption: str = "", max_side: int = 448) -> Figure:
+    """Make a figure.
+
+    Args:
+        pixels: uint8 (H, W) or (H, W, 3).
+        alt: what is seen, for whom sees nothing.
+        caption: what the picture is for.
+        max_side: pixels of the longer side at most; larger pictures are scaled down.
+    """
+    picture = shrink(Image.fromarray(pixels), max_side)
+    return Figure(_to_data_uri(picture), alt, caption, picture.width, picture.height)
 
 
 def shrink(picture: Image.Image, max_side: int) -> Image.Image:
@@ -30,15 +46,9 @@ def shrink(picture: Image.Image, max_side: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def encode(picture: Image.Image) -> str:
+def _to_data_uri(picture: Image.Image) -> str:
     """Encode as a WebP data URI: drawings without loss, which keeps lines clean."""
     buffer = io.BytesIO()
     drawing = picture.mode == "L"
-    picture.save(buffer, format="WEBP", lossless=drawing, quality=PHOTO_QUALITY, method=6)
+    picture.save(buffer, format="WEBP", lossless=drawing, quality=_PHOTO_QUALITY, method=6)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def make_figure(pixels: np.ndarray, alt: str, caption: str = "", max_side: int = 448) -> Figure:
-    """Make a figure of uint8 (H, W) or (H, W, 3)."""
-    picture = shrink(Image.fromarray(pixels), max_side)
-    return Figure(encode(picture), alt, caption, picture.width, picture.height)

@@ -1,5 +1,7 @@
 """Plots inside a page: SVG with the page's own fonts and colours; it needs no other file."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from matplotlib.figure import Figure
 INK, SOFT, LINE, MARK, MISS = "#1c1b19", "#6b6862", "#dedad2", "#1f6f54", "#a3442f"
 # Early to late, or low to high: dark enough at both ends to be seen on paper.
 RAMP = LinearSegmentedColormap.from_list("ramp", ["#e0b23c", "#b4563a", "#5d3a6e", "#1d2c4f"])
-STYLE = {
+_STYLE = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -43,7 +45,7 @@ STYLE = {
 def plotting(name: str) -> Iterator[None]:
     """Draw in the page's style; `name` keeps the marks of several plots in one page apart."""
     # Through the object-oriented interface alone: no global backend is chosen or changed.
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
         yield
 
 

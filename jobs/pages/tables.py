@@ -1,11 +1,8 @@
 """Tables of a command's answer: plain columns on stdout, for people and for grep alike."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number and what it counts: 1 file, 2 files."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -14,3 +11,8 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number and what it counts: 1 file, 2 files."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,5 +1,7 @@
 """What the report shows of the dataset."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ from pipeline.publishing.gallery import ShownPair, choose_pairs
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
 
-SHOWN_PAIRS = 16
+_SHOWN_PAIRS = 16
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,20 @@ class ShownDataset:
     fingerprints: dict[str, str]
 
 
-def figure_pair(pair: ShownPair) -> FiguredPair:
+def show_dataset(out: str) -> ShownDataset:
+    """Read a finished dataset's numbers and some of its pairs.
+
+    Args:
+        out: its folder or s3:// address.
+    """
+    store = open_store(out)
+    manifest = read_manifest(store)
+    commits = read_commits(store, committed_shards(store))
+    pairs = [_figured_pair(pair) for pair in choose_pairs(store, commits, _SHOWN_PAIRS)]
+    return ShownDataset(pairs, _size_note(manifest), manifest.fingerprints)
+
+
+def _figured_pair(pair: ShownPair) -> FiguredPair:
     """Turn a pair of the dataset's own gallery into figures."""
     index, width, height = (int(pair.row[name]) for name in ("index", "width", "height"))
     return FiguredPair(
@@ -41,7 +56,7 @@ def figure_pair(pair: ShownPair) -> FiguredPair:
     )
 
 
-def describe(manifest: Manifest) -> str:
+def _size_note(manifest: Manifest) -> str:
     """Say how large the dataset is and which pairs are shown."""
     counts = manifest.counts
     gone = f", {counts.quarantined:,} samples given up" if counts.quarantined else ""
@@ -50,12 +65,3 @@ def describe(manifest: Manifest) -> str:
         f"{readable_size(counts.size)}{gone}. Shown at even distances, none picked: the first lie "
         "near the example, the last as far from it as the backbone's world goes."
     )
-
-
-def show_dataset(out: str) -> ShownDataset:
-    """Read a finished dataset's numbers and some pairs, from a folder or s3:// address."""
-    store = open_store(out)
-    manifest = read_manifest(store)
-    commits = read_commits(store, committed_shards(store))
-    pairs = [figure_pair(pair) for pair in choose_pairs(store, commits, SHOWN_PAIRS)]
-    return ShownDataset(pairs, describe(manifest), manifest.fingerprints)

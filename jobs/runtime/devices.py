@@ -1,5 +1,7 @@
 """Where the work runs: the device and its number format, chosen once."""
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import dataclass
@@ -25,15 +27,31 @@ class Machine:
     num_gpus: int
 
 
-def is_present(device: str) -> bool:
-    """Say whether torch can use a device here."""
-    if device == "mps":
-        return torch.backends.mps.is_available()
-    return device in ("cpu", *_gpus()) or (device == "cuda" and bool(_gpus()))
+def choose_machine(device: str = "auto", dtype: str = "auto") -> Machine:
+    """Pick device and number format.
+
+    Raises:
+        ValueError: the device or the format is unknown, or the device is not there.
+    """
+    if not _KNOWN.fullmatch(device):
+        raise ValueError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N, or mps")
+    if device == "auto":
+        device = "cuda" if _is_present("cuda") else "cpu"
+    if not _is_present(device):
+        raise ValueError(
+            f"device {device!r} is not present on this machine, which has "
+            f"{', '.join(('cpu', *_gpus()))}: use --device auto or one of these"
+        )
+    return Machine(
+        device=device,
+        dtype=choose_dtype(dtype, device),
+        num_cpus=usable_cores(),
+        num_gpus=torch.cuda.device_count() if device.startswith("cuda") else 0,
+    )
 
 
 def choose_dtype(dtype: str, device: str) -> torch.dtype:
-    """Pick the number format of the backbone; ValueError for an unknown one."""
+    """Pick a number format; ValueError for an unknown one."""
     if dtype == "auto":
         # float16 keeps three more mantissa bits than bfloat16, and Stable Diffusion fits its range.
         return torch.float16 if device.startswith("cuda") else torch.float32
@@ -42,23 +60,19 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def choose_machine(device: str = "auto", dtype: str = "auto") -> Machine:
-    """Pick device and format; ValueError when the device asked for is unknown or not there."""
-    if not _KNOWN.fullmatch(device):
-        raise ValueError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N, or mps")
-    if device == "auto":
-        device = "cuda" if is_present("cuda") else "cpu"
-    if not is_present(device):
-        raise ValueError(
-            f"device {device!r} is not present on this machine, which has "
-            f"{', '.join(('cpu', *_gpus()))}: use --device auto or one of these"
-        )
-    return Machine(
-        device=device,
-        dtype=choose_dtype(dtype, device),
-        num_cpus=len(os.sched_getaffinity(0)),
-        num_gpus=torch.cuda.device_count() if device.startswith("cuda") else 0,
-    )
+def usable_cores() -> int:
+    """Count the cores that this process may use."""
+    # Only Linux says so; elsewhere a process may use all.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _is_present(device: str) -> bool:
+    """Tell whether torch can use a device here."""
+    if device == "mps":
+        return torch.backends.mps.is_available()
+    return device in ("cpu", *_gpus()) or (device == "cuda" and bool(_gpus()))
 
 
 def _gpus() -> list[str]:

@@ -1,5 +1,7 @@
 """Events of a run: progress bars and log lines for people, JSON lines for machines."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
@@ -22,97 +24,31 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-log = logging.getLogger("onesketch")
-
-OWN_LOGGERS = ("onesketch", "pipeline", "training")
-
+_log = logging.getLogger("onesketch")
+_OWN_LOGGERS = ("onesketch", "pipeline", "training")
 # Without a terminal there is no bar to move: a line at each of these steps has to do.
-LINE_EVERY_FRACTION = 0.1
+_LINE_EVERY_FRACTION = 0.1
 # How far back a bar looks to estimate the time left.
-RATE_OVER_S = 1800.0
+_RATE_OVER_S = 1800.0
 # Read by the libraries when they are imported, which the commands do late.
-QUIET_ENVIRONMENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
-# For the JSONL file only: of use to who measures, noise to who waits.
-DETAILS = frozenset({"teach.batch", "distill.rank", "generate.shard"})
+_QUIET_ENVIRONMENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# For the JSONL file only: of use to whoever measures, noise to whoever waits.
+_DETAILS = frozenset({"teach.batch", "distill.rank", "generate.shard"})
 # Libraries that talk at INFO or WARNING about things that a person here cannot act on.
-TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
-
-
-def quiet_libraries() -> None:
-    """Keep other libraries' progress bars off the screen; call before they are imported."""
-    for name, value in QUIET_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-
-
-def render(value: object) -> str:
-    """Write one field for a log line: short floats, quoted text when it has spaces."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    text = str(value)
-    return json.dumps(text) if " " in text else text
-
-
-def describe(name: str, fields: dict[str, Any]) -> str:
-    """Write one event as one line."""
-    return " ".join([name, *(f"{key}={render(value)}" for key, value in fields.items())])
-
-
-class ConsoleHandler(logging.Handler):
-    """Prints log lines through rich, above a progress bar that may be moving."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self.console = console
-        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one record as one line, whatever the width of the terminal."""
-        self.console.print(self.format(record), soft_wrap=True, markup=False, highlight=False)
-
-
-@contextmanager
-def logging_to(console: Console) -> Iterator[None]:
-    """Send the project's log lines to a console while the context lasts."""
-    handler = ConsoleHandler(console)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    own = [logging.getLogger(name) for name in OWN_LOGGERS]
-    for logger in own:
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-    try:
-        yield
-    finally:
-        for logger in own:
-            logger.removeHandler(handler)
-            logger.propagate = True
-
-
-def open_progress(console: Console) -> Progress:
-    """Make the bars; they vanish from a terminal when done and are silent without one."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-        transient=True,
-        # Shards take minutes on one GPU: from rich's 30 s no time left could be told.
-        speed_estimate_period=RATE_OVER_S,
-        disable=not console.is_terminal,
-    )
+_TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
 
 
 class Events:
-    """A callable on_event(name, **fields); fields done and total together move a bar."""
+    """A callable on_event(name, **fields); the fields done and total together move a bar.
+
+    Args:
+        path: file for the events, one JSON object a line; None: none is kept.
+    """
 
     def __init__(self, console: Console, path: Path | None = None) -> None:
         self.console = console
         self.path = path
-        self.progress = open_progress(console)
+        self.progress = _open_progress(console)
         self.tasks: dict[str, TaskID] = {}
         self.lines_due: dict[str, float] = {}
         self.file: TextIO | None = None
@@ -139,8 +75,8 @@ class Events:
         self.write(name, fields)
         if "done" in fields and "total" in fields:
             self.move_bar(name, fields)
-        elif name not in DETAILS:
-            log.info(describe(name, fields))
+        elif name not in _DETAILS:
+            _log.info(event_line(name, fields))
 
     def write(self, name: str, fields: dict[str, Any]) -> None:
         """Append the event to the JSONL file, whole or not at all."""
@@ -151,17 +87,17 @@ class Events:
         self.file.flush()
 
     def move_bar(self, name: str, fields: dict[str, Any]) -> None:
-        """Move the bar of an event, or log a line each tenth where there is no terminal."""
+        """Move the bar of an event, or log a line at each tenth where there is no terminal."""
         done, total = fields["done"], fields["total"]
         notes = {key: value for key, value in fields.items() if key not in ("done", "total")}
         if self.console.is_terminal:
             if name not in self.tasks:
                 self.tasks[name] = self.progress.add_task(name, total=total, note="")
-            note = describe("", notes).strip()[:48]
+            note = event_line("", notes).strip()[:48]
             self.progress.update(self.tasks[name], completed=done, total=total, note=note)
         elif done >= min(self.lines_due.get(name, 0.0), total):
-            self.lines_due[name] = done + LINE_EVERY_FRACTION * total
-            log.info(describe(name, fields))
+            self.lines_due[name] = done + _LINE_EVERY_FRACTION * total
+            _log.info(event_line(name, fields))
 
     def clear_bars(self) -> None:
         """Take down the bars of a finished stage."""
@@ -182,8 +118,76 @@ class Events:
         try:
             yield
         except BaseException:
-            # For the times alone: whoever is told of the error is told elsewhere.
+            # For the times alone: the error itself is reported elsewhere.
             self.write("stage.stopped", {"stage": name, "seconds": seconds()})
             raise
         self.clear_bars()
         self("stage.finished", stage=name, seconds=seconds())
+
+
+def event_line(name: str, fields: dict[str, Any]) -> str:
+    """Write one event as one line."""
+    return " ".join([name, *(f"{key}={_field_text(value)}" for key, value in fields.items())])
+
+
+@contextmanager
+def logging_to(console: Console) -> Iterator[None]:
+    """Send the project's log lines to a console while the context lasts."""
+    handler = _ConsoleHandler(console)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    own = [logging.getLogger(name) for name in _OWN_LOGGERS]
+    for logger in own:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in own:
+            logger.removeHandler(handler)
+            logger.propagate = True
+
+
+def quiet_libraries() -> None:
+    """Keep other libraries' progress bars off the screen; call before they are imported."""
+    for name, value in _QUIET_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints log lines through rich, above a progress bar that may be moving."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record as one line, whatever the width of the terminal."""
+        self.console.print(self.format(record), soft_wrap=True, markup=False, highlight=False)
+
+
+def _open_progress(console: Console) -> Progress:
+    """Make the bars; they vanish from a terminal when done and are silent without one."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        # Shards take minutes on one GPU: from rich's 30 s no time left could be told.
+        speed_estimate_period=_RATE_OVER_S,
+        disable=not console.is_terminal,
+    )
+
+
+def _field_text(value: object) -> str:
+    """Write one field for a log line: short floats, quoted text when it has spaces."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return json.dumps(text) if " " in text else text

@@ -1,4 +1,6 @@
-"""Where a result comes from: versions, machine, fingerprints, encoders."""
+"""Where a result comes from: versions of software, and the machine."""
+
+from __future__ import annotations
 
 import platform
 from importlib import metadata
@@ -9,13 +11,13 @@ import torch
 
 from jobs.runtime.devices import Machine
 
-PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "lpips", "ray", "webdataset")
+_PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "lpips", "ray", "webdataset")
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of Python, of this package and of those that the numbers depend on."""
+    """Return the versions of Python, of this package and of those that the numbers depend on."""
     found = {"python": platform.python_version()}
-    for name in ("onesketch", *PACKAGES):
+    for name in ("onesketch", *_PACKAGES):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -34,7 +36,7 @@ def processor() -> str:
 
 
 def describe_machine(machine: Machine) -> dict[str, Any]:
-    """Give the facts of a machine that times depend on."""
+    """Return what times depend on: device, number format, cores, processor, system, GPU."""
     gpu = {"gpu": torch.cuda.get_device_name(machine.device)} if machine.num_gpus else {}
     return {
         "device": machine.device,

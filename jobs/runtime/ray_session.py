@@ -1,5 +1,7 @@
 """Ray for the length of one job: a private local cluster, or the one that RAY_ADDRESS names."""
 
+from __future__ import annotations
+
 import logging
 import os
 import tempfile
@@ -10,12 +12,12 @@ from typing import Any
 
 import ray
 
-from jobs.cli.errors import catch_sigterm
 from jobs.runtime.devices import Machine
+from jobs.runtime.interrupts import catch_sigterm
 
 # Ray's sockets lie some 60 characters below this folder, and a socket's path holds 107.
-MAX_TEMP_PATH_CHARS = 40
-QUIET = {
+_MAX_TEMP_PATH_CHARS = 40
+_QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
@@ -23,13 +25,33 @@ QUIET = {
 }
 
 
-def short_temp_root() -> str | None:
-    """Give a folder for Ray's sockets; None leaves the choice to tempfile."""
+@contextmanager
+def ray_runtime(machine: Machine) -> Iterator[None]:
+    """Start Ray and stop it again; inside another ray_runtime nothing is started or stopped."""
+    if ray.is_initialized():
+        yield
+        return
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    with tempfile.TemporaryDirectory(
+        prefix="ray-", dir=_short_temp_root(), ignore_cleanup_errors=True
+    ) as temp:
+        ray.init(**_init_options(machine, temp))
+        # Ray puts its own SIGTERM handler in, which would end the process without unwinding.
+        catch_sigterm()
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _short_temp_root() -> str | None:
+    """Return a folder for Ray's sockets; None leaves the choice to tempfile."""
     root = Path(tempfile.gettempdir())
-    return "/tmp" if len(str(root)) > MAX_TEMP_PATH_CHARS else None
+    return "/tmp" if len(str(root)) > _MAX_TEMP_PATH_CHARS else None
 
 
-def init_options(machine: Machine, temp: str) -> dict[str, Any]:
+def _init_options(machine: Machine, temp: str) -> dict[str, Any]:
     """Choose ray.init's arguments from the machine and RAY_ADDRESS."""
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     address = os.environ.get("RAY_ADDRESS", "local")
@@ -43,23 +65,3 @@ def init_options(machine: Machine, temp: str) -> dict[str, Any]:
         "_temp_dir": temp,
         **quiet,
     }
-
-
-@contextmanager
-def ray_runtime(machine: Machine) -> Iterator[None]:
-    """Start Ray and stop it again; inside another ray_runtime nothing is started or stopped."""
-    if ray.is_initialized():
-        yield
-        return
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    with tempfile.TemporaryDirectory(
-        prefix="ray-", dir=short_temp_root(), ignore_cleanup_errors=True
-    ) as temp:
-        ray.init(**init_options(machine, temp))
-        # Ray puts its own SIGTERM handler in, which would end the process without unwinding.
-        catch_sigterm()
-        try:
-            yield
-        finally:
-            ray.shutdown()

@@ -1,5 +1,7 @@
 """Independent pieces of work on Ray's workers, taken back in the order in which they finish."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -10,14 +12,8 @@ from jobs.runtime.ray_session import ray_runtime
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
 # A lost worker or node costs its piece another try; an error of the piece itself does not.
-MAX_RETRIES = 2
-
-
-def choose_workers(asked: int, machine: Machine) -> int:
-    """Choose the number of workers: as asked, else one a GPU, else one a core."""
-    return asked or machine.num_gpus or machine.num_cpus
+_MAX_RETRIES = 2
 
 
 def run_tasks(
@@ -26,11 +22,17 @@ def run_tasks(
     machine: Machine,
     workers: int = 0,
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield every item with function(item), as they finish, `workers` at a time.
+    """Yield every item with function(item), as they finish.
 
-    function and items are pickled; a worker process is used for many items, so that a function
-    may keep what is costly to load (functools.lru_cache). An exception in a piece ends the rest
-    and is raised here as ray.exceptions.RayTaskError around its cause.
+    A worker process is used for many items, so that a function may keep what is costly to load
+    (functools.lru_cache).
+
+    Args:
+        function: pickled, as the items are.
+        workers: how many are at work at once; 0: by the machine.
+
+    Raises:
+        ray.exceptions.RayTaskError: a piece failed; its cause is inside, and the rest is given up.
     """
     if not items:
         return
@@ -39,7 +41,7 @@ def run_tasks(
         remote: Any = ray.remote(function).options(
             num_cpus=1,
             num_gpus=1 if machine.num_gpus else 0,
-            max_retries=MAX_RETRIES,
+            max_retries=_MAX_RETRIES,
         )
         waiting = list(items)
         running: dict[Any, Item] = {}
@@ -54,3 +56,8 @@ def run_tasks(
         finally:
             for ref in running:
                 ray.cancel(ref, force=True)
+
+
+def choose_workers(asked: int, machine: Machine) -> int:
+    """Choose the number of workers: as asked, else one a GPU, else one a core."""
+    return asked or machine.num_gpus or machine.num_cpus

@@ -1,5 +1,7 @@
 """The folder of one style's artefacts: which stage leaves what, and where."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,23 +1,58 @@
 """Where model weights lie: `embedded` becomes a folder of the package, other names pass through."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import Literal
 
 import training.embedded
 
 EMBEDDED = "embedded"
-FOLDERS = {"backbone": "diffusion", "clip": "clip", "perceptual": "perceptual"}
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+ModelKind = Literal["backbone", "clip", "perceptual"]
+_FOLDERS: dict[ModelKind, str] = {
+    "backbone": "diffusion",
+    "clip": "clip",
+    "perceptual": "perceptual",
+}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def embedded_root() -> Path:
-    """Give the folder of the shipped weights."""
-    return Path(training.embedded.__file__).parent / "weights"
+def locate(kind: ModelKind, name: str) -> str:
+    """Turn a recipe's name into a location for the loaders: shipped folder, path or preset.
+
+    Args:
+        kind: of model.
+        name: `embedded`, or a path or preset, which passes through.
+
+    Raises:
+        ValueError: the embedded model is missing.
+    """
+    return str(embedded(kind)) if name == EMBEDDED else name
 
 
-def embedded(kind: str) -> Path:
-    """Give the folder of the shipped `backbone`, `clip` or `perceptual`; ValueError without it."""
-    folder = embedded_root() / FOLDERS[kind]
+def locate_backbone(name: str) -> str:
+    """Turn a recipe's backbone into a diffusers folder or a hub id.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    location = locate("backbone", name)
+    if Path(location).is_dir() or _HUB_ID.fullmatch(location):
+        return location
+    raise ValueError(
+        f"backbone {name!r} is neither an existing diffusers folder nor a hub id such as "
+        "CompVis/stable-diffusion-v1-4, nor `embedded`"
+    )
+
+
+def embedded(kind: ModelKind) -> Path:
+    """Return the folder of a shipped model.
+
+    Raises:
+        ValueError: it is missing.
+    """
+    folder = embedded_root() / _FOLDERS[kind]
     if not folder.is_dir():
         raise ValueError(
             f"the embedded {kind} is missing ({folder}): reinstall onesketch, or make it with "
@@ -26,17 +61,6 @@ def embedded(kind: str) -> Path:
     return folder
 
 
-def locate(kind: str, name: str) -> str:
-    """Turn a recipe's name into a location for the loaders: shipped folder, path or preset."""
-    return str(embedded(kind)) if name == EMBEDDED else name
-
-
-def locate_backbone(name: str) -> str:
-    """Turn a recipe's backbone into a folder or hub id; ValueError if it is neither."""
-    location = locate("backbone", name)
-    if Path(location).is_dir() or HUB_ID.fullmatch(location):
-        return location
-    raise ValueError(
-        f"backbone {name!r} is neither an existing diffusers folder nor a hub id such as "
-        "CompVis/stable-diffusion-v1-4, nor `embedded`"
-    )
+def embedded_root() -> Path:
+    """Return the folder of the shipped weights."""
+    return Path(training.embedded.__file__).parent / "weights"

@@ -1,4 +1,4 @@
-"""How normal is D_SD? Shapiro-Wilk, Mardia and the earth mover's distance (paper D.2).
+"""How normal is D_SD? Shapiro-Wilk, Mardia and the earth mover's distance (DiffSketch D.2).
 
 N: prompts, K: principal components, M: held-out prompts, E = L D: one embedding, flat.
 """
@@ -26,7 +26,7 @@ OTHER_PROMPTS = "other prompts"
 
 
 def shapiro_p_values(scores: Array) -> Array:
-    """Shapiro-Wilk p-value of each principal component: (N, K) -> (K,)."""
+    """Return the Shapiro-Wilk p-value of each principal component: (N, K) -> (K,)."""
     return np.array([stats.shapiro(column).pvalue for column in scores.T])
 
 
@@ -34,8 +34,8 @@ def shapiro_p_values(scores: Array) -> Array:
 class Mardia:
     """Mardia's multivariate skewness b1 and kurtosis b2 with their p-values under normality.
 
-    The `_p` are asymptotic, for N far above K: b1 by chi-squared, b2 by the normal distribution,
-    two-sided. The `_simulated_p` hold for any N and K.
+    The `_p` values are asymptotic, for N far above K: b1 by chi-squared, b2 by the normal
+    distribution, two-sided. The `_simulated_p` values hold for any N and K.
     """
 
     components: int
@@ -48,7 +48,7 @@ class Mardia:
 
 
 def mardia_statistics(scores: Array) -> tuple[float, float]:
-    """Mardia's b1 and b2 of scores (N, K), N > K, by the covariance that divides by N."""
+    """Return Mardia's b1 and b2 of scores (N, K), N > K; their covariance divides by N."""
     # The Mahalanobis products of all rows are N times the projection on the centred columns.
     basis = np.linalg.qr(scores - scores.mean(0))[0]  # (N, K)
     products = len(scores) * basis @ basis.T  # (N, N)
@@ -58,12 +58,12 @@ def mardia_statistics(scores: Array) -> tuple[float, float]:
 def mardia(scores: Array, seed: int, simulations: int = 99) -> Mardia:
     """Test scores (N, K) for multivariate normality.
 
-    The paper's N = 1,000 against K = 512 is far from what the asymptotic p-values ask for. Both
-    statistics stay the same under any affine map, so that standard normal samples of the same
-    shape give p-values that hold exactly: `simulations` of them are drawn.
+    The paper's N = 1,000 against K = 512 is far from what the asymptotic p-values require. Both
+    statistics are invariant under affine maps, so that standard normal samples of the same shape
+    give exact p-values: `simulations` of them are drawn.
 
     Raises:
-        ValueError: N is not above K + 1; then b1 and b2 are constants.
+        ValueError: N is not above K + 1, where b1 and b2 are constants.
     """
     n, k = scores.shape
     if n <= k + 1:
@@ -86,16 +86,16 @@ def mardia(scores: Array, seed: int, simulations: int = 99) -> Mardia:
 
 
 def answerable(scores: Array) -> Array:
-    """Leading components that Mardia's test can say something about.
+    """Return the leading components that Mardia's test can say something about.
 
-    All of them, unless the prompts were so few that they ended the components: then half of N.
+    These are all of them, unless the number of prompts N limits the components: then N // 2.
     """
     n, k = scores.shape
     return scores if n > k + 1 else scores[:, : n // 2]
 
 
 def earth_movers_distance(a: Array, b: Array) -> float:
-    """EMD between two sets of equally weighted points, (M, E) and (M', E) (equation 8)."""
+    """Return the EMD of equally weighted points, (M, E) against (M', E) (equation 8)."""
     cost = ot.dist(a, b, metric="euclidean")  # (M, M')
     return float(ot.emd2(ot.unif(len(a)), ot.unif(len(b)), cost))
 
@@ -103,18 +103,18 @@ def earth_movers_distance(a: Array, b: Array) -> float:
 def distances(
     embeddings: Tensor, components: int, folds: int, seed: int
 ) -> Mapping[str, list[float]]:
-    """EMD from samples of each distribution to embeddings that it was not fitted to (Table 6).
+    """Return the EMD from each distribution to embeddings that it was not fitted to (Table 6).
 
-    Every fold of the prompts is held out once; each distribution is fitted to the rest, and gives
-    as many samples as there are held-out prompts. In PCA space a multivariate normal and one per
-    axis are the same distribution, so that the rivals' axes are the E axes of the embeddings.
-    `other prompts` are prompts of the rest, chosen at random: what a perfect sampling would reach.
+    Every fold of the prompts is held out once; each distribution is fitted to the rest and gives as
+    many samples as there are held-out prompts. In PCA space a multivariate normal and one per axis
+    are the same distribution, so that the rivals' axes are the E axes of the embeddings.
+    `other prompts` are chosen at random from the rest: what perfect sampling would reach.
 
     Args:
         embeddings: (N, L, D), in the order of the prompts.
 
     Returns:
-        One distance per fold, by the distribution's name.
+        One distance per fold, by name of the distribution.
     """
     order = torch.randperm(len(embeddings), generator=generator(seed, 0, "folds"))
     found: dict[str, list[float]] = {}
@@ -129,7 +129,7 @@ def distances(
 def _rivals(
     rest: Tensor, components: int, seed: int
 ) -> Iterator[tuple[str, Callable[[int], Array]]]:
-    """Distributions fitted to embeddings (N, L, D), as functions of the number of samples."""
+    """Yield distributions fitted to embeddings (N, L, D), as functions of the number of samples."""
     x, random = _flat(rest), np.random.default_rng(seed)
     prior = ConditionPrior.fit(rest, components)
     yield (
@@ -146,5 +146,5 @@ def _flat(embeddings: Tensor) -> Array:
 
 
 def _share(hits: NDArray[np.bool_]) -> float:
-    """p-value by simulation; what was observed counts as one more draw."""
+    """Return the p-value by simulation; the observation counts as one more draw."""
     return (1 + int(hits.sum())) / (1 + len(hits))

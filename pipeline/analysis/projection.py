@@ -1,4 +1,4 @@
-"""Random projection of features too long to keep: a count sketch, folded block by block.
+"""Random projection of features that are too long to keep: a count sketch, folded by blocks.
 
 Shapes: B images, L tensors of N values an image, D dimensions of a projection, M blocks of D.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.seeds import generator
 
-# Values of one image folded at a time: bounds the temporary memory whatever the layer's size.
+# Values of one image folded at a time, which bounds temporary memory whatever the layer's size.
 _CHUNK_VALUES = 2**20
 
 
@@ -23,14 +24,14 @@ class Projection:
     added to the sum. Two values of different blocks meet with probability 1/D and two of one block
     never, so that E |P x|^2 = |x|^2 and Var |P x|^2 <= 2/D |x|^4: a count sketch (Charikar, Chen,
     Farach-Colton 2002), whose deviation in relative distance is at most sqrt(1 / (2 D)) to first
-    order, whatever N. No matrix is made: a byte of sign per value and an offset per block are kept.
+    order, whatever N. No matrix is made: only a sign byte per value and an offset per block.
     """
 
     def __init__(self, lengths: Sequence[int], dims: int, seed: int) -> None:
         """Draw the signs and offsets of tensors with `lengths` values an image.
 
         Raises:
-            ValueError: no tensor, or not a positive number of dimensions.
+            ValueError: there is no tensor, or the number of dimensions is not positive.
         """
         if not lengths or dims < 1:
             raise ValueError(
@@ -55,7 +56,7 @@ class Projection:
         return sum(x.numel() * x.element_size() for x in tensors)
 
     def to(self, device: torch.device | str) -> Projection:
-        """Move the map to a device; returns itself."""
+        """Move the map to a device and return it."""
         self._signs = [x.to(device) for x in self._signs]
         self._offsets = [x.to(device) for x in self._offsets]
         return self
@@ -68,7 +69,7 @@ class Projection:
         """Project every tensor (B, ...) by itself: float32 (B, L, D), of which the sum is P x.
 
         Raises:
-            ValueError: tensors of other sizes than the map was made for.
+            ValueError: the map was made for tensors of other sizes.
         """
         lengths = tuple(feature[0].numel() for feature in features)
         if lengths != self.lengths:
@@ -85,8 +86,8 @@ class Projection:
             chunk = slice(first, first + step)
             values = x[:, first * self.dims : (first + step) * self.dims].float()
             missing = signs[chunk].numel() - values.shape[1]
-            blocks = torch.nn.functional.pad(values, (0, missing)).unflatten(1, (-1, self.dims))
-            # A rotation is a gather, which unlike a scattered sum is deterministic on every device.
+            blocks = F.pad(values, (0, missing)).unflatten(1, (-1, self.dims))
+            # A rotation is a gather: unlike a scattered sum, it is deterministic on every device.
             source = (places - offsets[chunk, None]) % self.dims  # (M, D)
             rotated = (blocks * signs[chunk]).gather(2, source.expand_as(blocks))  # (B, M, D)
             folded += rotated.sum(1)

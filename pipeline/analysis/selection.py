@@ -1,4 +1,4 @@
-"""Which steps stand for all (paper 3.1, B; method.md section 1): two selectors and their check.
+"""Which steps stand for all (DiffSketch 3.1, appendix B): two selectors and their check.
 
 Shapes: N images, T steps counted from the END, D dimensions of a feature, K selected steps.
 """
@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, vstack
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
-# One clustering decides a selection, so that it may start from many guesses.
+Array = NDArray[np.float64]
+
+# A single clustering decides a selection, so that it can afford to start from many guesses.
 _STARTS = 100
 
 
-def image_distances(features: np.ndarray) -> np.ndarray:
+def image_distances(features: NDArray[np.floating]) -> Array:
     """Return |f_t - f_s| within every image, float64 (N, T, T), of features (N, T, D)."""
     return np.stack([cdist(image, image) for image in features])
 
 
-def least_distance(distances: np.ndarray, selected: Sequence[int]) -> float:
+def least_distance(distances: NDArray[np.floating], selected: Sequence[int]) -> float:
     """Return the paper's check of a selection (Table 4), lower is better.
 
     It is the sum over images and steps of the distance to the image's own nearest selected step.
@@ -33,7 +36,7 @@ def least_distance(distances: np.ndarray, selected: Sequence[int]) -> float:
     return float(distances[:, :, list(selected)].min(2).sum())
 
 
-def coverage(distances: np.ndarray, selected: Sequence[int]) -> float:
+def coverage(distances: NDArray[np.floating], selected: Sequence[int]) -> float:
     """Return sum over t of min over selected s of D[t, s], D (T, T) summed over images.
 
     It is `least_distance` with one nearest step for all images, and therefore never below it.
@@ -42,17 +45,18 @@ def coverage(distances: np.ndarray, selected: Sequence[int]) -> float:
 
 
 def random_sets(steps: int, count: int, sets: int, seed: int) -> list[tuple[int, ...]]:
-    """Draw sets of `count` different steps."""
+    """Draw `sets` random sets of `count` different steps, each in rising order."""
     draw = np.random.default_rng(seed)
     drawn = (draw.choice(steps, count, replace=False) for _ in range(sets))
-    return [tuple(sorted(int(t) for t in each)) for each in drawn]
+    return [tuple(sorted(selected.tolist())) for selected in drawn]
 
 
-def representatives(features: np.ndarray, count: int, seed: int) -> tuple[int, ...]:
-    """Select per cluster the member that is nearest to its centre, over all images (paper 3.1).
+def representatives(features: NDArray[np.floating], count: int, seed: int) -> tuple[int, ...]:
+    """Select per cluster the step nearest to its centre, over all images (DiffSketch 3.1).
 
     The steps are clustered once, each as the concatenation of its features in all images: the
-    squared distance of two steps is the sum of those in the images, and every image is cut alike.
+    squared distance of two steps is the sum of those within the images, and all images share the
+    same clusters.
 
     Args:
         features: (N, T, D).
@@ -62,7 +66,7 @@ def representatives(features: np.ndarray, count: int, seed: int) -> tuple[int, .
         K steps, rising.
 
     Raises:
-        ValueError: more clusters than steps, or none.
+        ValueError: `count` is not between 1 and the number of steps.
     """
     points = _stacked(features)
     _check_count(count, len(points))
@@ -75,8 +79,8 @@ def representatives(features: np.ndarray, count: int, seed: int) -> tuple[int, .
     return tuple(sorted(chosen))
 
 
-def medoids(distances: np.ndarray, count: int) -> tuple[int, ...]:
-    """Select the K steps of least `coverage`: the exact optimum, by integer programming.
+def medoids(distances: NDArray[np.floating], count: int) -> tuple[int, ...]:
+    """Select the K steps of least `coverage`: the exact optimum by integer programming.
 
     Args:
         distances: D[t, s] = sum over images of |f_t - f_s|, (T, T).
@@ -86,7 +90,7 @@ def medoids(distances: np.ndarray, count: int) -> tuple[int, ...]:
         K steps, rising.
 
     Raises:
-        ValueError: more medoids than steps, or none.
+        ValueError: `count` is not between 1 and the number of steps.
     """
     steps = len(distances)
     _check_count(count, steps)
@@ -102,7 +106,7 @@ def medoids(distances: np.ndarray, count: int) -> tuple[int, ...]:
                        shape=(served, shape))  # fmt: skip
     found = milp(
         np.r_[distances.T.ravel() / max(distances.max(), 1e-300), np.zeros(steps)],
-        # With y whole, the best z is whole by itself.
+        # If y is whole, the best z is whole by itself.
         integrality=np.r_[np.zeros(served), ones[:steps]],
         bounds=Bounds(0, 1),
         constraints=[
@@ -116,15 +120,15 @@ def medoids(distances: np.ndarray, count: int) -> tuple[int, ...]:
     return tuple(int(step) for step in np.flatnonzero(found.x[served:] > 0.5))
 
 
-def _stacked(features: np.ndarray) -> np.ndarray:
-    """Return every step as one vector over all images, (T, N D), or as short as T allows."""
+def _stacked(features: NDArray[np.floating]) -> Array:
+    """Return every step as one vector over all images, (T, N D), shortened to (T, T)."""
     points = features.astype(np.float64).transpose(1, 0, 2).reshape(features.shape[1], -1)
     points -= points.mean(0)
-    # T points span at most T dimensions: the same distances in coordinates that cost nothing.
+    # T points span at most T dimensions: T coordinates keep all distances.
     variance, axes = np.linalg.eigh(points @ points.T)
     return axes * np.sqrt(np.maximum(variance, 0))
 
 
 def _check_count(count: int, steps: int) -> None:
     if not 1 <= count <= steps:
-        raise ValueError(f"expected 1 to {steps} selected steps of {steps}; got {count}")
+        raise ValueError(f"expected 1 to {steps} selected steps; got {count}")

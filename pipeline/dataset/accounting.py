@@ -1,4 +1,4 @@
-"""Where each planned sample went: planned = committed + quarantined, or it is not finished."""
+"""Where every planned sample went: a dataset is done when planned = committed + quarantined."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pipeline.storage.store import Store
 
 
 class IncompleteError(ValueError):
-    """Samples are neither committed nor quarantined."""
+    """Some samples are neither committed nor quarantined."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """The state of a dataset, in samples and shards, from its commit records."""
+    """The state of a dataset in samples and shards, as its commit records tell it."""
 
     planned: int
     num_shards: int
@@ -29,12 +29,12 @@ class Account:
 
     @property
     def committed(self) -> int:
-        """Samples in committed shards."""
+        """Number of samples in committed shards."""
         return sum(commit.pairs for commit in self.commits)
 
     @property
     def quarantined(self) -> tuple[int, ...]:
-        """Samples that committed shards lack, by index."""
+        """Indices of the samples that are missing from committed shards."""
         return tuple(index for commit in self.commits for index in commit.quarantined)
 
     @property
@@ -44,31 +44,35 @@ class Account:
 
     @property
     def missing_shards(self) -> tuple[int, ...]:
-        """Shards without a commit record."""
+        """Numbers of the shards without a commit record."""
         done = {commit.shard for commit in self.commits}
         return tuple(shard for shard in range(self.num_shards) if shard not in done)
 
     def check_complete(self) -> None:
-        """Raise IncompleteError unless every planned sample is accounted for."""
+        """Check that every planned sample is accounted for.
+
+        Raises:
+            IncompleteError: some samples are neither committed nor quarantined.
+        """
         if self.complete:
             return
         raise IncompleteError(
             f"{self.planned} samples planned, {self.committed} committed, "
             f"{len(self.quarantined)} quarantined: {len(self.missing_shards)} of "
-            f"{self.num_shards} shards are not done; start the same command again to go on"
+            f"{self.num_shards} shards are missing; start the same command again to make them"
         )
 
 
-def take_account(store: Store, plan: Plan, by_name: bool = False) -> Account:
-    """Count what the store holds of a plan.
+def read_account(store: Store, plan: Plan, include_unlisted: bool = False) -> Account:
+    """Read from the commit records in a store how much of a plan is done.
 
     Args:
-        by_name: ask also for those commit records, one by one, that the store does not list.
+        include_unlisted: also look up, one by one, commit records that the store does not list.
 
     Raises:
-        ShardError: a commit record is broken, or belongs to another plan.
+        ShardError: a commit record is broken or belongs to another plan.
     """
-    if by_name:
+    if include_unlisted:
         shards = find_committed(store, plan.num_shards)
     else:
         shards = [shard for shard in committed_shards(store) if shard < plan.num_shards]

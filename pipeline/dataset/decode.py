@@ -1,10 +1,11 @@
-"""Members of shards back to arrays; the bytes may come from anybody."""
+"""Members of shards decoded to arrays; the bytes may come from anybody."""
 
 from __future__ import annotations
 
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.dataset.tar import ShardError
@@ -13,31 +14,31 @@ from pipeline.dataset.tar import ShardError
 MAX_PIXELS = 2**26
 
 
-def decode_image(data: bytes) -> np.ndarray:
+def decode_image(data: bytes) -> NDArray[np.uint8]:
     """Decode an image member to uint8 (H, W, 3).
 
     Raises:
-        ShardError: it is no WebP picture, broken, or too large.
+        ShardError: the data is not a WebP picture, broken or too large.
     """
     return _decode(data, "WEBP", "RGB")
 
 
-def decode_sketch(data: bytes) -> np.ndarray:
+def decode_sketch(data: bytes) -> NDArray[np.uint8]:
     """Decode a sketch member to uint8 (H, W), 255 = paper.
 
     Raises:
-        ShardError: it is no grey PNG picture, broken, or too large.
+        ShardError: the data is not a grey PNG picture, broken or too large.
     """
     return _decode(data, "PNG", "L")
 
 
-def _decode(data: bytes, form: str, mode: str) -> np.ndarray:
+def _decode(data: bytes, form: str, mode: str) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=[form]) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ShardError(
-                    f"a picture of {width} x {height} pixels; at most {MAX_PIXELS} are opened"
+                    f"a picture of {width} x {height} pixels; at most {MAX_PIXELS} are allowed"
                 )
             if picture.mode != mode:
                 raise ShardError(f"a {form} picture of mode {picture.mode}; expected {mode}")
@@ -45,4 +46,4 @@ def _decode(data: bytes, form: str, mode: str) -> np.ndarray:
     except ShardError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ShardError(f"no sound {form} picture: {error}") from error
+        raise ShardError(f"not a valid {form} picture: {error}") from error

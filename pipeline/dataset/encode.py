@@ -1,4 +1,4 @@
-"""A pair as the three members of a shard: lossless, quick to write, the same bytes each time."""
+"""A pair encoded as the three members of a shard: lossless, fast and always the same bytes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import canonical
 from pipeline.dataset import layout
-from pipeline.dataset.pair_stats import scores
+from pipeline.dataset.pair_stats import measure_pair
 from pipeline.pair import Pair
 
-# Lossless at the least effort: a quarter of the time of PNG's defaults, and no larger.
+# Lossless with the least effort: faster than PNG's defaults, and no larger (docs/results.md).
 _WEBP = {"format": "WEBP", "lossless": True, "quality": 0, "method": 0, "exact": True}
-# Drawings are runs of paper: looking for runs alone finds as much as PNG's defaults, in a third of
-# the time.
+# A drawing is mostly runs of paper: compressing runs alone saves as much as PNG's defaults, and
+# is faster (docs/results.md).
 _PNG = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
-# WebP's own limit of either side.
+# WebP's own limit for each side.
 _MAX_SIDE = 16383
 
 
 @dataclass(frozen=True)
 class EncodedPair:
-    """Contents of one sample's members."""
+    """The contents of one sample's members."""
 
     index: int
     image: bytes
@@ -40,12 +41,12 @@ class EncodedPair:
         return tuple(zip(layout.SUFFIXES, contents, strict=True))
 
 
-def encode(pair: Pair) -> EncodedPair:
-    """Encode one pair; its metadata are its columns, size and scores.
+def encode_pair(pair: Pair) -> EncodedPair:
+    """Encode one pair; its metadata is its columns, its size and its statistics.
 
     Raises:
-        ValueError: arrays of another shape or type than `Pair` promises, a column that JSON cannot
-            hold or that takes the name of one of ours.
+        ValueError: an array has another shape or type than `Pair` promises, or JSON cannot hold a
+            column, or a column has the name of one of the dataset's own.
     """
     _check(pair)
     height, width = pair.sketch.shape
@@ -54,7 +55,7 @@ def encode(pair: Pair) -> EncodedPair:
         "key": layout.sample_key(pair.index),
         "height": height,
         "width": width,
-        **scores(pair.image, pair.sketch),
+        **measure_pair(pair.image, pair.sketch),
     }
     columns = {name: _column(pair, name, value) for name, value in pair.columns.items()}
     if taken := sorted(own.keys() & columns.keys()):
@@ -67,7 +68,7 @@ def encode(pair: Pair) -> EncodedPair:
     )
 
 
-def _save(array: np.ndarray, options: dict[str, object]) -> bytes:
+def _save(array: NDArray[np.uint8], options: dict[str, object]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, **options)  # type: ignore[arg-type]
     return buffer.getvalue()
@@ -75,8 +76,8 @@ def _save(array: np.ndarray, options: dict[str, object]) -> bytes:
 
 def _check(pair: Pair) -> None:
     image, sketch = pair.image, pair.sketch
-    right = image.dtype == sketch.dtype == np.uint8 and image.shape == (*sketch.shape, 3)
-    if not right or sketch.ndim != 2 or not 0 < max(sketch.shape) <= _MAX_SIDE:
+    fits = image.dtype == sketch.dtype == np.uint8 and image.shape == (*sketch.shape, 3)
+    if not fits or sketch.ndim != 2 or not 0 < max(sketch.shape) <= _MAX_SIDE:
         raise ValueError(
             f"sample {pair.index}: expected an image uint8 (H, W, 3) and a sketch uint8 (H, W) of "
             f"at most {_MAX_SIDE} pixels a side; got {image.dtype} {image.shape} and "
@@ -85,7 +86,7 @@ def _check(pair: Pair) -> None:
 
 
 def _column(pair: Pair, name: str, value: object) -> int | float | str:
-    # Seeds take all of 64 bits; many readers of JSON and of Arrow lose such integers.
+    # Seeds use all 64 bits, and many readers of JSON and of Arrow mangle such integers.
     if name.endswith("seed") and isinstance(value, int):
         return f"{value:016x}"
     if isinstance(value, float) and not math.isfinite(value):
@@ -93,6 +94,6 @@ def _column(pair: Pair, name: str, value: object) -> int | float | str:
     short = not isinstance(value, int) or value.bit_length() < 64
     if isinstance(value, bool) or not isinstance(value, int | float | str) or not short:
         raise ValueError(
-            f"sample {pair.index}: column {name} is {value!r}; expected a text or a 64-bit number"
+            f"sample {pair.index}: column {name} is {value!r}; expected a string or a 64-bit number"
         )
     return value

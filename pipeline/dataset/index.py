@@ -1,6 +1,7 @@
-"""The index of a shard in Parquet, one row per sample: with it one pair is one ranged read.
+"""The Parquet index of a shard: one row per sample, so that one ranged read fetches one pair.
 
-A pure function of the tar: member offsets, sizes and hashes, and all that the samples' JSON says.
+It is a pure function of the tar: member offsets, sizes and hashes, and whatever the samples' JSON
+says.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pipeline import canonical
 from pipeline.dataset import layout
 from pipeline.dataset.tar import Member, ShardError
 
-# Bytes of a row, unpacked: ours have some 600; much more is an attack on memory, and so is more in
-# all than a shard of a million samples has.
+# Unpacked bytes of a row, of which ours have about 600, and of a whole index, which allows for a
+# million samples a shard: much more is an attack on memory.
 _MAX_ROW_BYTES, _MAX_BYTES = 8192, 2**30
-# So few rows are unpacked before their size is looked at.
+# Rows unpacked before their size is checked.
 _ROWS_AT_ONCE = 16
 
-# Prefix of the columns that tell where a member lies, by the member's suffix.
+# Prefix of the columns that say where a member is, by the member's suffix. "facts" is what the
+# format has called the metadata since its first version.
 MEMBER_COLUMNS = {
     layout.IMAGE_SUFFIX: "image",
     layout.SKETCH_SUFFIX: "sketch",
@@ -32,49 +34,48 @@ MEMBER_COLUMNS = {
 
 
 def build_index(shard: int, tar: bytes, members: Sequence[Member]) -> bytes:
-    """Write the index of a shard from its tar and the tar's checked table of contents.
+    """Build the index of a shard from its tar and the tar's checked table of contents.
 
     Raises:
-        ShardError: a sample's JSON is broken or speaks of another sample.
+        ShardError: a sample's JSON is broken, describes another sample or uses reserved columns.
     """
     rows = _rows(shard, tar, members)
     try:
         return _write(pa.Table.from_pylist(rows, schema=_schema(rows)))
     except (pa.ArrowException, UnicodeError) as error:
-        raise ShardError(f"its samples' JSON fits no columns: {error}") from error
+        raise ShardError(f"its samples' JSON does not fit into columns: {error}") from error
 
 
 def read_index(data: bytes, num_rows: int) -> pa.Table:
-    """Read an index that others may have written.
+    """Read an index that anybody may have written.
 
     Args:
-        num_rows: how many rows it must have.
+        num_rows: the number of rows it must have.
 
     Raises:
-        ShardError: the bytes are no Parquet file, have another number of rows or two columns of a
-            name, or swell to more than an index ever has.
+        ShardError: the bytes are not a Parquet file, have another number of rows or two columns
+            of the same name, or unpack to more than an index ever takes.
     """
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         names = file.schema_arrow.names
         if file.metadata.num_rows != num_rows:
             raise ShardError(
-                f"expected {num_rows} rows, one for each of its pairs, found "
-                f"{file.metadata.num_rows}"
+                f"expected {num_rows} rows, one for each pair, found {file.metadata.num_rows}"
             )
         if len(set(names)) != len(names):
-            raise ShardError("two of its columns have one name")
+            raise ShardError("two of its columns have the same name")
         return pa.Table.from_batches(_small_batches(file), file.schema_arrow)
     except (pa.ArrowException, OSError) as error:
         raise ShardError(f"broken index: {error}") from error
 
 
 def _small_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """Read a file's rows as long as they are of a row's size: encodings can hide any other."""
+    """Read a file's rows while their size stays in bounds: compact encodings can hide any size."""
     rows = file.metadata.num_rows
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     encoded_bytes, read_bytes = sum(group.total_byte_size for group in groups), 0
-    # Some more for what each column has once: small indices are mostly that.
+    # A few rows more for what every column stores once: small indices are mostly that.
     limit = min(_MAX_ROW_BYTES * (rows + _ROWS_AT_ONCE), _MAX_BYTES)
     for batch in file.iter_batches(_ROWS_AT_ONCE) if encoded_bytes <= limit else ():
         read_bytes += batch.nbytes
@@ -83,7 +84,7 @@ def _small_batches(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
         yield batch
     if max(encoded_bytes, read_bytes) > limit:
         raise ShardError(
-            f"more than {_MAX_ROW_BYTES} bytes a row, or {_MAX_BYTES} in all, when unpacked"
+            f"unpacks to more than {_MAX_ROW_BYTES} bytes a row, or {_MAX_BYTES} in all"
         )
 
 
@@ -91,7 +92,8 @@ def read_metadata(content: bytes, index: int) -> Mapping[str, Any]:
     """Read a sample's JSON member.
 
     Raises:
-        ShardError: it is broken, speaks of another sample, or holds what no column can.
+        ShardError: the JSON is broken, describes another sample or holds values that do not fit
+            into columns.
     """
     key = layout.sample_key(index)
     try:
@@ -103,9 +105,9 @@ def read_metadata(content: bytes, index: int) -> Mapping[str, Any]:
         or metadata.get("key") != key
         or metadata.get("index") != index
     ):
-        raise ShardError(f"sample {key}: its JSON speaks of another sample")
+        raise ShardError(f"sample {key}: its JSON describes another sample")
     if not all(_fits(value) for value in metadata.values()):
-        raise ShardError(f"sample {key}: its JSON holds more than texts and 64-bit numbers")
+        raise ShardError(f"sample {key}: its JSON may hold strings and 64-bit numbers only")
     return metadata
 
 
@@ -124,7 +126,7 @@ def _rows(shard: int, tar: bytes, members: Sequence[Member]) -> list[dict[str, A
         if member.suffix == layout.METADATA_SUFFIX:
             metadata = read_metadata(content, member.index)
             if taken := sorted(metadata.keys() & (rows[-1].keys() - {"key"})):
-                raise ShardError(f"sample {rows[-1]['key']}: its JSON takes the columns {taken}")
+                raise ShardError(f"sample {rows[-1]['key']}: its JSON has reserved columns {taken}")
             rows[-1] |= metadata
     return rows
 
@@ -136,7 +138,7 @@ def _fits(value: object) -> bool:
 
 
 def _schema(rows: Sequence[Mapping[str, Any]]) -> pa.Schema:
-    """Own columns first, in the order of the first row, then any that later rows add."""
+    """List the first row's columns in their order, then any that later rows add."""
     types: dict[str, pa.DataType] = {}
     for row in rows:
         for name, value in row.items():
@@ -149,7 +151,7 @@ def _wider(known: pa.DataType | None, value: int | float | str) -> pa.DataType:
     if known is None or known == arrow:
         return arrow
     if pa.string() in (known, arrow):
-        raise ShardError(f"a column holds both numbers and texts ({value!r} among them)")
+        raise ShardError(f"a column holds both numbers and strings ({value!r} among them)")
     return pa.float64()
 
 

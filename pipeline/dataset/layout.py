@@ -1,4 +1,4 @@
-"""Names inside a dataset's root (design.md: dataset layout)."""
+"""Names inside a dataset's root (docs/dataset-format.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHARDS = "shards/"
 INDEX = "index/"
 COMMITS = "commits/"
 QUARANTINE = "quarantine/"
-# No part of a finished dataset: signs of life of those who are making it.
+# Heartbeats of the workers that are making the dataset; not part of a finished one.
 WORKERS = "workers/"
 
 IMAGE_SUFFIX = "image.webp"
@@ -30,43 +30,43 @@ _MEMBER = re.compile(r"([0-9]{9})\.(image\.webp|sketch\.png|json)")
 
 
 def shard_key(shard: int) -> str:
-    """Name of a shard's tar file."""
+    """Return the name of a shard's tar file."""
     return f"{SHARDS}{shard:05d}.tar"
 
 
 def index_key(shard: int) -> str:
-    """Name of a shard's index."""
+    """Return the name of a shard's index."""
     return f"{INDEX}{shard:05d}.parquet"
 
 
 def commit_key(shard: int) -> str:
-    """Name of a shard's commit record."""
+    """Return the name of a shard's commit record."""
     return f"{COMMITS}{shard:05d}.json"
 
 
 def quarantine_key(index: int) -> str:
-    """Name of the record of a sample that was given up."""
+    """Return the name of the record of a quarantined sample."""
     return f"{QUARANTINE}{index:09d}.json"
 
 
 def sample_key(index: int) -> str:
-    """Key of a sample: its index in nine digits."""
+    """Return the key of a sample: its index in nine digits."""
     return f"{index:09d}"
 
 
 def committed_shard(key: str) -> int | None:
-    """Number of the shard that a commit record's name stands for; None for other names."""
+    """Return the number of the shard that a commit record's name is for; None for other names."""
     match = _COMMIT.fullmatch(key)
     return int(match[1]) if match else None
 
 
 def quarantined_sample(key: str) -> int | None:
-    """Index of the sample that a quarantine record's name stands for; None for other names."""
+    """Return the index of the sample that a quarantine record's name is for; None for others."""
     match = _QUARANTINE.fullmatch(key)
     return int(match[1]) if match else None
 
 
 def member_address(name: str) -> tuple[int, str] | None:
-    """Split a member's name into (sample index, suffix); None where it is no allowed name."""
+    """Split a member's name into (sample index, suffix); return None for names of other forms."""
     match = _MEMBER.fullmatch(name)
     return (int(match[1]), match[2]) if match else None

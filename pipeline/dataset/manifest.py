@@ -1,4 +1,7 @@
-"""The manifest: exact counts, every file with its hash, written last. No manifest: not finished."""
+"""The manifest: exact counts and every file with its hash.
+
+It is written last: a dataset without a manifest is not finished.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ FORMAT: Final = "onesketch-manifest/1"
 
 
 class ManifestError(ValueError):
-    """A manifest that is missing, broken, or not that of its dataset."""
+    """A manifest that is missing, broken or from another dataset."""
 
 
 class _Record(BaseModel):
@@ -25,7 +28,7 @@ class _Record(BaseModel):
 
 
 class ManifestShard(_Record):
-    """One shard: its files, its number of pairs, its first and last planned sample."""
+    """One shard: its files, its number of pairs and its first and last planned sample."""
 
     tar: StoredFile
     index: StoredFile
@@ -35,7 +38,7 @@ class ManifestShard(_Record):
 
 
 class Counts(_Record):
-    """Samples planned = committed + quarantined; `size` is the bytes of all tars."""
+    """Numbers of samples, planned = committed + quarantined; `size` is the bytes of all tars."""
 
     planned: int
     committed: int
@@ -44,7 +47,7 @@ class Counts(_Record):
 
 
 class Manifest(_Record):
-    """All of a finished dataset. Readers open what it lists, and nothing else."""
+    """What a finished dataset consists of. Readers open what it lists and nothing else."""
 
     format: Literal["onesketch-manifest/1"] = FORMAT
     style: str
@@ -57,15 +60,15 @@ class Manifest(_Record):
     versions: dict[str, str]
 
     def to_bytes(self) -> bytes:
-        """The manifest as it is stored."""
+        """Return the manifest as it is stored."""
         return canonical.to_bytes(self.model_dump(mode="json"))
 
 
 def build_manifest(plan: Plan, account: Account) -> Manifest:
-    """Sum up a complete dataset.
+    """Build the manifest of a complete dataset.
 
     Raises:
-        IncompleteError: samples are neither committed nor quarantined.
+        IncompleteError: some samples are neither committed nor quarantined.
     """
     account.check_complete()
     return Manifest(
@@ -98,12 +101,12 @@ def write_manifest(store: Store, manifest: Manifest) -> None:
     """Store the manifest of a dataset.
 
     Raises:
-        ManifestError: another one is there.
+        ManifestError: the store holds another manifest.
     """
     if store.create(layout.MANIFEST, manifest.to_bytes()) is Created.OTHER:
         raise ManifestError(
-            f"{store.url}/{layout.MANIFEST} is there already and does not fit the commit records; "
-            "shards were changed after it was written"
+            f"{store.url}/{layout.MANIFEST} exists and does not fit the commit records: shards "
+            "were changed after it was written; check the dataset with `onesketch verify`"
         )
 
 
@@ -111,19 +114,19 @@ def read_manifest(store: Store) -> Manifest:
     """Read the manifest of a finished dataset.
 
     Raises:
-        ManifestError: there is none, or it is broken.
+        ManifestError: the manifest is missing or broken.
     """
     try:
         return Manifest.model_validate_json(store.read(layout.MANIFEST))
     except MissingKeyError as error:
         raise ManifestError(
             f"{store.url} has no {layout.MANIFEST}: there is no dataset, or it is not finished; "
-            "start generate again to go on"
+            "run `onesketch generate` again to finish it"
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        # What is no JSON at all has no place within.
-        what = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        # An error about the JSON itself has no location.
+        reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
         raise ManifestError(
-            f"{store.url}/{layout.MANIFEST} is broken or of another format ({what})"
+            f"{store.url}/{layout.MANIFEST} is broken or of another format ({reason})"
         ) from error

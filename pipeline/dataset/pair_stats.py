@@ -1,23 +1,24 @@
-"""What a pair looks like in numbers, for filters: nothing is dropped at generation."""
+"""Statistics of a pair, for filters to use later: generation itself drops nothing."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-# The darkest and the lightest half per cent of pixels do not count for contrast: a speck on an
-# empty page does not make it a drawing.
+# Contrast ignores the darkest and the lightest half per cent of pixels: a speck on an empty page
+# does not make a drawing.
 _TAIL_SHARE = 0.005
 _HASH_WIDTH, _HASH_HEIGHT = 9, 8
 
 
-def ink_coverage(sketch: np.ndarray) -> float:
-    """Mean darkness of a sketch uint8 (H, W): 0 is an empty page, 1 solid ink."""
+def ink_coverage(sketch: NDArray[np.uint8]) -> float:
+    """Return the mean darkness of a sketch uint8 (H, W): 0 is an empty page, 1 solid ink."""
     return float(1 - sketch.mean(dtype=np.float64) / 255)
 
 
-def blankness(sketch: np.ndarray) -> float:
-    """One minus the contrast of a sketch uint8 (H, W): 0 has ink and paper, 1 is uniform."""
+def blankness(sketch: NDArray[np.uint8]) -> float:
+    """Return 1 - contrast of a sketch uint8 (H, W): 0 has ink and paper, 1 is uniform."""
     filled = np.cumsum(np.bincount(sketch.ravel(), minlength=256))
     total = filled[-1]
     low = int(np.searchsorted(filled, total * _TAIL_SHARE, side="right"))
@@ -25,10 +26,11 @@ def blankness(sketch: np.ndarray) -> float:
     return 1 - max(high - low, 0) / 255
 
 
-def difference_hash(image: np.ndarray) -> str:
-    """64-bit difference hash of an image uint8 (H, W, 3), in hexadecimal, for near-duplicates.
+def difference_hash(image: NDArray[np.uint8]) -> str:
+    """Return the 64-bit difference hash of an image uint8 (H, W, 3), in hexadecimal.
 
-    Bit (y, x) tells whether brightness falls from column x to x + 1 of a 9 x 8 reduction.
+    Near-duplicates have hashes that differ in few bits. Bit (y, x) tells whether brightness falls
+    from column x to x + 1 of the image reduced to 9 x 8 pixels.
     """
     size = (_HASH_WIDTH, _HASH_HEIGHT)
     small = np.asarray(Image.fromarray(image).convert("L").resize(size, Image.Resampling.BOX))
@@ -36,8 +38,8 @@ def difference_hash(image: np.ndarray) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
-def scores(image: np.ndarray, sketch: np.ndarray) -> dict[str, float | str]:
-    """All scores of a pair by column name; floats rounded so that JSON stays short."""
+def measure_pair(image: NDArray[np.uint8], sketch: NDArray[np.uint8]) -> dict[str, float | str]:
+    """Return all statistics of a pair by column name; floats are rounded to keep the JSON short."""
     return {
         "ink_coverage": round(ink_coverage(sketch), 6),
         "blankness": round(blankness(sketch), 6),

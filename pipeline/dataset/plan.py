@@ -62,35 +62,35 @@ class Plan(BaseModel):
 
     @property
     def num_shards(self) -> int:
-        """Number of shards, the last one perhaps shorter."""
+        """Return the number of shards; the last one may be shorter."""
         return math.ceil(self.samples / self.shard_size)
 
     def indices(self, shard: int) -> range:
-        """Samples of one shard."""
+        """Return the samples of one shard."""
         start = shard * self.shard_size
         return range(start, min(start + self.shard_size, self.samples))
 
     def batches(self, shard: int) -> Iterator[list[int]]:
-        """Samples of one shard in the batches that they are always made in: i is in i // batch."""
+        """Yield the samples of one shard in the batches that they are always made in."""
         for _, batch in groupby(self.indices(shard), key=lambda index: index // self.batch):
             yield list(batch)
 
     def spec(self, index: int) -> SampleSpec:
-        """Address of one sample for the teacher."""
+        """Return the address of one sample, for the teacher."""
         return SampleSpec(index=index, seed=self.seed, duration=self.duration)
 
     def to_bytes(self) -> bytes:
-        """The plan as it is stored."""
+        """Return the plan as it is stored."""
         return canonical.to_bytes(self.model_dump(mode="json"))
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the plan as it is stored."""
+        """Return the SHA-256 of the plan as it is stored."""
         return canonical.sha256(self.to_bytes())
 
     def differences(self, stored: Plan) -> list[str]:
         """List, one line each, what sets this plan apart from the one that is stored."""
-        ours, theirs = (dict(_flatten(each.model_dump(mode="json"))) for each in (self, stored))
+        ours, theirs = (dict(_flatten(plan.model_dump(mode="json"))) for plan in (self, stored))
         keys = [key for key in sorted(ours | theirs) if not key.startswith(_FREE_KEYS)]
         return [
             f"{key}: stored {_show(theirs, key)}, now {_show(ours, key)}"
@@ -130,7 +130,7 @@ def read_plan(store: Store) -> Plan:
 
     Raises:
         MissingKeyError: there is no dataset.
-        ValueError: the file is no plan of this format.
+        ValueError: the file is not a plan of this format.
     """
     try:
         return Plan.model_validate_json(store.read(layout.PLAN))
@@ -138,11 +138,11 @@ def read_plan(store: Store) -> Plan:
         raise MissingKeyError(f"no dataset at {store.url}: it has no {layout.PLAN}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        # What is no JSON at all has no place within.
+        # Where the file is not JSON at all, there is no place in it to name.
         what = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
         raise ValueError(
-            f"{store.url}/{layout.PLAN} is no plan of the format {FORMAT} ({what}); read it with "
-            "the version of onesketch that wrote it"
+            f"{store.url}/{layout.PLAN} is not a plan of the format {FORMAT} ({what}); read it "
+            "with the version of onesketch that wrote it"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Samples that were given up: each has a record with the reason, so that none is lost silently."""
+"""Quarantine records: each sample that is given up leaves its reason; none is lost silently."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_REASON_CHARS = 500
 
 
 class Quarantine(BaseModel):
-    """A sample that failed in `attempts` attempts made for it alone, and how the last one did."""
+    """A sample that failed `attempts` times when made alone, and the reason of the last failure."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,16 +26,16 @@ class Quarantine(BaseModel):
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS)]
 
     def to_bytes(self) -> bytes:
-        """The record as it is stored."""
+        """Return the record as it is stored."""
         return canonical.to_bytes(self.model_dump(mode="json"))
 
 
 def write_quarantine(store: Store, record: Quarantine) -> None:
-    """Store a record; one that another driver wrote for the same sample stays and counts."""
+    """Store a record, unless another driver has stored one for the same sample."""
     store.create(layout.quarantine_key(record.index), record.to_bytes())
 
 
 def quarantined_samples(store: Store) -> frozenset[int]:
-    """Indices of all samples with a quarantine record."""
+    """Return the indices of all samples with a quarantine record."""
     found = map(layout.quarantined_sample, store.keys(layout.QUARANTINE))
     return frozenset(index for index in found if index is not None)

@@ -21,7 +21,7 @@ _SIZE_TEXT = re.compile(rb"([0-7]{11})\0")
 
 
 class ShardError(ValueError):
-    """A file that is no shard as this project writes them; the message says what is wrong."""
+    """A file that is not a shard as this project writes them; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def list_members(data: bytes) -> list[Member]:
     tars follows extensions of the format that a hostile file makes it stumble over.
 
     Raises:
-        ShardError: a cut or broken tar, a member that is no plain file or has another name, an
+        ShardError: a cut or broken tar, a member that is not a plain file or has another name, an
             incomplete sample, samples out of order.
     """
     members: list[Member] = []
@@ -85,7 +85,7 @@ def list_members(data: bytes) -> list[Member]:
 
 
 def sample_indices(members: Sequence[Member]) -> list[int]:
-    """Indices of the samples of a checked table of contents."""
+    """Return the indices of the samples of a checked table of contents."""
     return [member.index for member in members[:: len(layout.SUFFIXES)]]
 
 
@@ -101,9 +101,9 @@ def _member(data: bytes, start: int) -> Member:
     name = block[_NAME].rstrip(b"\0").decode("ascii", "replace")
     address, size = layout.member_address(name), _SIZE_TEXT.fullmatch(block[_SIZE])
     if address is None:
-        raise ShardError(f"a member {name[:80]!r} that is none of a dataset's")
+        raise ShardError(f"member {name[:80]!r} does not belong in a dataset")
     if size is None or block != _header(name, int(size[1], 8)):
-        raise ShardError(f"member {name!r} is no plain file with the header that shards have")
+        raise ShardError(f"member {name!r} is not a plain file with the header that shards have")
     return Member(*address, offset=start + _BLOCK, size=int(size[1], 8))
 
 

@@ -170,7 +170,7 @@ def round_trip(
     sampling: Sampling,
     iterations: int = FIXED_POINT,
 ) -> RoundTrip:
-    """Invert latents (B, C, h, w), sample again at the same guidance, and compare; as `invert_latents`."""
+    """Invert latents (B, C, h, w), sample again with the same guidance, and compare."""
     noise = noise_of(backbone, embeddings, latents, sampling, iterations)
     return sampled_again(backbone, embeddings, latents, noise, sampling)
 

@@ -1,4 +1,4 @@
-"""Two-level aggregation of UNet features over layers and steps (paper 3.2, equation 1).
+"""Two-level aggregation of UNet features over layers and steps (DiffSketch 3.2, equation 1).
 
 Shapes: S steps, B images, N = branches x B UNet rows, C channels, h x w pixels; f_{l,t} is the
 feature of layer l at step t. Layers are numbered from 0 here; the first l_md of them make the first
@@ -18,9 +18,9 @@ from pipeline.diffusion.taps import TapShapes
 
 
 def groups_of(channels: int) -> int:
-    """Groups of a group norm: the greatest divisor up to 32 that leaves 4 channels in a group.
+    """Return a group norm's number of groups: the largest divisor up to 32 with 4 channels each.
 
-    Widths such as 240 = 960 / 4 are no multiple of 32.
+    Some widths, such as 240 = 960 / 4, are not multiples of 32.
     """
     limit = max(1, min(32, channels // 4))
     return max(g for g in range(1, limit + 1) if channels % g == 0)
@@ -32,7 +32,7 @@ def norm(channels: int) -> nn.GroupNorm:
 
 
 class Bottleneck(nn.Module):
-    """B_l: 1x1, 3x3 and 1x1 convolutions with group norm, a normed 1x1 shortcut, ReLU."""
+    """B_l: 1x1, 3x3 and 1x1 convolutions with group norm, a normalised 1x1 shortcut, ReLU."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -49,8 +49,8 @@ class Bottleneck(nn.Module):
     def forward(self, f: Tensor, size: tuple[int, int]) -> Tensor:
         """Compute B_l(U(f)) for f (N, C, h, w): (N, width, *size).
 
-        U comes after the 1x1 convolutions: both are linear and one acts on channels, the other on
-        pixels, so they commute, and the convolutions see fewer pixels.
+        U comes after the 1x1 convolutions: both are linear, and one acts on channels, the other on
+        pixels, so that they commute and the convolutions see fewer pixels.
         """
         x = self.norm_reduce(upsample(self.reduce(f), size)).relu_()
         x = self.norm_conv(self.conv(x)).relu_()
@@ -59,7 +59,7 @@ class Bottleneck(nn.Module):
 
 
 def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """U_md and U_tp: bilinear resize of (N, C, h, w) to `size`."""
+    """Resize (N, C, h, w) to `size` bilinearly: U_md and U_tp."""
     if x.shape[-2:] == size:
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
@@ -67,7 +67,7 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class Sums:
-    """Weighted sums over the steps seen so far: F_fst (N, C, h, w) and F_fin's first part."""
+    """Weighted sums over the steps seen so far: F_fst (N, C, h, w) and the first part of F_fin."""
 
     first: Tensor
     final: Tensor
@@ -118,22 +118,26 @@ class Aggregation(nn.Module):
         """Compute F_fin from the taps of all chosen steps at once.
 
         Args:
-            taps: for each step its L features (B, branches, C_l, h_l, w_l); further steps do not
-                matter.
+            taps: the L features (B, branches, C_l, h_l, w_l) of every step; steps that were not
+                chosen are ignored.
 
         Returns:
             (B, branches x width, h, w) at latent resolution.
 
         Raises:
-            ValueError: a chosen step is not there.
+            ValueError: a chosen step is missing.
         """
         return self.finish(self.accumulate({t: taps[t] for t in self._present(taps)}))
 
     def accumulate(self, taps: Mapping[int, Sequence[Tensor]], so_far: Sums | None = None) -> Sums:
         """Add the terms of some of the chosen steps, all steps in one call per layer.
 
-        The weights do not depend on the taps, so that a step's taps can be used up as soon as
+        The weights do not depend on the taps, so that a step's taps can be consumed as soon as
         sampling has made them (streaming); the sum over the calls is the same.
+
+        Args:
+            taps: the L features (B, branches, C_l, h_l, w_l) of each step, chosen steps only.
+            so_far: the sums that earlier calls returned.
         """
         w, _ = self.weights()
         rows = [self.timesteps.index(t) for t in taps]
@@ -150,7 +154,11 @@ class Aggregation(nn.Module):
         return Sums(first, final)
 
     def finish(self, sums: Sums) -> Tensor:
-        """Add the parts of F_fst to the second level and put the branches beside each other."""
+        """Add the parts of F_fst to the second level and concatenate the branches.
+
+        Returns:
+            (B, branches x width, h, w) at latent resolution.
+        """
         _, w = self.weights()
         final = sums.final
         upper = self.bottlenecks[self.first_level :]
@@ -161,21 +169,21 @@ class Aggregation(nn.Module):
         return rows.transpose(0, 1).flatten(1, 2)  # (B, branches C, h, w)
 
     def _rows(self, features: list[Tensor]) -> Tensor:
-        # Halves first, as the UNet put them out: its own layout, so no copy when streaming.
+        # Branches first, as the UNet returns them: streaming then needs no copy.
         rows = [f.transpose(0, 1).flatten(0, 1) for f in features]
         stacked = rows[0] if len(rows) == 1 else torch.cat(rows)
         return stacked.to(self.logits_first.dtype)
 
     def _present(self, taps: Mapping[int, Sequence[Tensor]]) -> tuple[int, ...]:
-        absent = [t for t in self.timesteps if t not in taps]
-        if absent:
+        missing = [t for t in self.timesteps if t not in taps]
+        if missing:
             raise ValueError(
                 f"G_sketch needs taps of the steps {list(self.timesteps)} (0 = last); "
-                f"{absent} are missing: sample with these steps"
+                f"{missing} are missing: sample with these steps"
             )
         return self.timesteps
 
 
 def _wide(x: Tensor) -> Tensor:
-    # Sums of many small terms are kept in float32 at least, whatever the network computes in.
+    # Sums of many small terms need at least float32, whatever the network computes in.
     return x.to(torch.promote_types(x.dtype, torch.float32))

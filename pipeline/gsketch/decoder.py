@@ -1,4 +1,4 @@
-"""Feature-fusing decoder: F_fin, VAE features and the image -> sketch (paper 3.3, equation 2).
+"""Feature-fusing decoder: F_fin, VAE features and the image -> sketch (DiffSketch 3.3, equation 2).
 
 Shapes: B images, C channels, h x w pixels; v_n is the VAE decoder's n-th feature, M the number of
 fusing stages (3 in Stable Diffusion: 64 -> 128 -> 256 -> 512 px).
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.aggregation import norm
 
-_PAPER_FINEST = 128  # channels of Stable Diffusion's finest VAE features, to which widths refer
+# Channels of Stable Diffusion's finest VAE features, for which the paper gives its widths.
+_PAPER_FINEST = 128
 _PAPER_REDUCTION = (16, 16, 8, 8)
 _PAPER_STAGES = (256, 128, 64)
 _LEAST_REDUCTION = 8
@@ -23,10 +24,10 @@ _LEAST_STAGE = 32
 
 
 def scaled_width(paper: int, finest: int, least: int) -> int:
-    """Scale a width of the paper by the VAE's finest channels over 128.
+    """Scale a width of the paper by the channels of the VAE's finest features over 128.
 
-    The result is a multiple of 8 and at least `least` (or the paper's, if that is less): a few
-    channels at full resolution cost little, and lines are lost without them.
+    The result is a multiple of 8 and at least `least` (or the paper's width, if that is less): a
+    few channels at full resolution cost little, and lines are lost without them.
     """
     return max(min(least, paper), 8 * round(paper * finest / _PAPER_FINEST / 8))
 
@@ -41,7 +42,7 @@ class Reduction(nn.Module):
         self.norm = norm(width)
 
     def forward(self, v: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, width, h, w)."""
+        """Compute Conv(CH(v)): (B, C, h, w) -> (B, width, h, w)."""
         return F.gelu(self.norm(self.conv(self.reduce(v))))
 
 
@@ -54,16 +55,16 @@ class Fusion(nn.Module):
         self.norm = norm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, width, 2 h, 2 w)."""
+        """Compute FUSE(x): (B, C, h, w) -> (B, width, 2 h, 2 w)."""
         return F.gelu(self.norm(doubled_conv(x, self.conv)))
 
 
 def doubled_conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """Compute conv(nearest x2 of x) for a padded 3x3 convolution, with 4/9 of its products.
 
-    Of the 3x3 pixels under the kernel some are copies of one pixel of x: adding up their weights
-    first gives a stride-2 transposed convolution whose 4x4 kernel is the 3x3 one summed over its
-    four shifts.
+    Some of the 3x3 pixels under the kernel are copies of the same pixel of x. Adding up their
+    weights first gives a stride-2 transposed convolution whose 4x4 kernel is the 3x3 one summed
+    over its four shifts.
     """
     w = conv.weight
     summed = sum(F.pad(w, (left, 1 - left, top, 1 - top)) for left in (0, 1) for top in (0, 1))
@@ -81,16 +82,16 @@ class Output(nn.Module):
         self.last = nn.Conv2d(width, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 1, H, W) in (0, 1), 1 = paper.
+        """Compute OUT(x): (B, C, H, W) -> (B, 1, H, W) in (0, 1), 1 = paper.
 
-        A sigmoid, because the losses and CLIP want [0, 1] and a clamp has no gradient where the
-        page is already white, which is most of it.
+        A sigmoid, because the losses and CLIP expect [0, 1] and a clamp has no gradient where the
+        page is white already, which is most of it.
         """
         return self.last(F.gelu(self.norm(self.conv(x)))).sigmoid()
 
 
 class Decoder(nn.Module):
-    """G_sketch's second half; without VAE features (ablation) it sees F_fin and the image only."""
+    """G_sketch's second half; without VAE features (ablation) it sees only F_fin and the image."""
 
     def __init__(self, channels: int, shapes: TapShapes, vae_features: bool) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ class Decoder(nn.Module):
     def reduce(self, n: int, v: Tensor) -> Tensor:
         """Pass v_n (B, C_n, h_n, w_n) through its reduction.
 
-        Callable while the VAE still decodes, so that v_n need not be kept.
+        It can be called while the VAE is still decoding, so that v_n need not be kept.
         """
         return self.reductions[n](v.to(self.output.last.weight.dtype))
 
@@ -126,7 +127,7 @@ class Decoder(nn.Module):
 
         Args:
             x: F_fin, (B, C, h, w) at latent resolution.
-            reduced: what `reduce` made of each v_n, in order; empty without VAE features.
+            reduced: what `reduce` returns for each v_n, in order; empty without VAE features.
             images: (B, 3, H, W) in [-1, 1].
 
         Returns:
@@ -141,4 +142,4 @@ class Decoder(nn.Module):
 def _per_stage(paper: tuple[int, ...], count: int, finest: int, least: int) -> list[int]:
     # A VAE with more stages repeats the coarsest width; one with fewer drops it.
     padded = (paper[0],) * max(0, count - len(paper)) + paper
-    return [scaled_width(each, finest, least) for each in padded[len(padded) - count :]]
+    return [scaled_width(width, finest, least) for width in padded[len(padded) - count :]]

@@ -1,4 +1,4 @@
-"""G_sketch: diffusion features and VAE features of a sample -> its sketch (paper 4.1)."""
+"""G_sketch: diffusion features and VAE features of a sample -> its sketch (DiffSketch 4.1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG_FILE = "config.json"
 
 @dataclass(frozen=True)
 class GSketchConfig:
-    """All that fixes the network: the backbone's tap shapes, the steps, the VAE ablation."""
+    """What determines the network: the backbone's tap shapes, the steps and the VAE ablation."""
 
     shapes: TapShapes
     timesteps: tuple[int, ...]
@@ -33,13 +33,17 @@ class GSketchConfig:
         """Return the config as JSON text."""
         data = dataclasses.asdict(self)
         shapes = data["shapes"]
-        # The file's own word since its first version.
+        # The name in the file since its first version.
         shapes["halves"] = shapes.pop("branches")
         return json.dumps(data, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> GSketchConfig:
-        """Read what `to_json` wrote; ValueError, TypeError or KeyError for anything else."""
+        """Read what `to_json` returned.
+
+        Raises:
+            ValueError, TypeError, KeyError: the text is something else.
+        """
         data = json.loads(text)
         shapes = data["shapes"]
         shapes["branches"] = shapes.pop("halves")
@@ -63,8 +67,8 @@ class GSketch(nn.Module):
         """Draw a batch of samples.
 
         Args:
-            taps: of the steps in `config.timesteps` (further ones are ignored) and of the VAE.
-            images: the samples, (B, 3, H, W) in [-1, 1].
+            taps: of the steps in `config.timesteps` (others are ignored) and of the VAE.
+            images: the sampled images, (B, 3, H, W) in [-1, 1].
 
         Returns:
             (B, 1, H, W) in [0, 1]: 1 = paper, 0 = ink.
@@ -95,11 +99,13 @@ class GSketch(nn.Module):
             config = GSketchConfig.from_json((folder / CONFIG_FILE).read_text())
             with torch.device("meta"):
                 generator = cls(config)
-            # Copied, not assigned: tensors mapped from a file lie unaligned, which changes the last
+            # Copied, not assigned: tensors mapped from a file are unaligned, which changes the last
             # bits of what CPU kernels compute.
             generator = generator.to_empty(device="cpu")
             generator.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{folder}: this is no usable G_sketch: {reason}") from error
+            raise ValueError(
+                f"{folder}: not a usable G_sketch ({reason}); run `onesketch teach` again"
+            ) from error
         return generator.requires_grad_(False).eval()

@@ -1,4 +1,4 @@
-"""Drawing with G_sketch while the taps come in: of samples as they are made, and of real images.
+"""Drawing with G_sketch while the taps come in: samples as they are made, and real images.
 
 Shapes: B images, L tokens, D text channels, C x h x w noise, H x W pixels.
 """
@@ -14,7 +14,7 @@ from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.inversion import (
     FIXED_POINT,
     RoundTrip,
-    encode,
+    encode_images,
     psnr,
     replay,
     sampled_again,
@@ -23,15 +23,15 @@ from pipeline.diffusion.inversion import (
 from pipeline.diffusion.sampling import Step, decode, denoise
 from pipeline.gsketch.aggregation import Sums
 from pipeline.gsketch.network import GSketch
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 
 
 @dataclass(frozen=True)
 class InvertedDrawing:
-    """Real images as the teacher draws them, and what was lost on the way there.
+    """Real images as the teacher draws them, and what was lost on the way.
 
-    sketches (B, 1, H, W) in [0, 1]; `vae_psnr_db` (B,) is of the VAE's reconstructions against the
-    images; `round_trip` is of the inversion alone.
+    `sketches` is (B, 1, H, W) in [0, 1]. `vae_psnr_db` (B,) compares the VAE's reconstructions with
+    the images; `round_trip` measures the inversion alone.
     """
 
     sketches: Tensor
@@ -43,10 +43,10 @@ class InvertedDrawing:
 def draw_while_sampling(
     backbone: Backbone, sketcher: GSketch, embeddings: Tensor, noise: Tensor, sampling: Sampling
 ) -> tuple[Tensor, Tensor]:
-    """Sample images and draw them, using up each tap as soon as it is there.
+    """Sample images and draw them, consuming each tap as soon as it is computed.
 
-    Equal to `sampler.sample` and then G_sketch, without holding the taps (0.7 GB an image at Stable
-    Diffusion's size in half precision).
+    The result equals that of `sampling.sample` followed by G_sketch, but the taps are not kept
+    (0.7 GB an image at Stable Diffusion's size in half precision).
 
     Args:
         embeddings: (B, L, D).
@@ -73,19 +73,20 @@ def draw_while_inverting(
     sampling: Sampling,
     iterations: int = FIXED_POINT,
 ) -> InvertedDrawing:
-    """Draw real images, using up each tap as soon as inversion has it.
+    """Draw real images, consuming each tap as soon as inversion has computed it.
 
-    Equal to `inversion.taps_of_images` and then G_sketch, without holding the taps.
+    The result equals that of `inversion.taps_of_images` followed by G_sketch, but the taps are not
+    kept.
 
     Args:
         images: (B, 3, H, W) in [-1, 1], of the backbone's size.
-        embeddings: (B, L, D), what they show.
+        embeddings: (B, L, D), of prompts that describe the images.
         iterations: as `inversion.invert`.
 
     Raises:
-        ValueError: wrong shapes.
+        ValueError: images or embeddings have the wrong shape.
     """
-    latents = encode(backbone, images)
+    latents = encode_images(backbone, images)
     sums: Sums | None = None
     noise = latents
     for step in replay(

@@ -1,4 +1,4 @@
-"""README.md: the dataset's card, with the front matter that the Hugging Face hub reads."""
+"""README.md: the dataset card, with the front matter that the Hugging Face hub reads."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.dataset.manifest import Manifest
 from pipeline.publishing.gallery import ShownPair
-from pipeline.render import render
+from pipeline.render import TEMPLATES, render
 
-# The hub's own names for sizes, by their upper limit in samples.
+# The hub's names for dataset sizes, by their upper limit in samples.
 _SIZES = (
     (10**3, "n<1K"),
     (10**4, "1K<n<10K"),
@@ -44,14 +44,14 @@ _MEANINGS = {
 
 
 def write_card(manifest: Manifest, pairs: Sequence[ShownPair]) -> bytes:
-    """Write the card; the table of columns is that of the pairs shown."""
+    """Render the card; its table of columns lists those of the pairs shown."""
     columns = list(pairs[0].row) if pairs else []
     return render(
-        "card.md.j2",
+        TEMPLATES / "card.md.j2",
         manifest=manifest,
         front=_front_matter(manifest),
         columns=[(name, _meaning(name)) for name in columns if _meaning(name)],
-        software=", ".join(f"{name} {found}" for name, found in manifest.versions.items()),
+        software=", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
     )
 
 

@@ -1,9 +1,9 @@
-"""The last step of a dataset: gallery, card and, after everything else, the manifest."""
+"""The last step of a dataset: gallery, card and finally the manifest."""
 
 from __future__ import annotations
 
 from pipeline.dataset import layout
-from pipeline.dataset.accounting import Account, take_account
+from pipeline.dataset.accounting import Account, read_account
 from pipeline.dataset.manifest import build_manifest, write_manifest
 from pipeline.dataset.plan import Plan
 from pipeline.publishing.card import write_card
@@ -15,13 +15,16 @@ from pipeline.storage.store import Store
 def complete(store: Store, plan: Plan) -> Account:
     """Finish a dataset whose shards are all committed.
 
-    A card or gallery that is there already stays: people edit them.
+    A card or gallery that exists already is kept: people edit them.
+
+    Returns:
+        The account of the finished dataset.
 
     Raises:
-        IncompleteError: samples are neither committed nor quarantined.
-        ManifestError: there is a manifest of something else.
+        IncompleteError: some samples are neither committed nor quarantined.
+        ManifestError: the store holds another manifest.
     """
-    account = take_account(store, plan, by_name=True)
+    account = read_account(store, plan, include_unlisted=True)
     manifest = build_manifest(plan, account)
     if not store.exists(layout.MANIFEST):
         pairs = choose_pairs(store, account.commits)

@@ -1,4 +1,4 @@
-"""gallery.html: one page with pictures of a dataset, that needs no other file."""
+"""gallery.html: a self-contained page with pictures of a dataset."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import canonical
@@ -17,11 +18,12 @@ from pipeline.dataset.decode import decode_image, decode_sketch
 from pipeline.dataset.index import MEMBER_COLUMNS, read_index
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.tar import ShardError
-from pipeline.render import render
+from pipeline.render import TEMPLATES, render
+from pipeline.spread import evenly_spaced
 from pipeline.storage.store import Store
 
 NUM_PAIRS = 24
-# Of the longer side: sharp enough on screens of twice the density.
+# Length of the longer side: sharp enough on screens of double density.
 _THUMBNAIL_PIXELS = 320
 _ATTEMPTS = 3
 _HIDDEN = {"index", "shard", "key", "image_hash"}
@@ -29,7 +31,7 @@ _HIDDEN = {"index", "shard", "key", "image_hash"}
 
 @dataclass(frozen=True)
 class ShownPair:
-    """One pair of the gallery: its row of the index, its pictures as data: addresses."""
+    """One pair of the gallery: its row of the index and its pictures as data: URLs."""
 
     row: Mapping[str, Any]
     image: str
@@ -37,7 +39,7 @@ class ShownPair:
 
     @property
     def metadata(self) -> list[tuple[str, str]]:
-        """What the caption says below the pair: (column, value)."""
+        """The (column, value) entries of the caption below the pair."""
         members = tuple(MEMBER_COLUMNS.values())
         return [
             (name.replace("_", " "), f"{value:.3g}" if isinstance(value, float) else str(value))
@@ -49,14 +51,14 @@ class ShownPair:
 def choose_pairs(
     store: Store, commits: Sequence[Commit], count: int = NUM_PAIRS
 ) -> list[ShownPair]:
-    """Read pairs that lie evenly over the dataset, each by one ranged read per picture."""
+    """Read pairs spread evenly over the dataset, with one ranged read per picture."""
     ends = np.cumsum([commit.pairs for commit in commits])
     total = int(ends[-1]) if len(ends) else 0
-    wanted = sorted({round(at) for at in np.linspace(0, total - 1, min(count, total))})
+    chosen = evenly_spaced(total, count)
     shown: list[ShownPair] = []
     for number, commit in enumerate(commits):
-        rows = [at - (int(ends[number]) - commit.pairs) for at in wanted]
-        rows = [at for at in rows if 0 <= at < commit.pairs]
+        rows = [at - (int(ends[number]) - commit.pairs) for at in chosen]
+        rows = [row for row in rows if 0 <= row < commit.pairs]
         if rows:
             table = read_index(store.read(commit.index.name), commit.pairs).take(rows)
             shown += [_show(store, commit, row) for row in table.to_pylist()]
@@ -64,8 +66,8 @@ def choose_pairs(
 
 
 def write_gallery(manifest: Manifest, pairs: Sequence[ShownPair]) -> bytes:
-    """Write the page."""
-    return render("gallery.html.j2", manifest=manifest, pairs=pairs)
+    """Render the page."""
+    return render(TEMPLATES / "gallery.html.j2", manifest=manifest, pairs=pairs)
 
 
 def _show(store: Store, commit: Commit, row: Mapping[str, Any]) -> ShownPair:
@@ -74,18 +76,18 @@ def _show(store: Store, commit: Commit, row: Mapping[str, Any]) -> ShownPair:
 
 
 def _member(store: Store, commit: Commit, row: Mapping[str, Any], name: str) -> bytes:
-    # Stores cannot check a part of an object: bits that flip on the way show here only.
+    # Stores cannot check part of an object: only this notices bits that flip on the way.
     for _ in range(_ATTEMPTS):
         data = store.read_range(commit.tar.name, row[f"{name}_offset"], row[f"{name}_size"])
         if canonical.sha256(data) == row[f"{name}_sha256"]:
             return data
     raise ShardError(
-        f"{commit.tar.name}: the {name} of sample {row['index']} is not the one that its index "
-        "tells of; find out more with `onesketch verify`"
+        f"{commit.tar.name}: the {name} of sample {row['index']} does not have the SHA-256 that "
+        f"its index states, in {_ATTEMPTS} reads; check the dataset with `onesketch verify`"
     )
 
 
-def _thumbnail(picture: np.ndarray) -> str:
+def _thumbnail(picture: NDArray[np.uint8]) -> str:
     image = Image.fromarray(picture)
     image.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -1,8 +1,8 @@
-"""Signs of life of a run's workers in the store, for whoever asks how far a dataset is.
+"""Heartbeats: a run's workers record in the store that they are alive and what they have done.
 
-A worker leaves an empty object when it is ready and another for each shard that it has published:
-name and time say it all, so that one listing tells what every worker did. The notes are no part of
-the dataset, whose files hold neither times nor workers, and go when it is finished.
+A worker creates an empty object when it is ready and another for each shard that it publishes. Name
+and time say everything, so that one listing tells what every worker did. Heartbeats are not part of
+the dataset, whose files hold neither times nor workers, and are removed when it is finished.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from pipeline.dataset import layout
 from pipeline.storage.store import Entry, Store
 
 _READY = "ready"
-_NOTE = re.compile(r"workers/([A-Za-z0-9-]{1,80})\.(ready|[0-9]{5})")
-_STRANGE = re.compile(r"[^A-Za-z0-9-]")
+_HEARTBEAT = re.compile(r"workers/([A-Za-z0-9-]{1,80})\.(ready|[0-9]{5})")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9-]")
 
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """What one worker's notes say; times in seconds since 1970, seconds per shard 0 if unknown."""
+    """What one worker's heartbeats say.
+
+    `first_s` and `last_s` are the times of its first and last heartbeat in seconds since 1970.
+    """
 
     worker: str
     shards: int
@@ -33,52 +36,53 @@ class WorkerStatus:
 
     @property
     def seconds_per_shard(self) -> float:
-        """Mean time between its notes."""
+        """Mean time between its heartbeats; 0 before its first shard."""
         return (self.last_s - self.first_s) / self.shards if self.shards else 0.0
 
 
 def worker_name() -> str:
-    """Name this process: its machine and its number there."""
-    return f"{_STRANGE.sub('-', socket.gethostname())[:60]}-{os.getpid()}"
+    """Return this process's name: its host and its process ID there."""
+    return f"{_NOT_IN_NAMES.sub('-', socket.gethostname())[:60]}-{os.getpid()}"
 
 
 def record_ready(store: Store, worker: str) -> None:
-    """Note that a worker has loaded its teacher."""
+    """Record that a worker has loaded its teacher."""
     store.create(f"{layout.WORKERS}{worker}.{_READY}", b"")
 
 
 def record_shard(store: Store, worker: str, shard: int) -> None:
-    """Note that a worker has published a shard."""
+    """Record that a worker has published a shard."""
     store.create(f"{layout.WORKERS}{worker}.{shard:05d}", b"")
 
 
 def is_heartbeat(name: str) -> bool:
-    """Whether a name in a dataset's root is that of a note."""
-    return _NOTE.fullmatch(name) is not None
+    """Tell whether a name below a dataset's root is that of a heartbeat."""
+    return _HEARTBEAT.fullmatch(name) is not None
 
 
 def read_heartbeats(store: Store) -> list[WorkerStatus]:
-    """Sum up what each worker did, by one listing; the latest sign of life first."""
-    found = [_sum_up(worker, notes) for worker, notes in _by_worker(store.entries(layout.WORKERS))]
-    return sorted(found, key=lambda status: -status.last_s)
+    """Sum up in one listing what each worker did; the latest heartbeat comes first."""
+    by_worker = _by_worker(store.entries(layout.WORKERS))
+    workers = [_sum_up(worker, heartbeats) for worker, heartbeats in by_worker]
+    return sorted(workers, key=lambda status: -status.last_s)
 
 
 def remove_heartbeats(store: Store) -> None:
-    """Take the notes away: the dataset is finished."""
+    """Remove all heartbeats, once the dataset is finished."""
     for name in filter(is_heartbeat, store.keys(layout.WORKERS)):
         store.delete(name)
 
 
 def _by_worker(entries: Iterable[Entry]) -> Iterator[tuple[str, list[Entry]]]:
-    def worker(note: Entry) -> str:
-        return note.key.removeprefix(layout.WORKERS).split(".")[0]
+    def worker(heartbeat: Entry) -> str:
+        return heartbeat.key.removeprefix(layout.WORKERS).split(".")[0]
 
-    notes = (entry for entry in entries if is_heartbeat(entry.key))
-    for name, group in groupby(sorted(notes, key=worker), key=worker):
+    heartbeats = (entry for entry in entries if is_heartbeat(entry.key))
+    for name, group in groupby(sorted(heartbeats, key=worker), key=worker):
         yield name, list(group)
 
 
-def _sum_up(worker: str, notes: list[Entry]) -> WorkerStatus:
-    times_s = [note.created_s for note in notes]
-    shards = sum(not note.key.endswith(_READY) for note in notes)
+def _sum_up(worker: str, heartbeats: list[Entry]) -> WorkerStatus:
+    times_s = [heartbeat.created_s for heartbeat in heartbeats]
+    shards = sum(not heartbeat.key.endswith(_READY) for heartbeat in heartbeats)
     return WorkerStatus(worker, shards, min(times_s), max(times_s))

@@ -1,7 +1,8 @@
-"""Publication of a shard: tar, then index, then commit record, each created once for all.
+"""Publication of a shard: tar, then index, then commit record, each created only once.
 
-A crash between any two is mended by reading the tar back, because index and commit are functions of
-it. Whoever finds a name taken goes on with what is there if it fits the plan, or reports it.
+After a crash between any two of them the shard is recovered by reading the tar back, because index
+and commit record are functions of it. A writer that finds a name taken continues with what is there
+if it fits the plan, and reports it otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ class PublicationError(ValueError):
 
 
 def publish(store: Store, plan: Plan, shard: int, pairs: Sequence[EncodedPair]) -> Commit:
-    """Publish a shard's pairs, by rising index; samples that lack need a quarantine record.
+    """Publish a shard's pairs.
+
+    Args:
+        pairs: by rising index; each sample that is missing needs a quarantine record.
+
+    Returns:
+        The shard's commit record.
 
     Raises:
         PublicationError: a name is taken by something that does not fit the plan.
@@ -36,10 +43,14 @@ def publish(store: Store, plan: Plan, shard: int, pairs: Sequence[EncodedPair]) 
 
 
 def recover(store: Store, plan: Plan, shard: int) -> Commit | None:
-    """Finish a shard whose publication was cut short; None where not even its tar is there.
+    """Finish a shard whose publication was interrupted.
+
+    Returns:
+        The shard's commit record; None if not even its tar is in the store.
 
     Raises:
-        PublicationError, StorageError: as `publish`.
+        PublicationError: a name is taken by something that does not fit the plan.
+        StorageError: the store fails.
     """
     name = layout.commit_key(shard)
     try:
@@ -56,7 +67,7 @@ def recover(store: Store, plan: Plan, shard: int) -> Commit | None:
 
 
 def _finish(store: Store, plan: Plan, shard: int, tar: bytes) -> Commit:
-    """Publish index and commit record of the tar that lies in the store."""
+    """Publish index and commit record of a tar that is in the store."""
     try:
         members = list_members(tar)
         missing = _missing(store, plan, shard, members)
@@ -75,23 +86,23 @@ def _finish(store: Store, plan: Plan, shard: int, tar: bytes) -> Commit:
     )
     name = layout.commit_key(shard)
     if store.create(name, commit.to_bytes()) is Created.OTHER:
-        raise _report(store, name, "it speaks of another tar or index than those that are there")
+        raise _report(store, name, "it describes another tar or index than those in the store")
     return commit
 
 
 def _missing(store: Store, plan: Plan, shard: int, members: Sequence[Member]) -> tuple[int, ...]:
     planned, present = plan.indices(shard), set(sample_indices(members))
-    if strangers := sorted(present - set(planned)):
-        raise ShardError(f"it holds sample {strangers[0]}, which the plan puts elsewhere")
+    if foreign := sorted(present - set(planned)):
+        raise ShardError(f"it holds sample {foreign[0]}, which the plan puts in another shard")
     missing = tuple(index for index in planned if index not in present)
     for index in missing:
         if not store.exists(layout.quarantine_key(index)):
-            raise ShardError(f"it lacks sample {index}, which is not quarantined")
+            raise ShardError(f"sample {index} is missing from it but not quarantined")
     return missing
 
 
 def _publish_index(store: Store, shard: int, index: bytes, pairs: int) -> bytes:
-    """Create the index; one of equal rows (by another version of Arrow) is as good."""
+    """Create the index, or adopt one with equal rows, such as another version of Arrow writes."""
     name = layout.index_key(shard)
     if store.create(name, index) is not Created.OTHER:
         return index
@@ -101,12 +112,12 @@ def _publish_index(store: Store, shard: int, index: bytes, pairs: int) -> bytes:
     except ShardError as error:
         raise _report(store, name, str(error)) from error
     if not same:
-        raise _report(store, name, "its rows are not those of the tar")
+        raise _report(store, name, "its rows do not match the tar")
     return stored
 
 
 def _report(store: Store, name: str, fault: str) -> PublicationError:
     return PublicationError(
-        f"{store.url}/{name} was there already and cannot be gone on with: {fault}; find out who "
-        "wrote it, then remove it and start the same command again"
+        f"{store.url}/{name} was there already and cannot be used: {fault}; find out who wrote "
+        "it, then remove it and start the same command again"
     )

@@ -1,4 +1,4 @@
-"""Shards of a far dataset on the local disk, named by their hash; processes may share a folder."""
+"""Local copies of a remote dataset's shards, named by their hash; processes may share a folder."""
 
 from __future__ import annotations
 
@@ -19,35 +19,37 @@ _NAME = re.compile(r"[0-9a-f]{64}\.tar")
 
 @dataclass(frozen=True)
 class ShardCache:
-    """Keeps what was fetched; beyond `limit_bytes` the shards opened longest ago go first.
+    """A folder of fetched shards; beyond `limit_bytes` those opened longest ago are removed.
 
-    A limit must leave room for all shards that are read at a time, or they are fetched for each
-    pair anew.
+    A limit must leave room for all shards that are read at the same time; otherwise they are
+    fetched again for every pair.
     """
 
     folder: Path
     limit_bytes: int | None = None
 
-    def whole(self, tar: StoredFile, fetch: Callable[[], bytes]) -> bytes:
-        """Return a shard's bytes, which `fetch` brings (verified) where they are not here."""
+    def read(self, tar: StoredFile, fetch: Callable[[], bytes]) -> bytes:
+        """Return a whole shard; `fetch` returns its verified bytes if they are not in the cache."""
         name = _name(tar)
         with suppress(MissingKeyError):
             data = self._store.read(name)
             if canonical.sha256(data) == tar.sha256:
                 self._touch(name)
                 return data
-            self._store.delete(name)  # spoilt on the disk since
+            self._store.delete(name)  # it was damaged on the disk
         data = fetch()
         self._make_room(len(data))
         self._store.create(name, data)
         return data
 
-    def part(self, tar: StoredFile, start: int, length: int, fetch: Callable[[], bytes]) -> bytes:
-        """Return some of a shard's bytes."""
+    def read_range(
+        self, tar: StoredFile, start: int, length: int, fetch: Callable[[], bytes]
+    ) -> bytes:
+        """Return `length` bytes of a shard from byte `start` on; `fetch` as in `read`."""
         with suppress(MissingKeyError):
             return self._store.read_range(_name(tar), start, length)
-        # Another process has made room in the meantime.
-        return self.whole(tar, fetch)[start : start + length]
+        # Another process has removed the shard in the meantime.
+        return self.read(tar, fetch)[start : start + length]
 
     @property
     def _store(self) -> LocalStore:
@@ -60,11 +62,11 @@ class ShardCache:
     def _make_room(self, size_bytes: int) -> None:
         if self.limit_bytes is None:
             return
-        # Somebody may have given a folder that holds other things, too.
+        # The user may have chosen a folder that holds other files, too.
         ours = (entry for entry in self._store.entries("") if _NAME.fullmatch(entry.key))
-        kept = sorted(ours, key=lambda entry: entry.created_s)
-        total_bytes = size_bytes + sum(entry.size for entry in kept)
-        for entry in kept:
+        oldest_first = sorted(ours, key=lambda entry: entry.created_s)
+        total_bytes = size_bytes + sum(entry.size for entry in oldest_first)
+        for entry in oldest_first:
             if total_bytes <= self.limit_bytes:
                 return
             self._store.delete(entry.key)

@@ -1,4 +1,4 @@
-"""The inside of a shard that others may have written, checked against its manifest."""
+"""The contents of a shard that anybody may have written, checked against the manifest."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from pipeline.dataset.decode import decode_image, decode_sketch
 from pipeline.dataset.manifest import ManifestShard
 from pipeline.dataset.tar import Member, ShardError, list_members
 
+# Image uint8 (H, W, 3) and sketch uint8 (H, W), 255 = paper.
+PixelPair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
 
 @dataclass(frozen=True)
 class CheckedMember:
-    """Where a picture lies in its shard, in bytes, and its SHA-256 when the shard was checked."""
+    """Where a member is in its shard, in bytes, and its SHA-256 when the shard was checked."""
 
     offset: int
     size: int
@@ -40,30 +43,30 @@ def check_samples(record: ManifestShard, data: bytes) -> list[CheckedSample]:
     """Check a shard's table of contents; nothing is decoded.
 
     Raises:
-        ShardError: it is no sound tar, or its samples are not those of the manifest's `record`.
+        ShardError: the tar is broken, or its samples are not those of the manifest's `record`.
     """
     samples = _samples(data, list_members(data))
-    wrong = [s.index for s in samples if not record.first <= s.index <= record.last]
-    if wrong:
-        raise ShardError(f"sample {wrong[0]} is none of its own ({record.first} to {record.last})")
+    foreign = [s.index for s in samples if not record.first <= s.index <= record.last]
+    if foreign:
+        raise ShardError(
+            f"sample {foreign[0]} does not belong to this shard ({record.first} to {record.last})"
+        )
     if len(samples) != record.pairs:
         raise ShardError(f"expected {record.pairs} pairs, found {len(samples)}")
     return samples
 
 
-def decode_pair(
-    image_bytes: bytes, sketch_bytes: bytes
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Decode the pictures of a pair: uint8 (H, W, 3) and (H, W), 255 = paper.
+def decode_pair(image_bytes: bytes, sketch_bytes: bytes) -> PixelPair:
+    """Decode the pictures of a pair.
 
     Raises:
-        ShardError: one is broken, hostile, or of another size than the other.
+        ShardError: a picture is broken or hostile, or the two differ in size.
     """
     image, sketch = decode_image(image_bytes), decode_sketch(sketch_bytes)
     if image.shape[:2] != sketch.shape:
         raise ShardError(
             f"image of {image.shape[1]} x {image.shape[0]} pixels, "
-            f"sketch of {sketch.shape[1]} x {sketch.shape[0]}"
+            f"sketch of {sketch.shape[1]} x {sketch.shape[0]}; expected equal sizes"
         )
     return image, sketch
 

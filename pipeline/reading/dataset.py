@@ -1,7 +1,8 @@
-"""A finished dataset, opened with suspicion: others may have written it.
+"""A finished dataset, opened with suspicion: anybody may have written it.
 
-Only what the manifest lists is opened; a shard is hashed and its table of contents checked before
-the first pair is decoded, and each member again when it is read. Nothing in a shard is executed.
+Only what the manifest lists is opened. A shard is hashed and its table of contents checked before
+its first pair is decoded, and every member is hashed again when it is read. Nothing in a shard is
+executed.
 """
 
 from __future__ import annotations
@@ -26,29 +27,35 @@ from pipeline.dataset.manifest import Manifest, ManifestShard, read_manifest
 from pipeline.dataset.tar import ShardError
 from pipeline.filters import Filter, FilterError
 from pipeline.reading.cache import ShardCache
-from pipeline.reading.checked_shard import CheckedMember, CheckedSample, check_samples, decode_pair
+from pipeline.reading.checked_shard import (
+    CheckedMember,
+    CheckedSample,
+    PixelPair,
+    check_samples,
+    decode_pair,
+)
 from pipeline.reading.order import WINDOW_SHARDS
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import Store
 
-# Indices are small: most of the time goes by waiting for the store.
+# Indices are small: most of the time is spent waiting for the store.
 _INDEX_READERS = 16
 _MAX_DIGITS = 9
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Twice what is shuffled together, so that two windows can overlap.
+# Twice the number that is shuffled together, because two windows can overlap.
 _KEPT_SHARDS = 2 * WINDOW_SHARDS
 EVERYTHING = Filter("")
 
 
 class RefusedError(ValueError):
-    """A dataset, shard or pair that is not what its manifest says; named, with the reason."""
+    """A dataset, shard or pair is not what the manifest says; the message names it and why."""
 
 
 @dataclass(frozen=True)
 class PublishedPair:
-    """One pair as it is stored: pictures, decoded once as a test, and the sample's metadata."""
+    """One pair as it is stored: pictures that decode without error, and the sample's metadata."""
 
     index: int
     image: bytes
@@ -57,9 +64,9 @@ class PublishedPair:
 
 
 class PublishedDataset:
-    """Pairs of a dataset by shard and position, from a folder or, through a cache, from s3.
+    """Pairs of a dataset by shard and position, from a folder or, through a cache, from S3.
 
-    With a filter they are those that it holds for; positions count these only.
+    With a filter, only the pairs that match it are there, and positions count these only.
     """
 
     def __init__(
@@ -71,31 +78,36 @@ class PublishedDataset:
         where: Filter = EVERYTHING,
     ) -> None:
         self.manifest = manifest
-        self.sha256 = sha256  # of the manifest: pins every shard
+        self.sha256 = sha256  # of the manifest, which fixes every shard
         self.store = store
-        self._chosen = _choose(store, manifest, where) if where.columns else None
-        # Files of a local dataset are read where they lie; others are copied first.
+        # Indices of the samples of each shard that match the filter.
+        self._selected = _select_samples(store, manifest, where) if where.columns else None
+        # Files of a local dataset are read where they are; others are copied first.
         self._cache = None if isinstance(store, LocalStore) else cache
         if self._cache and self._cache.limit_bytes is not None:
             _check_room(manifest, self._cache.limit_bytes)
         self._contents: dict[int, list[CheckedSample]] = {}
-        self._keeping = Lock()
-        self._locks = [Lock() for _ in manifest.shards]
+        self._contents_lock = Lock()
+        self._shard_locks = [Lock() for _ in manifest.shards]
 
     @classmethod
     def open(
         cls, url: str, cache: Path, where: str = "", cache_bytes: int | None = None
     ) -> PublishedDataset:
-        """Open the dataset at a folder or s3://bucket/prefix.
+        """Open the dataset in a folder or at s3://bucket/prefix.
 
         Args:
-            cache: a folder that keeps shards of the latter.
-            where: only pairs for which this holds.
-            cache_bytes: most that the cache may take; all of the dataset if there is no limit.
+            url: the dataset's address.
+            cache: folder for local copies of remote shards.
+            where: a filter; only pairs that match it are read.
+            cache_bytes: most that the cache may take; without a limit it takes the whole dataset.
 
-        Raises ManifestError without a readable manifest, StorageError from the store,
-        RefusedError on a manifest that contradicts itself, FilterError where `where` is no filter
-        for its columns or holds for no pair, ValueError where the cache is too small to read from.
+        Raises:
+            ManifestError: the manifest is missing or broken.
+            RefusedError: the manifest contradicts itself, or an index is not what it says.
+            FilterError: the filter cannot be read, names an unknown column or matches no pair.
+            StorageError: the store fails.
+            ValueError: the cache is too small to read from.
         """
         condition = Filter(where)
         store = open_store(url)
@@ -106,15 +118,17 @@ class PublishedDataset:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Pairs in each shard."""
-        if self._chosen is not None:
-            return tuple(map(len, self._chosen))
+        """Number of pairs in each shard."""
+        if self._selected is not None:
+            return tuple(map(len, self._selected))
         return tuple(shard.pairs for shard in self.manifest.shards)
 
-    def pair(self, shard: int, position: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def pair(self, shard: int, position: int) -> PixelPair:
         """Read one pair: image uint8 (H, W, 3), sketch uint8 (H, W) with 255 = paper.
 
-        Raises RefusedError that names shard and sample.
+        Raises:
+            RefusedError: the pair or its shard is not what the manifest says.
+            StorageError: the store fails.
         """
         sample = self._checked(shard)[position]
         try:
@@ -124,11 +138,13 @@ class PublishedDataset:
             raise RefusedError(f"{self._name(shard)}, {sample}: {error}") from error
 
     def stored_pairs(self, shard: int) -> Iterator[PublishedPair]:
-        """Read all pairs of a shard at once, past the cache; for what reads each shard once.
+        """Read all pairs of a shard in order, past the cache: for code that reads each shard once.
 
-        Raises RefusedError that names shard and sample.
+        Raises:
+            RefusedError: a pair or the shard is not what the manifest says.
+            StorageError: the store fails.
         """
-        data = _verified(self.manifest.shards[shard].tar, self.store)
+        data = _read_verified(self.store, self.manifest.shards[shard].tar)
         for sample in self._check(shard, data):
             image, sketch, metadata = (
                 data[member.offset : member.offset + member.size]
@@ -142,46 +158,49 @@ class PublishedDataset:
             yield PublishedPair(sample.index, image, sketch, columns)
 
     def _checked(self, shard: int) -> list[CheckedSample]:
-        with self._locks[shard]:
+        with self._shard_locks[shard]:
             contents = self._contents.get(shard)
             if contents is None:
                 contents = self._check(shard, self._fetch(self.manifest.shards[shard]))
-                self._keep(shard, contents)
+                self._remember(shard, contents)
             return contents
 
-    def _keep(self, shard: int, contents: list[CheckedSample]) -> None:
-        """Remember what was checked, of the latest shards only: datasets may have any size."""
-        with self._keeping:
+    def _remember(self, shard: int, contents: list[CheckedSample]) -> None:
+        """Remember what was checked, for the latest shards only: datasets may have any size."""
+        with self._contents_lock:
             self._contents[shard] = contents
             while len(self._contents) > _KEPT_SHARDS:
                 del self._contents[next(iter(self._contents))]
 
     def _check(self, shard: int, data: bytes) -> list[CheckedSample]:
-        """Check a shard's table of contents; give the samples that are read of it."""
+        """Check a shard's table of contents; return the samples that match the filter."""
         record = self.manifest.shards[shard]
         try:
             samples = check_samples(record, data)
-            if self._chosen is None:
+            if self._selected is None:
                 return samples
             by_index = {sample.index: sample for sample in samples}
-            if strangers := set(self._chosen[shard]) - by_index.keys():
-                raise ShardError(f"sample {min(strangers)} of its index is not in it")
+            if missing := set(self._selected[shard]) - by_index.keys():
+                raise ShardError(f"sample {min(missing)} is in its index but missing from the tar")
         except ShardError as error:
             raise RefusedError(f"{self._name(shard)}: {error}") from error
-        return [by_index[index] for index in self._chosen[shard]]
+        return [by_index[index] for index in self._selected[shard]]
 
     def _fetch(self, record: ManifestShard) -> bytes:
-        """Whole shard, verified; a copy goes into the cache if the store is far."""
+        """Read a whole shard and verify it; keep a copy in the cache if the store is remote."""
         if self._cache is None:
-            return _verified(record.tar, self.store)
-        return self._cache.whole(record.tar, lambda: _verified(record.tar, self.store))
+            return _read_verified(self.store, record.tar)
+        return self._cache.read(record.tar, lambda: _read_verified(self.store, record.tar))
 
     def _member(self, shard: int, member: CheckedMember) -> bytes:
-        tar, place = self.manifest.shards[shard].tar, (member.offset, member.size)
+        tar = self.manifest.shards[shard].tar
+        start, length = member.offset, member.size
         if self._cache is None:
-            data = self.store.read_range(tar.name, *place)
+            data = self.store.read_range(tar.name, start, length)
         else:
-            data = self._cache.part(tar, *place, lambda: _verified(tar, self.store))
+            data = self._cache.read_range(
+                tar, start, length, lambda: _read_verified(self.store, tar)
+            )
         if canonical.sha256(data) != member.sha256:
             raise ShardError("its bytes have changed since the shard was checked")
         return data
@@ -191,108 +210,122 @@ class PublishedDataset:
 
 
 def check_manifest(manifest: Manifest, url: str) -> None:
-    """Refuse a manifest whose names or counts cannot be those of a dataset: RefusedError."""
+    """Check that the names, counts, sizes and hashes of a manifest are possible.
+
+    Args:
+        url: the dataset's address, for messages.
+
+    Raises:
+        RefusedError: the manifest contradicts itself or names files that no dataset has.
+    """
     where = f"{url}/{layout.MANIFEST}"
     shards, last = manifest.shards, -1
     for record in shards:
         if not is_shard_name(record.tar.name):
-            raise RefusedError(f"{where}: {record.tar.name[:80]!r} is no name of a shard")
+            raise RefusedError(f"{where}: {record.tar.name[:80]!r} is not a shard's name")
         if record.index.name != layout.index_key(shard_number(record.tar.name)):
-            raise RefusedError(f"{where}: {record.index.name[:80]!r} is no name of its index")
-        if not 0 <= record.pairs <= record.last - record.first + 1 or record.first <= last:
             raise RefusedError(
-                f"{where}: {record.tar.name} with {record.pairs} pairs of samples "
-                f"{record.first} to {record.last} cannot be"
+                f"{where}: {record.index.name[:80]!r} is not the name of {record.tar.name}'s index"
             )
-        if not _can_be(record):
+        if not 0 <= record.pairs <= record.last - record.first + 1:
             raise RefusedError(
-                f"{where}: sizes, hashes or samples of {record.tar.name} and its index cannot be"
+                f"{where}: {record.tar.name} cannot hold {record.pairs} pairs of the samples "
+                f"{record.first} to {record.last}"
+            )
+        if record.first <= last:
+            raise RefusedError(
+                f"{where}: {record.tar.name} starts at sample {record.first}; expected "
+                f"{last + 1} or later"
+            )
+        if not _is_plausible(record):
+            raise RefusedError(
+                f"{where}: impossible sizes, hashes or samples of {record.tar.name} or its index"
             )
         last = record.last
     pairs = sum(record.pairs for record in shards)
     if not pairs or pairs != manifest.counts.committed:
         raise RefusedError(
-            f"{where}: its shards hold {pairs} pairs, its count says {manifest.counts.committed}"
+            f"{where}: its shards hold {pairs} pairs, but its count is {manifest.counts.committed}"
         )
 
 
-def _can_be(record: ManifestShard) -> bool:
-    """Whether hashes are hashes, which name files of the cache, and numbers those of samples."""
+def _is_plausible(record: ManifestShard) -> bool:
+    """Tell whether hashes, which name files of the cache, are hashes and samples are in range."""
     files = (record.tar, record.index)
     hashes = all(_SHA256.fullmatch(file.sha256) and file.size >= 0 for file in files)
     return hashes and record.last < layout.MAX_SAMPLES
 
 
 def _check_room(manifest: Manifest, cache_bytes: int) -> None:
-    together = min(WINDOW_SHARDS + 1, len(manifest.shards))
-    needed = together * max(record.tar.size for record in manifest.shards)
+    shards = min(WINDOW_SHARDS + 1, len(manifest.shards))
+    needed = shards * max(record.tar.size for record in manifest.shards)
     if cache_bytes < needed:
         raise ValueError(
             f"a cache of {readable_size(cache_bytes)}: expected at least {readable_size(needed)}, "
-            f"for the {together} shards that are shuffled together"
+            f"for the {shards} shards that are shuffled together"
         )
 
 
 def is_shard_name(name: str) -> bool:
-    """Whether a name is one that shards have: no path that leads elsewhere."""
+    """Tell whether a name is a shard's, and not a path to some other file."""
     digits = name.removeprefix(layout.SHARDS).removesuffix(".tar")
     short = len(digits) <= _MAX_DIGITS and digits.isascii() and digits.isdecimal()
     return short and name == layout.shard_key(int(digits))
 
 
 def shard_number(name: str) -> int:
-    """Number of the shard that a checked name stands for."""
+    """Return the number of the shard with a name that was checked."""
     return int(name.removeprefix(layout.SHARDS).removesuffix(".tar"))
 
 
-def _choose(store: Store, manifest: Manifest, where: Filter) -> list[list[int]]:
-    """Look up in the indices which samples of each shard a filter holds for."""
+def _select_samples(store: Store, manifest: Manifest, where: Filter) -> list[list[int]]:
+    """Look up in the indices which samples of each shard match a filter."""
 
-    def choose(record: ManifestShard) -> list[int]:
+    def select(record: ManifestShard) -> list[int]:
         if not record.pairs:
             return []
         name = f"{store.url}/{record.index.name}"
         try:
-            table = read_index(_verified(record.index, store), record.pairs)
-            return _sample_indices(table, record)[where.holds(table)].tolist()
+            table = read_index(_read_verified(store, record.index), record.pairs)
+            return _sample_indices(table, record)[where.matches(table)].tolist()
         except (ShardError, pa.ArrowException) as error:
             raise RefusedError(f"{name}: {error}") from error
 
     with ThreadPoolExecutor(_INDEX_READERS) as pool:
-        chosen = list(pool.map(choose, manifest.shards))
-    if not any(chosen):
+        selected = list(pool.map(select, manifest.shards))
+    if not any(selected):
         raise FilterError(
-            f"filter {where.text!r} holds for none of the {manifest.counts.committed} pairs of "
+            f"filter {where.text!r} matches none of the {manifest.counts.committed} pairs of "
             f"{store.url}"
         )
-    return chosen
+    return selected
 
 
 def _sample_indices(table: pa.Table, record: ManifestShard) -> NDArray[np.int64]:
-    """Samples that an index speaks of; ShardError unless they rise within its shard's."""
+    """Return the samples that an index lists; ShardError unless they rise within its shard's."""
     if "index" not in table.column_names or table.schema.field("index").type != pa.int64():
         raise ShardError("it has no column of integers named 'index'")
     if table["index"].null_count:
-        raise ShardError("its column 'index' has gaps")
-    found: NDArray[np.int64] = table["index"].to_numpy()
-    if (np.diff(found) <= 0).any() or found[0] < record.first or found[-1] > record.last:
+        raise ShardError("its column 'index' has missing values")
+    indices: NDArray[np.int64] = table["index"].to_numpy()
+    if (np.diff(indices) <= 0).any() or indices[0] < record.first or indices[-1] > record.last:
         raise ShardError(
             f"its samples are not {record.first} to {record.last} in rising order, once each"
         )
-    return found
+    return indices
 
 
-def _verified(file: StoredFile, store: Store) -> bytes:
+def _read_verified(store: Store, file: StoredFile) -> bytes:
     size_bytes = store.size(file.name)
     if size_bytes != file.size:
         raise RefusedError(
-            f"{store.url}/{file.name}: expected {file.size} bytes, found "
-            f"{size_bytes}; fetch or generate it again"
+            f"{store.url}/{file.name}: expected {file.size} bytes, found {size_bytes}; fetch or "
+            "generate it again"
         )
     data = store.read(file.name)
     if canonical.sha256(data) != file.sha256:
         raise RefusedError(
-            f"{store.url}/{file.name}: its SHA-256 is not the manifest's: the file "
-            "was damaged or changed; fetch or generate it again"
+            f"{store.url}/{file.name}: its SHA-256 is not the manifest's, so that the file was "
+            "damaged or changed; fetch or generate it again"
         )
     return data

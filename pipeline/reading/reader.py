@@ -1,6 +1,6 @@
-"""Batches of a published dataset for one rank of several: the same steps for any ranks or threads.
+"""Batches of a published dataset for one rank; ranks and threads do not change the steps.
 
-B: pairs of this rank, H, W: pixels.
+Shapes: B pairs of this rank, H x W pixels.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.reading.checked_shard import PixelPair
 from pipeline.reading.dataset import PublishedDataset, RefusedError
 from pipeline.reading.order import Order
 
 AHEAD = 4  # batches being decoded while one is trained on
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Reader:
-    """Steps of an order, cut over `ranks` equal parts of which this is number `rank`.
+    """The steps of an order, of which rank `rank` of `ranks` reads its equal part.
 
-    `flip`: mirror half of the pairs, by (seed, epoch, pair). `threads` decode; decoders release
-    Python's lock, so processes are not needed.
+    `flip` mirrors half of the pairs, by (seed, epoch, pair). `threads` is the number of decoding
+    threads; decoders release Python's lock, so that no processes are needed.
     """
 
     dataset: PublishedDataset
@@ -43,13 +41,14 @@ class Reader:
                 f"which share each batch, got {self.order.batch}"
             )
 
-    def batches(self, start: int, stop: int) -> Iterator[tuple[Pixels, Pixels]]:
-        """Images (B, H, W, 3) and sketches (B, H, W) of steps start <= step < stop.
+    def batches(self, start: int, stop: int) -> Iterator[PixelPair]:
+        """Yield images uint8 (B, H, W, 3) and sketches uint8 (B, H, W) of steps start to stop - 1.
 
-        Raises RefusedError on the first step that needs a pair that cannot be trusted.
+        Raises:
+            RefusedError: at the first step with a pair that is not what the manifest says.
         """
         with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
-            waiting: deque[list[Future[tuple[Pixels, Pixels]]]] = deque()
+            waiting: deque[list[Future[PixelPair]]] = deque()
             try:
                 for step in range(start, min(start + AHEAD, stop)):
                     waiting.append(self._submit(pool, step))
@@ -60,21 +59,21 @@ class Reader:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, pool: ThreadPoolExecutor, step: int) -> list[Future[tuple[Pixels, Pixels]]]:
+    def _submit(self, pool: ThreadPoolExecutor, step: int) -> list[Future[PixelPair]]:
         share = self.order.batch // self.ranks
         places = self.order.places(step)[self.rank * share : (self.rank + 1) * share]
         return [
             pool.submit(self._pair, step, int(shard), int(position)) for shard, position in places
         ]
 
-    def _pair(self, step: int, shard: int, position: int) -> tuple[Pixels, Pixels]:
+    def _pair(self, step: int, shard: int, position: int) -> PixelPair:
         image, sketch = self.dataset.pair(shard, position)
         if self.flip and self.order.is_flipped(step, (shard, position)):
             return image[:, ::-1], sketch[:, ::-1]
         return image, sketch
 
 
-def _stacked(pairs: list[tuple[Pixels, Pixels]]) -> tuple[Pixels, Pixels]:
+def _stacked(pairs: list[PixelPair]) -> PixelPair:
     sizes = {sketch.shape for _, sketch in pairs}
     if len(sizes) != 1:
         raise RefusedError(

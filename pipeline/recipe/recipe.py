@@ -127,7 +127,7 @@ def load_recipe(path: str | Path) -> Recipe:
     """Read and check a recipe file.
 
     Raises:
-        RecipeError: the file is missing or is no YAML mapping, a key is unknown, a value is not
+        RecipeError: the file is missing or is not a YAML mapping, a key is unknown, a value is not
             allowed.
     """
     path = Path(path)

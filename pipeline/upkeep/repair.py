@@ -1,4 +1,4 @@
-"""Repair: take away what verification faults, so that generation makes just that again."""
+"""Repair: remove what verification finds faulty, so that generation makes just that again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pipeline.upkeep.verify import Finding
 
 
 def names_to_remove(findings: Iterable[Finding]) -> list[str]:
-    """Choose the names that faults make worthless, in the order in which they must go.
+    """List the files that faults make useless, in the order in which they must be removed.
 
-    A shard's index and commit are made again from its tar where that is sound. What was published
-    last goes first, the manifest before all: after a crash the rest is an unfinished dataset, which
-    both repair and generation go on with.
+    Where a shard's tar is intact, its index and commit record are made again from it. What was
+    published last is removed first, the manifest before anything else: after a crash the rest is an
+    unfinished dataset, with which both repair and generation can continue.
     """
     faults = [finding for finding in findings if finding.is_fault]
     if not faults:
@@ -40,10 +40,13 @@ def names_to_remove(findings: Iterable[Finding]) -> list[str]:
 
 
 def remove_faulty(store: Store, findings: Iterable[Finding]) -> list[str]:
-    """Remove what verification faults; return the names, of which some were missing already.
+    """Remove what verification found faulty.
+
+    Returns:
+        The names that were removed, some of which were missing already.
 
     Raises:
-        StorageError: the store refuses.
+        StorageError: the store fails.
     """
     names = names_to_remove(findings)
     for name in names:

@@ -1,26 +1,28 @@
-"""How far a dataset is, from the store alone: no run needs to be asked, or even alive."""
+"""How far a dataset is, from the store alone: no run needs to be asked or even be alive."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from pipeline.dataset import layout
-from pipeline.dataset.accounting import take_account
+from pipeline.dataset.accounting import read_account
 from pipeline.dataset.manifest import read_manifest
 from pipeline.dataset.plan import read_plan
 from pipeline.publishing.heartbeats import WorkerStatus, read_heartbeats
 from pipeline.storage.store import Store
 
-# The rate is that of the latest shards: runs may have been interrupted before. Workers that began
-# together publish together, so that some of each one's are looked at.
-_RECENT_SHARDS, _RECENT_SHARDS_EACH = 32, 4
+# The rate is that of the latest shards, because earlier runs may have been interrupted. Workers
+# that start together publish together, so that several shards of each worker must be counted.
+_RECENT_SHARDS, _RECENT_SHARDS_PER_WORKER = 32, 4
 
 
 @dataclass(frozen=True)
 class Status:
-    """Samples and shards so far; `pairs_per_s` is that of the latest shards, 0 while unknown.
+    """The samples and shards made so far, and by whom.
 
-    `workers` are those that left notes, living or dead; none once the dataset is finished.
+    `pairs_per_s` is the rate of the latest shards, 0 while it is unknown; `idle_s` is the time
+    since the last commit. `workers` are those with heartbeats, alive or dead; a finished dataset
+    has none.
     """
 
     style: str
@@ -37,29 +39,29 @@ class Status:
 
     @property
     def time_left_s(self) -> float | None:
-        """Time to the end at the present rate; None while that is unknown."""
+        """Time left at the present rate; None while the rate is unknown."""
         left = self.planned - self.committed - self.quarantined
         if left == 0:
             return 0.0
         return left / self.pairs_per_s if self.pairs_per_s else None
 
 
-def take_status(store: Store, now_s: float) -> Status:
-    """Look how far a dataset is.
+def read_status(store: Store, now_s: float) -> Status:
+    """Read from a store how far its dataset is.
 
     Args:
-        now_s: seconds since 1970.
+        now_s: the present time in seconds since 1970.
 
     Raises:
         MissingKeyError: there is no dataset.
-        ShardError: a commit record is broken, or belongs to another plan.
+        ShardError: a commit record is broken or belongs to another plan.
         ManifestError: the manifest is broken.
     """
     plan = read_plan(store)
-    account = take_account(store, plan)
+    account = read_account(store, plan)
     times_s = sorted(entry.created_s for entry in store.entries(layout.COMMITS))
     workers = read_heartbeats(store)
-    recent = times_s[-max(_RECENT_SHARDS, _RECENT_SHARDS_EACH * len(workers)) :]
+    recent = times_s[-max(_RECENT_SHARDS, _RECENT_SHARDS_PER_WORKER * len(workers)) :]
     elapsed_s = recent[-1] - recent[0] if recent else 0.0
     pairs = (len(recent) - 1) * plan.shard_size
     return Status(
@@ -78,7 +80,7 @@ def take_status(store: Store, now_s: float) -> Status:
 
 
 def _is_finished(store: Store) -> bool:
-    """Whether there is a manifest; a broken one is an error, not an answer."""
+    """Tell whether there is a manifest; a broken one is an error, not an answer."""
     if not store.exists(layout.MANIFEST):
         return False
     read_manifest(store)

@@ -1,7 +1,7 @@
-"""Proof of a dataset: every hash, count and picture; tar against index against manifest.
+"""Verification of a dataset: every hash, count and picture; tar against index against manifest.
 
-Faults make a dataset unfit until it is repaired. Remarks (blank sketches, duplicates, strays) are
-for people to judge: nothing is dropped because of them.
+Faults make a dataset unfit for use until it is repaired. Remarks (blank sketches, duplicates, stray
+files) are for people to judge: nothing is removed because of them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from pipeline.dataset.commit import Commit, StoredFile, check_commits, find_comm
 from pipeline.dataset.decode import decode_image, decode_sketch
 from pipeline.dataset.index import build_index, read_index
 from pipeline.dataset.manifest import ManifestError, build_manifest, read_manifest
-from pipeline.dataset.pair_stats import scores
+from pipeline.dataset.pair_stats import measure_pair
 from pipeline.dataset.plan import Plan, read_plan
 from pipeline.dataset.quarantine import quarantined_samples
 from pipeline.dataset.tar import ShardError, list_members, sample_indices
 from pipeline.events import OnEvent
 from pipeline.publishing.heartbeats import is_heartbeat
 from pipeline.storage.store import DamagedError, MissingKeyError, Store
-from pipeline.upkeep.near_duplicates import first_alike
+from pipeline.upkeep.near_duplicates import first_similar
 
-# A sketch of this blankness or more is remarked on.
+# Sketches that are at least this blank get a remark.
 BLANK_FROM = 0.9
-_STRAY = "no file of a dataset: gc removes what runs left behind, all else is somebody's"
+_STRAY = (
+    "not a file of the dataset: `onesketch gc` removes what runs left behind; anything else was "
+    "put there by somebody"
+)
 _THREADS = 4
 
 
@@ -52,7 +55,7 @@ FAULTS = frozenset({Kind.MISSING, Kind.CHANGED, Kind.BROKEN, Kind.UNFINISHED})
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: the file it is about, and the sample, if it is about one."""
+    """One thing that was found, in a file and perhaps in one of its samples."""
 
     kind: Kind
     name: str
@@ -61,7 +64,7 @@ class Finding:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the dataset is unfit because of it."""
+        """Whether it makes the dataset unfit for use."""
         return self.kind in FAULTS
 
 
@@ -78,7 +81,7 @@ class SampleDigest:
 
 @dataclass(frozen=True)
 class ShardCheck:
-    """What came out of one shard."""
+    """The result of checking one shard."""
 
     findings: tuple[Finding, ...]
     digests: tuple[SampleDigest, ...] = ()
@@ -86,7 +89,7 @@ class ShardCheck:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came out of a dataset; `pairs` are sound and were compared."""
+    """The result of verifying a dataset; `pairs` is the number of pairs without a fault."""
 
     pairs: int
     shards: int
@@ -94,12 +97,16 @@ class Verdict:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """Findings that make the dataset unfit."""
+        """Findings that make the dataset unfit for use."""
         return tuple(finding for finding in self.findings if finding.is_fault)
 
 
 def verify(store: Store, on_event: OnEvent, threads: int = _THREADS) -> Verdict:
-    """Check all of a dataset; needs the store only.
+    """Check a whole dataset, from its store alone.
+
+    Args:
+        on_event: told of each shard that is done.
+        threads: number of shards checked at the same time.
 
     Raises:
         MissingKeyError: there is no dataset.
@@ -118,28 +125,28 @@ def verify(store: Store, on_event: OnEvent, threads: int = _THREADS) -> Verdict:
             digests += check.digests
             on_event("verify", done=done, total=len(commits))
     findings += _compare(digests)
-    findings += [Finding(Kind.STRAY, name, _STRAY) for name in strays(store, plan)]
+    findings += [Finding(Kind.STRAY, name, _STRAY) for name in find_strays(store, plan)]
     return Verdict(len(digests), len(commits), tuple(findings))
 
 
 def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
     """Check one committed shard: hashes, table of contents, index, every pair."""
     try:
-        tar, index = (_read_unchanged(store, file) for file in (commit.tar, commit.index))
+        tar, index_data = (_read_unchanged(store, file) for file in (commit.tar, commit.index))
     except _FaultError as error:
         return ShardCheck((error.finding,))
     name = commit.tar.name
     try:
         members = list_members(tar)
-        found = sample_indices(members)
-        rebuilt = read_index(build_index(commit.shard, tar, members), len(found))
-        lacking = set(commit.quarantined)
-        if found != [each for each in plan.indices(commit.shard) if each not in lacking]:
-            raise ShardError("its samples are not those that plan and commit record say")
+        samples = sample_indices(members)
+        rebuilt = read_index(build_index(commit.shard, tar, members), len(samples))
+        missing = set(commit.quarantined)
+        if samples != [index for index in plan.indices(commit.shard) if index not in missing]:
+            raise ShardError("its samples are not those that plan and commit record state")
         name = commit.index.name
-        table = read_index(index, len(found))
+        table = read_index(index_data, len(samples))
         if not table.equals(rebuilt):
-            raise ShardError("its rows are not those of the tar")
+            raise ShardError("its rows do not match the tar")
     except ShardError as error:
         return ShardCheck((Finding(Kind.BROKEN, name, str(error)),))
     name, rows = commit.tar.name, table.to_pylist()
@@ -148,8 +155,8 @@ def check_shard(store: Store, plan: Plan, commit: Commit) -> ShardCheck:
     return ShardCheck(tuple(filter(None, faults)), tuple(digests))
 
 
-def strays(store: Store, plan: Plan) -> list[str]:
-    """Names in a dataset's root that its plan has no place for."""
+def find_strays(store: Store, plan: Plan) -> list[str]:
+    """List the files below a dataset's root that do not belong to its plan."""
     shards = range(plan.num_shards)
     expected = {layout.PLAN, layout.MANIFEST, layout.CARD, layout.GALLERY}
     expected |= {layout.shard_key(shard) for shard in shards}
@@ -165,7 +172,7 @@ def strays(store: Store, plan: Plan) -> list[str]:
 
 
 class _FaultError(Exception):
-    """Carries a finding out of a helper."""
+    """Carries a fault from where it is found to where it is reported."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.detail)
@@ -181,7 +188,7 @@ def _read_commits(store: Store, plan: Plan) -> tuple[list[Commit], list[Finding]
             commit = parse_commit(store.read(name), name)
             check_commits(plan, [commit])
             if commit.shard != shard:
-                raise ShardError(f"{name} speaks of shard {commit.shard}")
+                raise ShardError(f"{name} describes shard {commit.shard}")
         except (ShardError, DamagedError) as error:
             findings.append(Finding(Kind.BROKEN, name, str(error)))
         else:
@@ -192,10 +199,10 @@ def _read_commits(store: Store, plan: Plan) -> tuple[list[Commit], list[Finding]
 def _check_manifest(store: Store, plan: Plan, commits: Sequence[Commit]) -> list[Finding]:
     account = Account(plan.samples, plan.num_shards, tuple(commits))
     if not account.complete:
-        detail = f"{len(account.missing_shards)} of {plan.num_shards} shards have no sound commit"
+        detail = f"{len(account.missing_shards)} of {plan.num_shards} shards have no valid commit"
         return [Finding(Kind.UNFINISHED, layout.MANIFEST, detail)]
     if not store.exists(layout.MANIFEST):
-        return [Finding(Kind.UNFINISHED, layout.MANIFEST, "it is not written yet")]
+        return [Finding(Kind.UNFINISHED, layout.MANIFEST, "it has not been written yet")]
     try:
         same = read_manifest(store) == build_manifest(plan, account)
     except (ManifestError, DamagedError) as error:
@@ -209,9 +216,9 @@ def _check_quarantine(store: Store, commits: Iterable[Commit]) -> Iterator[Findi
     recorded = quarantined_samples(store)
     for commit in commits:
         for index in commit.quarantined:
-            # Looked for by name as well: a listing may lag behind.
+            # Looked up by name as well, because a listing may lag behind.
             if index not in recorded and not store.exists(layout.quarantine_key(index)):
-                detail = f"it lacks sample {index}, which has no quarantine record"
+                detail = f"sample {index} is missing from it and has no quarantine record"
                 yield Finding(Kind.MISSING, commit.tar.name, detail, index)
 
 
@@ -219,11 +226,11 @@ def _read_unchanged(store: Store, file: StoredFile) -> bytes:
     try:
         data = store.read(file.name)
     except MissingKeyError as error:
-        raise _FaultError(Finding(Kind.MISSING, file.name, "it is committed")) from error
+        raise _FaultError(Finding(Kind.MISSING, file.name, "its commit record lists it")) from error
     except DamagedError as error:
         raise _FaultError(Finding(Kind.CHANGED, file.name, str(error))) from error
     if len(data) != file.size or canonical.sha256(data) != file.sha256:
-        detail = f"{len(data)} bytes whose hash is not that of the {file.size} committed"
+        detail = f"{len(data)} bytes, whose hash is not that of the {file.size} bytes committed"
         raise _FaultError(Finding(Kind.CHANGED, file.name, detail))
     return data
 
@@ -238,11 +245,12 @@ def _check_pair(name: str, tar: bytes, row: Mapping[str, Any]) -> Finding | None
     except ShardError as error:
         return Finding(Kind.BROKEN, name, str(error), row["index"])
     if image.shape != (row.get("height"), row.get("width"), 3) or sketch.shape != image.shape[:2]:
-        detail = f"pictures of {image.shape} and {sketch.shape}, not what the index says"
+        detail = f"pictures of {image.shape} and {sketch.shape} do not have the size in the index"
         return Finding(Kind.BROKEN, name, detail, row["index"])
-    other = [key for key, value in scores(image, sketch).items() if row.get(key) != value]
-    if other:
-        detail = f"{', '.join(other)} are not those of the pictures"
+    measured = measure_pair(image, sketch)
+    wrong = [name for name, value in measured.items() if row.get(name) != value]
+    if wrong:
+        detail = f"its metadata does not match its pictures: {', '.join(wrong)}"
         return Finding(Kind.BROKEN, name, detail, row["index"])
     return None
 
@@ -254,17 +262,18 @@ def _digest(name: str, row: Mapping[str, Any]) -> SampleDigest:
 
 
 def _compare(digests: Sequence[SampleDigest]) -> Iterator[Finding]:
-    """Remark on blank sketches and on images that are there twice, or nearly."""
+    """Remark on blank sketches, duplicates and near-duplicates."""
     by_sha256: dict[str, int] = {}
-    alike = first_alike([digest.image_hash for digest in digests])
-    for digest, first in zip(digests, alike, strict=True):
+    similar = first_similar([digest.image_hash for digest in digests])
+    for digest, first in zip(digests, similar, strict=True):
         if digest.blankness >= BLANK_FROM:
             detail = f"blankness {digest.blankness:.2f}"
             yield Finding(Kind.BLANK, digest.name, detail, digest.sample)
         same = by_sha256.setdefault(digest.image_sha256, digest.sample)
         near = digests[first].sample
         if same != digest.sample:
-            yield Finding(Kind.DUPLICATE, digest.name, f"image of sample {same}", digest.sample)
+            detail = f"same image as sample {same}"
+            yield Finding(Kind.DUPLICATE, digest.name, detail, digest.sample)
         elif near != digest.sample:
-            detail = f"image nearly that of sample {near}"
+            detail = f"nearly the same image as sample {near}"
             yield Finding(Kind.NEAR_DUPLICATE, digest.name, detail, digest.sample)

@@ -34,19 +34,19 @@ def found(pattern: str, text: str) -> list[str]:
 
 
 def unknown_pages(text: str) -> list[str]:
-    """Pages that a text names and that are not in the repository; FOLDER/ stands for any folder."""
+    """Return pages that a text names and that are not there; FOLDER/ stands for any folder."""
     named = found(r"(?<![\w./-])([\w./-]*\w\.md)\b(?!\.\w)", text)
     return [name for name in named if not (ROOT / re.sub(r"^[A-Z]+/", "", name)).is_file()]
 
 
 def unknown_sections(text: str) -> list[str]:
-    """Sections of pages that a text names and that the page has no heading for."""
+    """Return sections that a text names and that their page has no heading for."""
     cited = re.findall(r'docs/([\w-]+\.md), "([^"]+)"', text)
     return [f"{page}: {title}" for page, title in cited if title not in headings(DOCS / page)]
 
 
 def bare_citations(text: str) -> list[str]:
-    """Citations that do not say of what: `paper 3.2`, `method, section 4`, `design.md`."""
+    """Return citations that do not say of what: `paper 3.2`, `method, section 4`, `design.md`."""
     pages = "|".join(["method", *(page.stem for page in DOCS.glob("*.md"))])
     return [
         *found(r"\b[Pp]aper(?:'s)? (?:[1-9]\b|[A-E]\b)", text),
@@ -57,7 +57,7 @@ def bare_citations(text: str) -> list[str]:
 
 
 def unknown_sources(text: str) -> list[str]:
-    """Authors with a year, and names with a section, that docs/papers.md does not list."""
+    """Return authors with a year, and names with a section, that docs/papers.md does not list."""
     name = r"[A-Z][\w]*(?:-[\w]+)*"
     place = r"(?:eqs?\. |[Ee]quations? |[Ss]ections? |[Aa]ppendix |[Tt]able |[Ff]igure )[\dA-E]"
     dated = re.findall(
@@ -73,7 +73,7 @@ def unknown_sources(text: str) -> list[str]:
 
 
 def is_sourced(passage: Passage) -> bool:
-    """Whether a numbered citation, or "the paper", says of what: there or in the module's text."""
+    """Tell whether numbered citations and "the paper" say of what, or their module does."""
     text = passage.text
     numbered = (
         r"\b(?:[Ee]quations? \d|[Ee]qs?\. \d|[Aa]ppendix [A-E]\b|[Tt]ables? \d|[Ff]igures? \d)"
@@ -88,7 +88,7 @@ def is_sourced(passage: Passage) -> bool:
 
 
 def measured(text: str) -> list[str]:
-    """Figures that somebody measured: they belong in docs/results.md."""
+    """Return figures that somebody measured: they belong in docs/results.md."""
     return [
         *found(r"\d+(?:\.\d+)? ?dB\b", text),
         *found(r"\b(?:RMSE|PSNR|LPIPS|SSIM)(?: \w+){0,4} \d*\.\d+", text),
@@ -204,12 +204,18 @@ def broken_links(page: Path) -> list[str]:
 
 
 def missing_paths(page: Path) -> list[str]:
-    """Return paths that a page names in backticks, beside it or from the root, and that are not."""
-    named = re.findall(r"`([\w./-]+)`", prose(page))
-    layers = (*LAYERS, "tests", "infra", "docs")
-    paths = [n for n in named if n.endswith((".py", ".md")) or n.split("/")[0] in layers]
-    paths = [n for n in paths if "/" in n or n.endswith(".py")]
-    return [n for n in paths if not (page.parent / n).exists() and not (ROOT / n).exists()]
+    """Return paths that a page names in backticks, beside it or from the root, and that are not.
+
+    Capitals stand for a name (`NAME.py`), and a path with a colon is the title of the code below.
+    """
+    text = prose(page)
+    titles = set(re.findall(r"^`([\w./-]+)`:$", text, re.M))
+    named = [name for name in re.findall(r"`([\w./-]+)`", text) if name not in titles]
+    roots = (*LAYERS, "tests", "infra", "docs")
+    paths = [name for name in named if name.endswith(".py") or name.split("/")[0] in roots]
+    paths = [path for path in paths if not re.search(r"\b[A-Z]+\.py$", path)]
+    places = (page.parent, ROOT)
+    return [path for path in paths if not any((place / path).exists() for place in places)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -225,6 +231,8 @@ def test_broken_links_and_paths_are_found(tmp_path: Path) -> None:
     )
     assert broken_links(page) == ["#b", "c.md"]
     assert missing_paths(page) == ["jobs/nobody.py"]
+    page.write_text("`jobs/NAME.py`, `jobs/demo.py`, `docs`\n\n`jobs/toy.py`:\n\n```python\n```\n")
+    assert missing_paths(page) == []
 
 
 def glossary_rows() -> list[list[str]]:

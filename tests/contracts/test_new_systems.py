@@ -1,4 +1,4 @@
-"""A new teacher and a new student: one file each, a line in the registries, and all goes on."""
+"""The new teacher and student of docs/adding-a-system.md: a line each, and all else goes on."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ from pipeline.storage.address import open_store
 from pipeline.teachers.registry import TEACHERS, find_teacher
 from pipeline.teachers.teacher import TeacherFiles
 from tests.contracts import student_contract, teacher_contract, teaching_contract
-from tests.standins import tiny_project
+from tests.standins import tiny_project, toy_modules
 from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
-from tests.standins.toy_student import ToyStudent
-from tests.standins.toy_system import ToyTeach, ToyTeacher, teach_toy
 from training.distillation.extractor import Extractor
 from training.distillation.loop import distill
 from training.distillation.spec import DistillationSpec, Execution
@@ -38,12 +36,13 @@ from training.students.registry import STUDENTS
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The toy system's lines in the registries."""
+    """The page's modules, and its lines in the registries."""
     with monkeypatch.context() as patch:
-        patch.setitem(TEACHERS, "toy", ToyTeacher)
-        patch.setitem(TRAININGS, "toy", teach_toy)
-        patch.setitem(TEACH_SECTIONS, "toy", ToyTeach)
-        patch.setitem(STUDENTS, "toy", ToyStudent)
+        shown = toy_modules.install(patch)
+        patch.setitem(TEACH_SECTIONS, "toy", shown["pipeline.recipe.toy"].ToyTeach)
+        patch.setitem(TEACHERS, "toy", shown["pipeline.teachers.toy"].ToyTeacher)
+        patch.setitem(TRAININGS, "toy", shown["training.oneshot.toy"].teach_toy)
+        patch.setitem(STUDENTS, "toy", shown["training.students.toy"].ToyStudent)
         # The recipe's schema is made when its module is read.
         Recipe.model_rebuild(force=True)
         yield
@@ -92,16 +91,16 @@ def test_the_toys_dataset_is_published_as_every_other(inputs: TeachInputs, tmp_p
         maker.sample(shard, frozenset(), begun=False)
         maker.publish(shard)
     assert complete(store, plan).committed == recipe.dataset.samples
-    assert plan.recipe["teach"]["thresholds"] == 16
+    assert plan.recipe["teach"]["levels"] == 16
 
 
 @pytest.mark.parametrize(
     ("teach", "key", "words"),
     [
         ({"teacher": "toys"}, "teach.teacher", "one of diffsketch, toy"),
-        ({"teacher": "toy", "thresholds": 0}, "teach.thresholds", "greater than 0"),
-        ({"teacher": "toy", "tresholds": 9}, "teach.tresholds", "did you mean 'thresholds'"),
-        ({"teacher": "toy", "iterations": 9}, "teach.iterations", "perceptual, thresholds"),
+        ({"teacher": "toy", "levels": 0}, "teach.levels", "greater than 0"),
+        ({"teacher": "toy", "levls": 9}, "teach.levls", "did you mean 'levels'"),
+        ({"teacher": "toy", "iterations": 9}, "teach.iterations", "perceptual, levels"),
         ({"iterations": "lots"}, "teach.iterations", "integer"),
         ({"weights": {"l1": -1}}, "teach.weights.l1", "greater than or equal to 0"),
         ({"weights": {"lpip": 1}}, "teach.weights.lpip", "did you mean 'lpips'"),

@@ -37,7 +37,7 @@ def no_teacher() -> StandinTeacher:
 def generate_there(address: str) -> Any:
     from pipeline.generation.ray_actors import generate
 
-    return generate(make_plan(), address, no_teacher, 1, 0.0, lambda *_, **__: None)
+    return generate(make_plan(), open_store(address), no_teacher, 1, 0.0, lambda *_, **__: None)
 
 
 def assert_tells_no_secret(error: BaseException) -> None:

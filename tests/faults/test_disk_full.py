@@ -29,16 +29,15 @@ def test_nothing_half_written(
 ) -> None:
     from pipeline.generation.ray_actors import generate
 
-    address = str(tmp_path / "dataset")
     store = LocalStore(tmp_path / "dataset")
 
     def run(factory: object) -> object:
         # One worker: a second one would be killed while it writes, and leave that behind.
-        return generate(make_plan(), address, factory, 1, 0.0, lambda *_, **__: None)  # type: ignore[arg-type]
+        return generate(make_plan(), store, factory, 1, 0.0, lambda *_, **__: None)  # type: ignore[arg-type]
 
     with pytest.raises(StorageError, match=r"no space left .*choose another dataset\.out"):
         run(FullDiskFactory(folder))
     assert store.keys(folder) == store.keys(layout.COMMITS) == store.leftovers() == []
     assert not store.exists(layout.MANIFEST)
     run(StandinTeacher)
-    assert hashes(address) == undisturbed
+    assert hashes(tmp_path / "dataset") == undisturbed

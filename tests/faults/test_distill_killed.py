@@ -1,5 +1,7 @@
 """A distillation that is killed for good goes on from its checkpoint to the same weights."""
 
+from __future__ import annotations
+
 import json
 import os
 import pickle
@@ -13,13 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.recipe import Distill
+from pipeline.recipe.recipe import Distill
 from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
+from training.checkpoint import CHECKPOINT
 from training.distillation.loop import distill
 from training.distillation.spec import DistillationSpec, Execution
-from training.distillation.state import CHECKPOINT
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 900
@@ -46,7 +48,7 @@ distill_on_ray(spec, Path(sys.argv[2]), execution, show)
 """
 
 
-def wait_for_the_end_of(pid):
+def wait_for_the_end_of(pid: int) -> None:
     """Ray ends the ranks of a driver that is gone, but not at once."""
     deadline = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{pid}").exists():
@@ -59,7 +61,7 @@ def wait_for_the_end_of(pid):
     [ALONE, pytest.param(ON_RAY, marks=[pytest.mark.ray, pytest.mark.faults])],
     ids=["alone", "ray"],
 )
-def test_kill_minus_9_and_again(tmp_path, script):
+def test_kill_minus_9_and_again(tmp_path: Path, script: str) -> None:
     (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=12, batch=4, true_pair_every=4, workers=1)
     spec = DistillationSpec(

@@ -29,9 +29,11 @@ SCRIPT = """
 import functools, sys
 import ray
 from pipeline.generation.ray_actors import generate
+from pipeline.storage.address import open_store
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-generate(make_plan(), sys.argv[1], functools.partial(StandinTeacher, delay_s=0.1), 1, 0.0,
+factory = functools.partial(StandinTeacher, delay_s=0.1)
+generate(make_plan(), open_store(sys.argv[1]), factory, 1, 0.0,
          lambda name, **fields: print(name, fields, flush=True))
 """
 
@@ -71,7 +73,7 @@ def test_no_committed_shard_is_made_again(
     before = store.entries(layout.COMMITS)
     assert before and not store.exists(layout.MANIFEST)
     factory = FarFactory(swift.environment(), StandinTeacher)
-    summary = generate(make_plan(), address, factory, 2, 0.0, lambda *_, **__: None)
+    summary = generate(make_plan(), open_store(address), factory, 2, 0.0, lambda *_, **__: None)
     assert summary.shards_made <= 3 - len(before)
     assert hashes(address) == undisturbed
     assert store.entries(layout.COMMITS)[: len(before)] == before

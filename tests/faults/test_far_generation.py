@@ -43,7 +43,7 @@ class FarRun:
         from pipeline.generation.ray_actors import generate
 
         far = FarFactory(self.environment, factory)
-        return generate(make_plan(), self.address, far, workers, 0.0, self._note)
+        return generate(make_plan(), open_store(self.address), far, workers, 0.0, self._note)
 
     def committed(self) -> list[str]:
         return open_store(self.address).keys(layout.COMMITS)

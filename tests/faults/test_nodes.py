@@ -22,6 +22,7 @@ import ray
 from ray.cluster_utils import Cluster
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.ray_actors import generate
+from pipeline.storage.address import open_store
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 def patiently(start):
@@ -48,7 +49,9 @@ def on_event(name, **fields):
 
 plan = make_plan(40, 4)
 factory = functools.partial(StandinTeacher, delay_s=0.25)
-summary = generate(plan, sys.argv[1], factory, 2, 0.0, on_event, Policy(duplicate_after=100.0))
+summary = generate(
+    plan, open_store(sys.argv[1]), factory, 2, 0.0, on_event, Policy(duplicate_after=100.0)
+)
 print("SUMMARY", summary.committed, summary.workers_lost, flush=True)
 ray.shutdown()
 cluster.shutdown()

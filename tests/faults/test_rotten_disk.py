@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.dataset import layout
-from pipeline.dataset.encode import encode
+from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import Plan, read_plan
 from pipeline.publishing.publish import publish
 from pipeline.reading.dataset import PublishedDataset
@@ -41,7 +41,7 @@ def check(store: Store) -> Verdict:
 
 def make_again(store: Store, plan: Plan) -> None:
     pairs = StandinTeacher().pairs([plan.spec(index) for index in plan.indices(1)])
-    publish(store, plan, 1, [encode(pair) for pair in pairs])
+    publish(store, plan, 1, [encode_pair(pair) for pair in pairs])
 
 
 def test_a_rotten_shard(

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from pipeline.dataset import layout
-from pipeline.generation.scheduling import Policy
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Created, StorageError
@@ -32,18 +31,19 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
         yield dict(environment)
 
 
-def generate_there(environment: dict[str, str], policy: Policy) -> Any:
+def generate_there(environment: dict[str, str], single_writer: bool) -> Any:
     from pipeline.generation.ray_actors import generate
 
     factory = FarFactory(environment, StandinTeacher)
-    return generate(make_plan(), ADDRESS, factory, 1, 0.0, lambda *_, **__: None, policy)
+    store = open_store(ADDRESS, single_writer)
+    return generate(make_plan(), store, factory, 1, 0.0, lambda *_, **__: None)
 
 
 def test_the_store_is_refused(environment: dict[str, str]) -> None:
     store = open_store(ADDRESS)
     store.create("a", b"one")
     assert store.create("a", b"two") is Created.NEW and store.read("a") == b"two"
-    for attempt in (lambda: probe(store), lambda: generate_there(environment, Policy())):
+    for attempt in (lambda: probe(store), lambda: generate_there(environment, False)):
         with pytest.raises(StorageError, match="ignores If-None-Match.*--single-writer"):
             attempt()
     assert store.keys("") == ["a"]
@@ -51,7 +51,7 @@ def test_the_store_is_refused(environment: dict[str, str]) -> None:
 
 def test_a_single_writer_keeps_what_is_there(environment: dict[str, str]) -> None:
     store = open_store(ADDRESS, single_writer=True)
-    probe(store, single_writer=True)
+    probe(store)
     assert store.create("a", b"one") is Created.NEW
     assert store.create("a", b"one") is Created.EQUAL
     assert store.create("a", b"two") is Created.OTHER and store.read("a") == b"one"
@@ -62,6 +62,6 @@ def test_a_single_writer_keeps_what_is_there(environment: dict[str, str]) -> Non
 def test_a_single_writer_gets_the_same_dataset(
     local_ray: None, environment: dict[str, str], undisturbed: dict[str, str]
 ) -> None:
-    generate_there(environment, Policy(single_writer=True))
+    generate_there(environment, True)
     assert hashes(ADDRESS) == undisturbed
     assert layout.MANIFEST in undisturbed

@@ -1,5 +1,7 @@
 """A tiny project for the commands: backbone, encoders and a recipe."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The README's commands: each is a real one, and all run as printed."""
 
+from __future__ import annotations
+
 import os
 import re
 import shlex
@@ -11,16 +13,18 @@ from typing import Any
 import pytest
 import typer.main
 
+from jobs.cli.command_group import commands_by_heading
 from jobs.cli.main import app
 from tests.standins.published_blobs import write_dataset
 
 ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 SECONDS_FOR_ALL = 1800
 
 
 def printed_commands() -> list[str]:
     """Every line of the README's shell blocks."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    blocks = re.findall(r"^```sh\n(.*?)^```", README.read_text(), re.M | re.S)
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
@@ -33,7 +37,7 @@ def of_program(program: str) -> list[list[str]]:
 def test_printed_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(tmp_path / "runs/xdog/dataset")
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    (block,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
     names: dict[str, Any] = {}
     exec(block, names)
     assert names["order"].steps == 2
@@ -47,14 +51,22 @@ def test_every_stage_is_printed_in_order() -> None:
 
 def in_tables() -> list[list[str]]:
     """Arguments of the commands that open a table's row."""
-    rows = re.findall(r"^\| `onesketch (.*?)` \|", (ROOT / "README.md").read_text(), re.M)
+    rows = re.findall(r"^\| `onesketch (.*?)` \|", README.read_text(), re.M)
     return [shlex.split(row) for row in rows]
 
 
 def test_every_command_is_in_the_readme() -> None:
     group = typer.main.get_command(app)
-    text = (ROOT / "README.md").read_text()
+    text = README.read_text()
     assert [name for name in group.commands if f"onesketch {name}" not in text] == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("heading", ["Looking after a dataset", "The method, checked"])
+def test_commands_of_a_heading_are_in_its_table(heading: str) -> None:
+    group = typer.main.get_command(app)
+    (section,) = re.findall(rf"^## {heading}$(.*?)^## ", README.read_text(), re.M | re.S)
+    printed = re.findall(r"^\| `onesketch (\S+)", section, re.M)
+    assert set(commands_by_heading(group)[heading]) <= set(printed)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("arguments", of_program("onesketch") + in_tables(), ids=" ".join)

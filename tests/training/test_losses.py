@@ -1,6 +1,13 @@
+"""The losses against NumPy, and against numbers worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from training.losses import (
     DirectionalClip,
@@ -11,17 +18,17 @@ from training.losses import (
 )
 
 
-def embeddings(seed=0):
+def embeddings(seed: int = 0) -> list[NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
     # Different lengths, so that subtracting before or after normalisation differs.
     return [rng.normal(size=(1, 6)) * length for length in (1.0, 3.0, 0.5, 2.0)]
 
 
-def as_tensors(arrays):
+def as_tensors(arrays: Sequence[NDArray[np.float64]]) -> Embeddings:
     return Embeddings(*(torch.tensor(a) for a in arrays))
 
 
-def angle_between(a, b):
+def angle_between(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     a, b = a.ravel(), b.ravel()
     return 1 - a.dot(b) / np.sqrt(a.dot(a)) / np.sqrt(b.dot(b))
 
@@ -34,7 +41,9 @@ def angle_between(a, b):
         (DirectionalClip.mind_the_gap(), True, 0.5),
     ],
 )
-def test_presets_equal_numbers_worked_out_in_numpy(loss, unit, within_weight):
+def test_presets_equal_numbers_worked_out_in_numpy(
+    loss: DirectionalClip, unit: bool, within_weight: float
+) -> None:
     arrays = embeddings()
     source, sketch, sample, sample_sketch = (a / np.linalg.norm(a) if unit else a for a in arrays)
     across = angle_between(sample_sketch - sample, sketch - source)
@@ -60,7 +69,9 @@ def test_presets_equal_numbers_worked_out_in_numpy(loss, unit, within_weight):
     ],
     ids=["paper", "mind_the_gap", "public_code"],
 )
-def test_presets_equal_numbers_worked_out_by_hand(preset, across, within, total):
+def test_presets_equal_numbers_worked_out_by_hand(
+    preset: DirectionalClip, across: float, within: float, total: float
+) -> None:
     e = as_tensors([np.array([v]) for v in ([1.0, 0], [0, 2.0], [4.0, 0], [-3.0, 0])])
     terms = preset.terms(e)
     assert terms["across"].item() == pytest.approx(across, abs=1e-12)
@@ -68,7 +79,7 @@ def test_presets_equal_numbers_worked_out_by_hand(preset, across, within, total)
     assert preset.loss(e).item() == pytest.approx(total, abs=1e-12)
 
 
-def test_a_batch_costs_the_mean_of_its_pairs():
+def test_a_batch_costs_the_mean_of_its_pairs() -> None:
     one, two = embeddings(1), embeddings(2)
     both = [np.concatenate(pair) for pair in zip(one, two, strict=True)]
     loss = DirectionalClip.paper().loss
@@ -76,7 +87,7 @@ def test_a_batch_costs_the_mean_of_its_pairs():
     assert loss(as_tensors(both)).item() == pytest.approx(mean.item(), rel=1e-12)
 
 
-def test_equal_shifts_cost_nothing():
+def test_equal_shifts_cost_nothing() -> None:
     source, sample = np.eye(6)[:1], np.eye(6)[1:2]
     shift = np.full((1, 6), 0.3)
     loss = DirectionalClip.public_code().loss(
@@ -85,7 +96,7 @@ def test_equal_shifts_cost_nothing():
     assert loss.item() == pytest.approx(0, abs=1e-12)
 
 
-def test_a_sample_equal_to_the_source_has_a_finite_gradient():
+def test_a_sample_equal_to_the_source_has_a_finite_gradient() -> None:
     # At iteration 0 of CDST the sample may be the known picture itself: a zero shift within.
     source, sketch, _, moved = (torch.tensor(a) for a in embeddings())
     moved.requires_grad_()
@@ -94,7 +105,7 @@ def test_a_sample_equal_to_the_source_has_a_finite_gradient():
     assert loss.isfinite() and moved.grad.isfinite().all()
 
 
-def test_pixel_distances():
+def test_pixel_distances() -> None:
     a, b = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.5, 0.8]])
     assert pixel_distance(a, b, "l1").item() == pytest.approx(0.35)
     assert pixel_distance(a, b, "l2").item() == pytest.approx(0.145)
@@ -102,13 +113,13 @@ def test_pixel_distances():
         pixel_distance(a, b, "huber")
 
 
-def test_least_squares_gan_sums_over_discriminators():
+def test_least_squares_gan_sums_over_discriminators() -> None:
     scores = [torch.tensor([0.5, 1.5]), torch.tensor([2.0])]
     assert least_squares_gan(scores, real=True).item() == pytest.approx(0.25 + 1.0)
     assert least_squares_gan(scores, real=False).item() == pytest.approx(1.25 + 4.0)
 
 
-def test_feature_matching_averages_and_spares_the_real_side():
+def test_feature_matching_averages_and_spares_the_real_side() -> None:
     fake = [[torch.zeros(2, requires_grad=True), torch.ones(1)], [torch.full((3,), 2.0)]]
     real = [[torch.ones(2, requires_grad=True), torch.ones(1)], [torch.zeros(3)]]
     loss = feature_matching(fake, real)

@@ -50,7 +50,12 @@ GALLERY = 3  # pairs of the dataset in the strip, beside the true one
 
 @dataclass(frozen=True)
 class Context:
-    """What stays fixed through a training on one rank."""
+    """What stays fixed through a training on one rank.
+
+    Attributes:
+        identity: by which the folder's training is told from another.
+        example: the one true pair as a batch, uint8 (1, H, W, 3) and (1, H, W).
+    """
 
     spec: DistillationSpec
     execution: Execution
@@ -59,7 +64,7 @@ class Context:
     identity: dict[str, Any]
     schedule: Schedule
     reader: Reader
-    true_pair: tuple[Pixels, Pixels]  # (1, H, W, 3), (1, H, W)
+    example: tuple[Pixels, Pixels]
     features: FeatureNetwork
 
     @property
@@ -75,14 +80,20 @@ def distill(
     on_event: OnEvent,
     ranks: Ranks | None = None,
 ) -> Path:
-    """Train a student, or go on where an interrupted run of the same spec stopped.
+    """Train a student, or resume an interrupted training of the same spec.
 
     Leaves in the folder: the extractor (model.safetensors and, last, config.json), strip.png,
-    history.jsonl (all loss terms of each iteration). A complete folder is left as it is. All
-    ranks must see the folder; rank 0 writes it. Returns the folder.
+    history.jsonl (all loss terms of each iteration). A complete folder is left as it is.
+
+    Args:
+        folder: which all ranks must see; rank 0 writes it.
+        ranks: the processes that train together; this one alone by default.
+
+    Returns:
+        The folder.
 
     Raises:
-        OtherRunError: the folder is of another spec.
+        OtherRunError: the folder holds another training.
         DivergenceError: the loss stops being finite.
         ManifestError, RefusedError, StorageError: the dataset cannot be used.
         ValueError: settings that do not fit the dataset or the workers.
@@ -127,15 +138,15 @@ def prepare(spec: DistillationSpec, folder: Path, execution: Execution, ranks: R
     features = load_features(spec.features, execution.device)
     identity = spec.identity(dataset.sha256, features)
     return Context(
-        spec,
-        execution,
-        ranks,
-        folder,
-        identity,
-        schedule,
-        reader,
-        (spec.image[None], spec.drawing[None]),
-        features,
+        spec=spec,
+        execution=execution,
+        ranks=ranks,
+        folder=folder,
+        identity=identity,
+        schedule=schedule,
+        reader=reader,
+        example=(spec.image[None], spec.drawing[None]),
+        features=features,
     )
 
 
@@ -174,11 +185,11 @@ def train(context: Context, state: State, on_event: OnEvent) -> None:
 
 
 def batches(context: Context, start: int) -> Iterator[tuple[Pixels, Pixels]]:
-    """What each iteration from `start` on is taken on: a batch, or every so often the true pair."""
+    """Yield what each iteration from `start` on is taken on: a batch, or at times the example."""
     schedule = context.schedule
     from_dataset = context.reader.batches(schedule.batches_before(start), schedule.num_batches)
     for iteration in range(start, schedule.iterations):
-        yield context.true_pair if schedule.is_true_pair(iteration) else next(from_dataset)
+        yield context.example if schedule.is_true_pair(iteration) else next(from_dataset)
 
 
 def train_step(context: Context, state: State, batch: Batch) -> dict[str, Tensor]:
@@ -267,7 +278,7 @@ def snapshot(context: Context, state: State) -> None:
 
 
 def gallery(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
-    """A few pairs, spread over the first shard with any so that no other has to be fetched."""
+    """Read a few pairs, spread over the first shard with any: no other has to be fetched."""
     shard, size = next((shard, size) for shard, size in enumerate(dataset.sizes) if size)
     positions = sorted({number * size // GALLERY for number in range(GALLERY)})
     return [dataset.pair(shard, position) for position in positions]
@@ -285,13 +296,13 @@ def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:
 
 
 def memory_format(device: str) -> torch.memory_format:
-    """The layout that convolutions are fastest in, on CPUs the plain one (docs/results.md)."""
+    """Return the layout that is fastest for convolutions (docs/results.md)."""
     on_gpu = device.startswith("cuda")
     return torch.channels_last if on_gpu else torch.contiguous_format
 
 
 def metadata_of(context: Context) -> dict[str, Any]:
-    """What an extractor tells about its origin."""
+    """Return what an extractor tells about its origin."""
     height, width = context.spec.drawing.shape
     return {
         "identity": context.identity,

@@ -1,7 +1,9 @@
-"""Measures the embedded models on held-out data and writes their model card.
+"""The embedded models' card: figures on held-out data, and a sheet of samples.
 
 Shapes: B pictures, D embedding width, S side in pixels.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,13 +20,16 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from pipeline.pixels import Pixels
 from pipeline.whole_file import write_json, write_text
 from training.embedded.edge_scores import BoundaryScores, boundary_scores
 from training.embedded.models.autoencoder import reconstruct
 from training.embedded.models.contrastive import to_clip, tokenize
-from training.embedded.scenes.arrays import HELD_OUT_SEED, SceneArrays, make_scenes
+from training.embedded.scenes.arrays import SceneArrays, make_scenes
+from training.embedded.scenes.reserved_seeds import HELD_OUT_SEEDS
+from training.styles.baselines import sobel
 from training.styles.edges import EdgeNetwork, draw_edges
-from training.styles.styles import sobel, xdog
+from training.styles.xdog import xdog
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 RETRIEVAL_SIZE = 64
@@ -59,33 +64,20 @@ class Figures:
     boundary_precision: dict[str, float]  # likewise, average precision
 
 
-def photograph(name: str, side: int = 128) -> np.ndarray:
-    """The middle square of one of scikit-image's bundled photographs, (side, side, 3) uint8."""
-    image = getattr(bundled, name)()
-    size = min(image.shape[:2])
-    y, x = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
-    return cv2.resize(image[y : y + size, x : x + size], (side, side), interpolation=cv2.INTER_AREA)
-
-
-def psnr(vae: AutoencoderKL, images: Sequence[np.ndarray]) -> list[float]:
-    """Peak signal to noise ratio of each picture after the autoencoder, in dB."""
+def psnr(vae: AutoencoderKL, images: Sequence[Pixels]) -> list[float]:
+    """Measure the peak signal to noise ratio of each picture after the autoencoder, in dB."""
     return [float(peak_signal_noise_ratio(i, reconstruct(vae, i), data_range=255)) for i in images]
-
-
-def found(queries: Tensor, keys: Tensor) -> float:
-    """Share of queries (B, D) whose own key is the nearest, in groups of 64."""
-    hits = [
-        (q @ k.T).argmax(1) == torch.arange(len(q))
-        for q, k in zip(queries.split(RETRIEVAL_SIZE), keys.split(RETRIEVAL_SIZE), strict=True)
-    ]
-    return torch.cat(hits).float().mean().item()
 
 
 @torch.no_grad()
 def clip_figures(
     clip: open_clip.CLIP, tokenizer: CLIPTokenizer, scenes: SceneArrays
 ) -> dict[str, float]:
-    """Retrieval and the separation of scenes from drawings, for the embedded CLIP."""
+    """Measure how the embedded CLIP retrieves, and how well it tells scenes from drawings.
+
+    Returns:
+        The fields of `Figures` that are about CLIP.
+    """
     device = next(clip.parameters()).device
     drawings = np.stack([np.repeat(xdog(i)[..., None], 3, axis=2) for i in scenes.images])
     image = clip.encode_image(to_clip(scenes.images, device), normalize=True).cpu()
@@ -96,20 +88,11 @@ def clip_figures(
     means = torch.stack([image[:half].mean(0), drawn[:half].mean(0)])  # (2, D)
     told = [(image[half:] @ means.T).argmax(1) == 0, (drawn[half:] @ means.T).argmax(1) == 1]
     return {
-        "captions_found": found(image, text),
-        "scenes_found": found(text, image),
-        "drawings_found": found(image, drawn),
+        "captions_found": _recall_at_1(image, text),
+        "scenes_found": _recall_at_1(text, image),
+        "drawings_found": _recall_at_1(image, drawn),
         "drawings_told": torch.cat(told).float().mean().item(),
     }
-
-
-def edge_figures(network: EdgeNetwork, scenes: SceneArrays) -> dict[str, BoundaryScores]:
-    """How well the learned edge style and the plain edge filter show scenes' exact lines."""
-    drawings = {
-        "edges": np.stack([draw_edges(network, image) for image in scenes.images]),
-        "sobel": np.stack([sobel(image) for image in scenes.images]),
-    }
-    return {name: boundary_scores(drawn, scenes.line_art) for name, drawn in drawings.items()}
 
 
 def measure(
@@ -119,10 +102,10 @@ def measure(
     edges: EdgeNetwork,
     count: int = 256,
 ) -> Figures:
-    """All figures of the card, on `count` held-out scenes and the bundled photographs."""
-    scenes = make_scenes(HELD_OUT_SEED, count)
-    photographs = psnr(vae, [photograph(name) for name in PHOTOGRAPHS])
-    scores = edge_figures(edges, scenes)
+    """Measure all figures of the card, on `count` held-out scenes and on bundled photographs."""
+    scenes = make_scenes(HELD_OUT_SEEDS[0], count)
+    photographs = psnr(vae, [_photograph(name) for name in PHOTOGRAPHS])
+    scores = _edge_figures(edges, scenes)
     return Figures(
         psnr_scenes=float(np.mean(psnr(vae, list(scenes.images)))),
         psnr_photographs=dict(zip(PHOTOGRAPHS, photographs, strict=True)),
@@ -133,7 +116,7 @@ def measure(
 
 
 def sample_sheet(pipeline: StableDiffusionPipeline, path: Path) -> None:
-    """A contact sheet of the card's prompts, each under its caption."""
+    """Write a contact sheet of what the card's prompts give, each picture above its prompt."""
     generator = torch.Generator().manual_seed(0)
     pictures = pipeline(list(PROMPTS), guidance_scale=5.0, generator=generator).images
     columns, tile, margin, text = 4, 192, 8, 34
@@ -184,7 +167,14 @@ command runs, is tested and can be learned without a download.
 
 
 def write_card(folder: Path, figures: Figures, budget: dict[str, int], count: int = 256) -> None:
-    """Writes README.md and figures.json beside the weights."""
+    """Write README.md and figures.json beside the weights.
+
+    Args:
+        folder: of the weights.
+        figures: what was measured.
+        budget: scenes and steps by name.
+        count: how many scenes were measured on.
+    """
     values = asdict(figures)
     write_json(folder / "figures.json", {**values, "budget": budget})
     values["photographs"] = ", ".join(
@@ -194,3 +184,29 @@ def write_card(folder: Path, figures: Figures, budget: dict[str, int], count: in
         values[name] = ", ".join(f"{style} {value:.2f}" for style, value in values[name].items())
     spent = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in budget.items())
     write_text(folder / "README.md", CARD.format(**values, budget=spent, count=count))
+
+
+def _photograph(name: str, side: int = 128) -> Pixels:
+    """Cut the middle square of a photograph that comes with scikit-image; (side, side, 3)."""
+    image = getattr(bundled, name)()
+    size = min(image.shape[:2])
+    y, x = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+    return cv2.resize(image[y : y + size, x : x + size], (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _recall_at_1(queries: Tensor, keys: Tensor) -> float:
+    """Count the share of queries (B, D) whose own key is the nearest, in groups of 64."""
+    hits = [
+        (q @ k.T).argmax(1) == torch.arange(len(q))
+        for q, k in zip(queries.split(RETRIEVAL_SIZE), keys.split(RETRIEVAL_SIZE), strict=True)
+    ]
+    return torch.cat(hits).float().mean().item()
+
+
+def _edge_figures(network: EdgeNetwork, scenes: SceneArrays) -> dict[str, BoundaryScores]:
+    """Score the learned edge style and the plain edge filter against scenes' exact lines."""
+    drawings = {
+        "edges": np.stack([draw_edges(network, image) for image in scenes.images]),
+        "sobel": np.stack([sobel(image) for image in scenes.images]),
+    }
+    return {name: boundary_scores(drawn, scenes.line_art) for name, drawn in drawings.items()}

@@ -4,11 +4,14 @@ As the Berkeley benchmark does (Martin, Fowlkes and Malik 2004), one threshold s
 and a boundary counts as found within a small distance. Shapes: N drawings of H, W pixels.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from pipeline.pixels import Pixels
 
 LEVELS = 256
 INKED = 128  # darker pixels of the line art are boundaries
@@ -16,19 +19,28 @@ INKED = 128  # darker pixels of the line art are boundaries
 
 @dataclass(frozen=True)
 class BoundaryScores:
-    """The best F-measure over all thresholds (ODS), and the average precision over all recalls."""
+    """How well drawings show boundaries, from 0 to 1.
+
+    Attributes:
+        f_measure: the best over all thresholds (ODS).
+        average_precision: over all recalls.
+    """
 
     f_measure: float
     average_precision: float
 
 
-def boundary_scores(
-    drawings: NDArray[np.uint8], line_art: NDArray[np.uint8], tolerance_px: int = 1
-) -> BoundaryScores:
-    """Scores of drawings against line art, both (N, H, W), 255 = paper.
+def boundary_scores(drawings: Pixels, line_art: Pixels, tolerance_px: int = 1) -> BoundaryScores:
+    """Score drawings against line art.
 
-    Drawn pixels count as right within tolerance_px of a line, lines as found within tolerance_px
-    of a drawn pixel; ValueError where shapes differ or no line is there to be found.
+    Args:
+        drawings: uint8 (N, H, W), 255 = paper.
+        line_art: uint8 (N, H, W), the truth.
+        tolerance_px: drawn pixels count as right this near to a line, lines as found this near to
+            a drawn pixel.
+
+    Raises:
+        ValueError: the shapes differ, or the line art has no lines.
     """
     truth = line_art < INKED
     if drawings.shape != line_art.shape or not truth.any():

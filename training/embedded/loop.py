@@ -1,5 +1,7 @@
 """A resumable loop that trains any of the embedded models: Muon and AdamW, weight averaging."""
 
+from __future__ import annotations
+
 import json
 import time
 from collections.abc import Callable
@@ -19,7 +21,16 @@ LossFn = Callable[[int], tuple[Tensor, dict[str, float]]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Length and learning rate of one training: linear warm-up, constant, linear decay to zero."""
+    """Length and learning rate of one training: linear warm-up, constant, linear decay to zero.
+
+    Attributes:
+        steps: how many there are.
+        learning_rate: between warm-up and decay.
+        warmup: steps until the rate is reached.
+        decay_share: share of the steps at the end that the rate falls in.
+        averaging: how much of the running average a step keeps.
+        checkpoint_every_s: seconds from one checkpoint to the next.
+    """
 
     steps: int
     learning_rate: float
@@ -29,24 +40,31 @@ class Schedule:
     checkpoint_every_s: float = 120.0
 
 
-STATE_KEYS = ("momentum_buffer", "exp_avg", "exp_avg_sq")
+# What Muon and AdamW remember of a parameter, but for AdamW's number of steps.
+MOMENTS = ("momentum_buffer", "exp_avg", "exp_avg_sq")
 
 
 def learning_rate_at(schedule: Schedule, step: int) -> float:
-    """Learning rate of 0-based `step`."""
+    """Return the learning rate of a step, counted from 0."""
     warm = min(1.0, (step + 1) / schedule.warmup)
     left = (schedule.steps - step) / max(1.0, schedule.decay_share * schedule.steps)
     return schedule.learning_rate * warm * max(0.0, min(1.0, left))
 
 
-class Run:
-    """Parameters, their running average and the optimisers of one training, kept as safetensors.
+class TrainingState:
+    """A training: parameters, their running average, and optimisers, kept as safetensors.
 
     Weight matrices and convolutions are updated by Muon (orthogonalised momentum), the rest by
-    AdamW: after 160 steps of the autoencoder that gave 18.9 dB against 15.3 dB with AdamW alone,
-    because the eigenvalues of pictures' covariance span orders of magnitude and Muon does not mind.
+    AdamW, which converges far sooner than AdamW alone (docs/results.md, "Training the embedded
+    models"): the eigenvalues of pictures' covariance span orders of magnitude, and Muon does not
+    mind.
+
     Step s depends on the state and on s alone (the data are made from s), so the step is all that a
     checkpoint needs beside the tensors.
+
+    Attributes:
+        module: what learns.
+        step: how many steps are done.
     """
 
     def __init__(self, module: nn.Module, schedule: Schedule, folder: Path) -> None:
@@ -64,28 +82,30 @@ class Run:
         rate = schedule.learning_rate
         matrices = [t for t in self.targets if not t.requires_grad]
         others = [t for t in self.targets if t.requires_grad]
-        self.optimizers: list[torch.optim.Optimizer] = [
+        self.optimisers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         ]
 
     @property
     def path(self) -> Path:
+        """Where the checkpoint is."""
         return self.folder / "checkpoint.safetensors"
 
     def save(self) -> None:
+        """Write the checkpoint, in place of the one before."""
         tensors: dict[str, Tensor] = {}
         for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
             tensors[f"parameter.{name}"] = parameter.detach().contiguous()
             tensors[f"average.{name}"] = average.contiguous()
         for name, target in zip(self.names, self.targets, strict=True):
-            for key, value in self._state(target).items():
-                if key in STATE_KEYS:
+            for key, value in self._optimiser_state(target).items():
+                if key in MOMENTS:
                     tensors[f"{key}.{name}"] = value.contiguous()
         write_tensors(self.path, tensors, {"step": json.dumps(self.step)})
 
     def resume(self) -> None:
-        """Takes up the checkpoint in the folder if there is one."""
+        """Resume from the folder's checkpoint if there is one."""
         if not self.path.exists():
             return
         with safe_open(self.path, "pt") as file:
@@ -95,33 +115,37 @@ class Run:
             parameter.data.copy_(tensors[f"parameter.{name}"])
             self.average[i].copy_(tensors[f"average.{name}"])
             target = self.targets[i]
-            state = self._state(target)
-            for key in STATE_KEYS:
+            moments = self._optimiser_state(target)
+            for key in MOMENTS:
                 if f"{key}.{name}" in tensors:
-                    state[key] = tensors[f"{key}.{name}"].to(target)
-            if "exp_avg" in state:
-                state["step"] = torch.tensor(float(self.step), device=target.device)
-
-    def _state(self, target: Tensor) -> dict[str, Tensor]:
-        return self.optimizers[1 if target.requires_grad else 0].state[target]
+                    moments[key] = tensors[f"{key}.{name}"].to(target)
+            if "exp_avg" in moments:
+                moments["step"] = torch.tensor(float(self.step), device=target.device)
 
     def advance(self, loss_fn: LossFn) -> dict[str, float]:
-        """One step; the loss terms as numbers."""
+        """Take one step: -> the loss, its terms, the gradient's norm and the rate.
+
+        Raises:
+            ValueError: the loss is not a finite number.
+        """
         rate = learning_rate_at(self.schedule, self.step)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
                 group["lr"] = rate
         loss, terms = loss_fn(self.step)
         if not torch.isfinite(loss):
-            raise ValueError(f"{self.folder.name}: loss is {loss.item()} at step {self.step}")
+            raise ValueError(
+                f"{self.folder.name}: expected a finite loss, got {loss.item()} at step "
+                f"{self.step}; start again with another seed"
+            )
         self.module.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for parameter, target in zip(self.parameters, self.targets, strict=True):
             if target is not parameter:
                 target.grad = parameter.grad.view_as(target) if parameter.grad is not None else None
-        for optimizer in self.optimizers:
-            optimizer.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         # A short history at first, or the random start would linger in the average.
         keep = min(self.schedule.averaging, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self.average, self.parameters, 1 - keep)
@@ -129,25 +153,36 @@ class Run:
         return {"loss": loss.item(), "gradient_norm": norm.item(), "rate": rate, **terms}
 
     def adopt_average(self) -> None:
-        """Puts the averaged parameters, which are what is shipped, into the module."""
+        """Put the averaged parameters, which are what is shipped, into the module."""
         for parameter, average in zip(self.parameters, self.average, strict=True):
             parameter.data.copy_(average)
+
+    def _optimiser_state(self, target: Tensor) -> dict[str, Tensor]:
+        return self.optimisers[1 if target.requires_grad else 0].state[target]
 
 
 def train(
     module: nn.Module, loss_fn: LossFn, schedule: Schedule, folder: Path, on_event: OnEvent
 ) -> None:
-    """Trains `module` to the schedule's end, from the folder's checkpoint if there is one."""
-    run = Run(module, schedule, folder)
-    run.resume()
+    """Train a module to the schedule's end, from the folder's checkpoint if there is one.
+
+    Args:
+        module: what learns; left with its averaged parameters, in evaluation mode.
+        loss_fn: gives the loss of a step and its terms.
+        schedule: length and learning rate.
+        folder: of the checkpoint; its name is the model's in events.
+        on_event: listens to every 50th step.
+    """
+    state = TrainingState(module, schedule, folder)
+    state.resume()
     module.train()
     saved = time.monotonic()
-    while run.step < schedule.steps:
-        terms = run.advance(loss_fn)
-        if run.step % 50 == 0:
-            on_event("step", model=folder.name, step=run.step, of=schedule.steps, **terms)
-        if time.monotonic() - saved > schedule.checkpoint_every_s or run.step == schedule.steps:
-            run.save()
+    while state.step < schedule.steps:
+        terms = state.advance(loss_fn)
+        if state.step % 50 == 0:
+            on_event("step", model=folder.name, step=state.step, of=schedule.steps, **terms)
+        if time.monotonic() - saved > schedule.checkpoint_every_s or state.step == schedule.steps:
+            state.save()
             saved = time.monotonic()
-    run.adopt_average()
+    state.adopt_average()
     module.eval()

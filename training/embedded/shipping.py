@@ -1,4 +1,6 @@
-"""Puts the trained parts together in the formats that other programs open."""
+"""The trained parts, put together in the formats that other programs open."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -20,10 +22,11 @@ def save_pipeline(
     tokenizer: CLIPTokenizer,
     scheduler: DDIMScheduler,
 ) -> None:
-    """Writes a diffusers folder that StableDiffusionPipeline opens unchanged.
+    """Write a diffusers folder that StableDiffusionPipeline opens unchanged.
 
-    UNet and VAE lie there in half precision, and diffusers opens them in single; transformers would
-    keep the text encoder as it lies there, so that one is written in single precision."""
+    UNet and VAE are stored in half precision, which diffusers opens as single; transformers would
+    keep the text encoder as it is stored, so that one is written in single precision.
+    """
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,

@@ -1,4 +1,6 @@
-"""Makes all embedded models from a seed: autoencoder, diffusion, perceptual, CLIP, edges, card."""
+"""All embedded models from a seed: autoencoder, diffusion, perceptual, CLIP, edges, card."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,7 @@ from training.embedded.models.recognition import (
 from training.embedded.models.tokenizer import learn_tokenizer
 from training.embedded.scenes.arrays import SceneArrays, make_scenes
 from training.embedded.scenes.drawings import xdog_all
+from training.embedded.scenes.reserved_seeds import TRAINING_SEEDS
 from training.embedded.shipping import save_pipeline
 from training.styles.edges import EdgeNetwork, save_edges
 
@@ -61,16 +64,13 @@ AUTOENCODER_SCENES = 12_000
 ENCODER_SCENES = 6_000
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Random initial weights from `seed`, the caller's random state untouched."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
-
-
 class EmbeddedTrainer:
-    """Seed, device, budget and folders of one making of the embedded models."""
+    """The training of each embedded model, all from one seed, budget and device.
+
+    Attributes:
+        out: folder of the models.
+        work: folder of the checkpoints.
+    """
 
     def __init__(
         self, out: Path, work: Path, seed: int, budget: Budget, device: str, on_event: OnEvent
@@ -78,20 +78,18 @@ class EmbeddedTrainer:
         self.out, self.work, self.seed, self.budget = out, work, seed, budget
         self.device, self.on_event = torch.device(device), on_event
 
-    def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: Schedule) -> None:
-        train(module, loss_fn, schedule, self.work / name, self.on_event)
-
-    def autoencoder(self, scenes: SceneArrays) -> AutoencoderKL:
-        with seeded(self.seed):
+    def train_autoencoder(self, scenes: SceneArrays) -> AutoencoderKL:
+        """Train the autoencoder."""
+        with _seeded(self.seed):
             vae = new_autoencoder().to(self.device)
         loss_fn = autoencoder_loss(vae, scenes, self.seed, batch=12)
         self._train("autoencoder", vae, loss_fn, Schedule(self.budget.autoencoder_steps, 2.5e-3))
         return vae
 
-    def denoiser(
+    def train_denoiser(
         self, vae: AutoencoderKL, scenes: SceneArrays, tokenizer: CLIPTokenizer
     ) -> TextToLatent:
-        """UNet and text encoder; sets the autoencoder's scaling factor for unit variance."""
+        """Train UNet and text encoder; scale the autoencoder's latents to unit variance before."""
         means, deviations = encode_all(vae, scenes.images)
         scale = 1 / means.float().std().item()
         vae.register_to_config(scaling_factor=scale)
@@ -101,7 +99,7 @@ class EmbeddedTrainer:
             tokens=tokenize(tokenizer, list(scenes.captions)),
             empty=tokenize(tokenizer, [""])[0],
         )
-        with seeded(self.seed):
+        with _seeded(self.seed):
             unet = new_unet(means.shape[1], means.shape[-1])
             model = TextToLatent(unet, new_text_encoder(tokenizer)).to(self.device)
         loss_fn = denoising_loss(model, latents, new_scheduler(), self.seed, batch=64)
@@ -109,10 +107,10 @@ class EmbeddedTrainer:
         self._train("denoiser", model, loss_fn, schedule)
         return model
 
-    def encoders(self, scenes: SceneArrays, tokenizer: CLIPTokenizer) -> Contrast:
-        """The perceptual network, written to its folder, and the CLIP model."""
+    def train_encoders(self, scenes: SceneArrays, tokenizer: CLIPTokenizer) -> Contrast:
+        """Train the perceptual network and the CLIP model, and write them to their folders."""
         inked = xdog_all(scenes.images)
-        with seeded(self.seed):
+        with _seeded(self.seed):
             recogniser = Recogniser(attributes(scenes)[0].shape[1]).to(self.device)
             contrast = Contrast(new_clip(tokenizer)).to(self.device)
         schedule = Schedule(self.budget.contrastive_steps, 1.5e-3, warmup=50, averaging=0.99)
@@ -129,15 +127,18 @@ class EmbeddedTrainer:
         save_clip(contrast.clip, tokenizer, self.out / "clip")
         return contrast
 
-    def edges(self) -> EdgeNetwork:
-        """The edge style's network, written to its folder; it has larger scenes of its own."""
-        scenes = make_scenes(0, self.budget.edge_scenes, SCENE_SIDE)
-        with seeded(self.seed):
+    def train_edges(self) -> EdgeNetwork:
+        """Train the edge style's network on larger scenes of its own; write it to its folder."""
+        scenes = make_scenes(TRAINING_SEEDS[0], self.budget.edge_scenes, SCENE_SIDE)
+        with _seeded(self.seed):
             network = EdgeNetwork().to(self.device)
         schedule = Schedule(self.budget.edge_steps, 3e-3, warmup=50, averaging=0.995)
         self._train("edges", network, edge_loss(network, scenes, self.seed + 3), schedule)
         save_edges(network, self.out / "edges")
         return network
+
+    def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: Schedule) -> None:
+        train(module, loss_fn, schedule, self.work / name, self.on_event)
 
 
 def train_all(
@@ -148,22 +149,37 @@ def train_all(
     budget: Budget | None = None,
     device: str = "cpu",
 ) -> None:
-    """Trains everything into `out`, with checkpoints in `work` from which a second call goes on.
+    """Train all embedded models, measure them, and write their card.
 
-    out gets diffusion/, clip/, perceptual/, edges/, README.md, figures.json and contact-sheet.png.
+    Args:
+        out: gets diffusion/, clip/, perceptual/, edges/, README.md, figures.json and
+            contact-sheet.png.
+        work: gets the checkpoints, from which a second call resumes.
+        on_event: listens to the steps of each training.
+        seed: of all weights and data.
+        budget: that of the shipped weights by default.
+        device: where the models learn.
     """
     budget = budget or Budget()
     trainer = EmbeddedTrainer(out, work, seed, budget, device, on_event)
-    scenes = make_scenes(0, budget.scenes)
+    scenes = make_scenes(TRAINING_SEEDS[0], budget.scenes)
     tokenizer = learn_tokenizer(scenes.captions)
-    vae = trainer.autoencoder(scenes.first(AUTOENCODER_SCENES))
-    model = trainer.denoiser(vae, scenes, tokenizer)
+    vae = trainer.train_autoencoder(scenes.first(AUTOENCODER_SCENES))
+    model = trainer.train_denoiser(vae, scenes, tokenizer)
     save_pipeline(
         out / "diffusion", vae, model.unet, model.text_encoder, tokenizer, new_scheduler()
     )
-    contrast = trainer.encoders(scenes.first(ENCODER_SCENES), tokenizer)
-    figures = measure(vae, contrast.clip, tokenizer, trainer.edges())
+    contrast = trainer.train_encoders(scenes.first(ENCODER_SCENES), tokenizer)
+    figures = measure(vae, contrast.clip, tokenizer, trainer.train_edges())
     sample_sheet(
         StableDiffusionPipeline.from_pretrained(out / "diffusion"), out / "contact-sheet.png"
     )
     write_card(out, figures, asdict(budget))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch while the context lasts; the caller's random state comes back afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,17 +1,19 @@
-"""CLIP image embeddings that pass gradients to the pixels (paper 4.2; method's section 4).
+"""CLIP image embeddings that pass gradients to the pixels (DiffSketch 4.2).
 
 B: pictures, C: 1 or 3 channels, H, W: pixels, S: side of CLIP's own input, D: embedding width.
 Only the image tower is kept: the text tower takes no part in any of the losses.
 """
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
+import torch.nn.functional as F
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
-from torch.nn import functional
 
 CONFIG_NAME = "open_clip_config.json"
 WEIGHTS_NAME = "open_clip_model.safetensors"
@@ -25,7 +27,9 @@ class ClipError(ValueError):
 class ClipEncoder(nn.Module):
     """A frozen CLIP image tower behind its own preparation of pictures.
 
-    `label` says where the weights come from ("embedded" or "real: ..."), for reports.
+    Attributes:
+        label: where the weights come from ("embedded" or "real: ..."), for reports.
+        side: S, in pixels.
     """
 
     mean: Tensor
@@ -41,7 +45,7 @@ class ClipEncoder(nn.Module):
         self.register_buffer("mean", torch.tensor(preparation["mean"]).view(channel_shape))
         self.register_buffer("std", torch.tensor(preparation["std"]).view(channel_shape))
 
-    def train(self, mode: bool = True) -> "ClipEncoder":
+    def train(self, mode: bool = True) -> ClipEncoder:
         """Stay in evaluation mode: the encoder is a measuring instrument, never a learner."""
         return super().train(False)
 
@@ -56,24 +60,30 @@ class ClipEncoder(nn.Module):
         x = x.expand(-1, 3, -1, -1).to(self.mean.dtype)
         if x.shape[-2:] != (self.side, self.side):
             size = (self.side, self.side)
-            x = functional.interpolate(x, size, mode="bicubic", align_corners=False, antialias=True)
+            x = F.interpolate(x, size, mode="bicubic", align_corners=False, antialias=True)
         return (x - self.mean) / self.std
 
     def features(self, x: Tensor) -> Tensor:
-        """Embeddings as the tower gives them: (B, 1|3, H, W) in [0, 1] -> (B, D), any length."""
+        """Embed pictures at the length that the tower gives: (B, 1|3, H, W) in [0, 1] -> (B, D)."""
         return self.visual(self.prepare(x))
 
     def image(self, x: Tensor) -> Tensor:
-        """Unit-length embeddings: (B, 1|3, H, W) in [0, 1] -> (B, D)."""
-        return functional.normalize(self.features(x), dim=-1)
+        """Embed pictures at unit length: (B, 1|3, H, W) in [0, 1] -> (B, D)."""
+        return F.normalize(self.features(x), dim=-1)
 
 
 def load_clip(location: str | Path, device: str | torch.device = "cpu") -> ClipEncoder:
     """Load a CLIP image tower from a local folder or file; nothing is ever downloaded.
 
-    location: a folder in open_clip's format (open_clip_config.json, open_clip_model.safetensors);
-    or "MODEL:FILE" with a weight file; or "MODEL:TAG" with a tag of open_clip that is already in
-    the local cache. Raises ClipError that says what was looked for, where, and how to get it.
+    Args:
+        location: a folder in open_clip's format (open_clip_config.json,
+            open_clip_model.safetensors); or "MODEL:FILE" with a weight file; or "MODEL:TAG" with a
+            tag of open_clip that is already in the local cache.
+        device: where the tower goes.
+
+    Raises:
+        ClipError: it is missing or cannot be read; the message says what was looked for, where, and
+            how to get it.
     """
     text = str(location)
     if Path(text).is_dir():
@@ -101,7 +111,7 @@ def _load_folder(folder: Path) -> nn.Module:
     if missing:
         raise ClipError(
             f"CLIP folder {folder} lacks {' and '.join(missing)}. The embedded model is written "
-            "by `onesketch train-embedded`; a real one by open_clip's push_to_hf_hub saving"
+            "by `onesketch train-embedded`, a real one by open_clip's push_to_hf_hub"
         )
     config = _config_of(f"local-dir:{folder}")
     _refuse_remote_text_tower(config, str(folder))
@@ -110,8 +120,11 @@ def _load_folder(folder: Path) -> nn.Module:
 
 def _load_named(name: str, weights: str) -> nn.Module:
     if name not in open_clip.list_models():
-        near = [known for known in open_clip.list_models() if known.startswith(name[:5])]
-        raise ClipError(f"unknown CLIP model {name!r}. Of open_clip's names, near: {near[:8]}")
+        similar = [model for model in open_clip.list_models() if model.startswith(name[:5])]
+        raise ClipError(
+            f"unknown CLIP model {name!r}: expected a name that open_clip knows, such as "
+            f"{similar[:8] or open_clip.list_models()[:8]}"
+        )
     _refuse_remote_text_tower(_config_of(name), name)
     if Path(weights).is_file():
         return _create(name, weights, pretrained=weights)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.encoders.lpips import PerceptualError, load_perceptual
 from training.encoders.state_file import read_state
@@ -26,12 +26,16 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class FeatureNetwork(Protocol):
-    """A frozen network; `label` says where its weights come from."""
+    """A frozen network that describes pictures by five maps, from the finest to the coarsest.
+
+    Attributes:
+        label: where its weights come from, for reports.
+    """
 
     label: str
 
     def slices(self, x: Tensor) -> list[Tensor]:
-        """(B, 1|3, H, W) in [-1, 1] -> five maps (B, C_k, h_k, w_k)."""
+        """Describe pictures (B, 1|3, H, W) in [-1, 1]: -> five maps (B, C_k, h_k, w_k)."""
         ...
 
 
@@ -53,7 +57,7 @@ class Vgg19(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
 
     def slices(self, x: Tensor) -> list[Tensor]:
-        """(B, 1|3, H, W) in [-1, 1], at least 16 pixels a side -> five maps."""
+        """Describe pictures (B, 1|3, H, W) in [-1, 1], 16 pixels a side or more: -> five maps."""
         x = ((x.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
         maps = []
         for end, layer in enumerate(self.trunk, start=1):
@@ -64,19 +68,24 @@ class Vgg19(nn.Module):
 
 
 def feature_distance(drawn: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
-    """Weighted mean absolute difference over five slices: scalar; the true side has no gradient."""
+    """Weigh the mean absolute differences of five slices: -> scalar; the truth has no gradient."""
     terms = [
-        weight * functional.l1_loss(a, b.detach())
+        weight * F.l1_loss(a, b.detach())
         for weight, a, b in zip(SLICE_WEIGHTS, drawn, true, strict=True)
     ]
     return torch.stack(terms).sum()
 
 
 def load_features(location: str | Path, device: str | torch.device = "cpu") -> FeatureNetwork:
-    """Load "vgg19:FILE" (a torchvision state dict; "vgg19" alone: from the torch hub cache).
+    """Load a feature network from a local folder or file; nothing is ever downloaded.
 
-    Every other location is a perceptual network's, see `training.encoders.lpips.load_perceptual`.
-    Raises PerceptualError that says what was looked for; nothing is ever downloaded.
+    Args:
+        location: "vgg19:FILE" with a torchvision state dict; "vgg19" alone to look in the torch
+            hub cache; or a perceptual network's, see `training.encoders.lpips.load_perceptual`.
+        device: where the network goes.
+
+    Raises:
+        PerceptualError: it is missing or cannot be read; the message says what was looked for.
     """
     name, _, file = str(location).partition(":")
     if name != VGG19:
@@ -105,6 +114,6 @@ def _load_vgg19(path: Path) -> Vgg19:
         trunk.load_state_dict(state, assign=True)
     except (KeyError, RuntimeError) as error:
         raise PerceptualError(
-            f"{path} is no state dict of torchvision's VGG-19: {error}"
+            f"{path} is not a state dict of torchvision's VGG-19: {error}"
         ) from error
     return Vgg19(trunk, "real: vgg19")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import inception_v3
 
 from pipeline.canonical import sha256_of_file
-from pipeline.pixels import unit_from_uint8
+from pipeline.pixels import Pixels, unit_from_uint8
 from training.encoders.state_file import read_state
 
 FEATURES = 2048
@@ -28,22 +28,28 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class InceptionError(ValueError):
-    """A file that holds no Inception network that can be used."""
+    """An Inception network that was asked for is missing or cannot be read."""
 
 
 @dataclass(frozen=True)
 class Inception:
-    """A network that describes pictures; `pool` maps uint8 (N, 3, H, W) to (N, 2048)."""
+    """A network that describes pictures.
+
+    Attributes:
+        label: its kind, file and hash, for reports.
+        pool: the network, uint8 (N, 3, H, W) -> (N, 2048).
+    """
 
     label: str
     pool: Callable[[Tensor], Tensor]
     device: str
 
     @torch.no_grad()
-    def features(self, drawings: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    def features(self, drawings: Sequence[Pixels]) -> NDArray[np.float64]:
         """Describe drawings, uint8 (H, W) of any sizes, grey repeated: -> (N, 2048).
 
-        Raises ValueError for another type or shape.
+        Raises:
+            ValueError: a drawing has another type or shape.
         """
         described = [np.zeros((0, FEATURES))]
         for drawing in drawings:
@@ -60,9 +66,15 @@ class Inception:
 def load_inception(path: Path, device: str = "cpu") -> Inception:
     """Load an Inception-v3 from a local file.
 
-    path: a state dict of torchvision's inception_v3 (.safetensors, or .pth of torch.save), or the
-    TorchScript file of the 2015 network that FIDs are published with (uint8 pictures in, called
-    with return_features=True). Raises InceptionError that says what was expected and how to get it.
+    Args:
+        path: a state dict of torchvision's inception_v3 (.safetensors, or .pth of torch.save), or
+            the TorchScript file of the 2015 network that FIDs are published with (uint8 pictures
+            in, called with return_features=True).
+        device: where the network goes.
+
+    Raises:
+        InceptionError: the file is missing or holds something else; the message says what was
+            expected and how to get it.
     """
     if not path.is_file():
         raise InceptionError(
@@ -80,7 +92,7 @@ def load_inception(path: Path, device: str = "cpu") -> Inception:
 
 
 class Pool:
-    """torchvision's network up to its average pool, on pictures as it was trained on them."""
+    """The network of torchvision up to its average pool, fed with what it was trained on."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network

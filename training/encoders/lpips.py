@@ -4,18 +4,19 @@ B: pictures, C: channels, H, W: pixels; C_k, h_k, w_k: of the trunk's slice k of
 The lpips package gives the trunks, the input scaling and the heads; weights come from files only.
 """
 
+from __future__ import annotations
+
 import json
 import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from pickle import UnpicklingError
 
 import lpips
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from training.encoders.state_file import read_state
 
 NUM_SLICES = 5
 SMALLEST_SIDE = 32  # below it AlexNet's second pooling has nothing left to pool
@@ -43,7 +44,8 @@ TRUNKS = {
 class Perceptual(nn.Module):
     """A frozen LPIPS network: distances between pictures and the feature maps behind them.
 
-    `label` says where the weights come from ("embedded" or "real: ..."), for reports.
+    Attributes:
+        label: where the weights come from ("embedded" or "real: ..."), for reports.
     """
 
     def __init__(self, network: lpips.LPIPS, label: str) -> None:
@@ -51,12 +53,22 @@ class Perceptual(nn.Module):
         self.network = network.eval().requires_grad_(False)
         self.label = label
 
-    def train(self, mode: bool = True) -> "Perceptual":
+    def train(self, mode: bool = True) -> Perceptual:
         """Stay in evaluation mode: lpips's heads hold dropout layers."""
         return super().train(False)
 
     def slices(self, x: Tensor) -> list[Tensor]:
-        """Feature maps after each stage: (B, 1|3, H, W) in [-1, 1] -> five (B, C_k, h_k, w_k)."""
+        """Describe pictures by the maps after each stage.
+
+        Args:
+            x: (B, 1|3, H, W) in [-1, 1].
+
+        Returns:
+            Five maps (B, C_k, h_k, w_k).
+
+        Raises:
+            ValueError: the pictures have another shape or are too small.
+        """
         if x.ndim != 4 or x.shape[1] not in (1, 3) or min(x.shape[-2:]) < SMALLEST_SIDE:
             raise ValueError(
                 f"expected pictures (B, 1 or 3, H, W) of at least {SMALLEST_SIDE} "
@@ -66,7 +78,7 @@ class Perceptual(nn.Module):
         return list(self.network.net(scaled))
 
     def between(self, slices_a: list[Tensor], slices_b: list[Tensor]) -> Tensor:
-        """LPIPS from feature maps that are at hand already: -> (B,), 0 for equal pictures."""
+        """Measure LPIPS from slices that are at hand already: -> (B,), 0 for equal pictures."""
         distances = []
         for head, a, b in zip(self.network.lins, slices_a, slices_b, strict=True):
             difference = (_unit(a) - _unit(b)).square()  # (B, C_k, h_k, w_k)
@@ -74,23 +86,23 @@ class Perceptual(nn.Module):
         return torch.stack(distances).sum(dim=0)
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """LPIPS between pictures (B, 1|3, H, W) in [-1, 1], grey repeated to three: -> (B,)."""
+        """Measure LPIPS between pictures (B, 1|3, H, W) in [-1, 1], grey repeated: -> (B,)."""
         return self.between(self.slices(a), self.slices(b))
-
-
-def _unit(x: Tensor) -> Tensor:
-    # As lpips.normalize_tensor, but its sqrt has an infinite slope where all channels are zero,
-    # which poisons the gradient of every flat region with NaN; vector_norm's slope there is 0.
-    return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + UNIT_EPSILON)
 
 
 def load_perceptual(location: str | Path, device: str | torch.device = "cpu") -> Perceptual:
     """Load a perceptual network from a local folder or file; nothing is ever downloaded.
 
-    location: a folder with config.json and model.safetensors (keys "features.N.weight|bias" of
-    torchvision's AlexNet, optional heads "lin0.weight" to "lin4.weight" of (1, C_k, 1, 1));
-    "alex:FILE" or "vgg:FILE" with a torchvision state dict; "alex" or "vgg" alone to look in the
-    torch hub cache. Raises PerceptualError that says what was looked for and how to get it.
+    Args:
+        location: a folder with config.json and model.safetensors (keys "features.N.weight|bias" of
+            torchvision's AlexNet, optional heads "lin0.weight" to "lin4.weight" of
+            (1, C_k, 1, 1)); "alex:FILE" or "vgg:FILE" with a torchvision state dict; "alex" or
+            "vgg" alone to look in the torch hub cache.
+        device: where the network goes.
+
+    Raises:
+        PerceptualError: it is missing or cannot be read; the message says what was looked for and
+            how to get it.
     """
     text = str(location)
     if Path(text).is_dir():
@@ -104,6 +116,12 @@ def load_perceptual(location: str | Path, device: str | torch.device = "cpu") ->
     return _load_trunk(name, file).to(device)
 
 
+def _unit(x: Tensor) -> Tensor:
+    # As lpips.normalize_tensor, but its sqrt has an infinite slope where all channels are zero,
+    # which poisons the gradient of every flat region with NaN; vector_norm's slope there is 0.
+    return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + UNIT_EPSILON)
+
+
 def _load_folder(folder: Path) -> Perceptual:
     names = ("config.json", "model.safetensors")
     missing = [name for name in names if not (folder / name).is_file()]
@@ -113,7 +131,7 @@ def _load_folder(folder: Path) -> Perceptual:
             "embedded network is written by `onesketch train-embedded`"
         )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    weights = _read_weights(folder / "model.safetensors")
+    weights = read_state(folder / "model.safetensors", PerceptualError)
     network = _empty_network(config.get("network", "alex"))
     heads = {k: w for k in range(NUM_SLICES) if (w := weights.get(f"lin{k}.weight")) is not None}
     if len(heads) not in (0, NUM_SLICES):
@@ -137,26 +155,12 @@ def _load_trunk(name: str, file: str) -> Perceptual:
             f"dict of torchvision.models.{trunk.factory}(weights='IMAGENET1K_V1') with torch.save "
             f"on a machine with network access and give {name}:FILE"
         )
-    package_heads = _read_weights(Path(str(resources.files(lpips))) / f"weights/v0.1/{name}.pth")
+    calibrated = Path(str(resources.files(lpips))) / f"weights/v0.1/{name}.pth"
+    package_heads = read_state(calibrated, PerceptualError)
     heads = {k: package_heads[f"lin{k}.model.1.weight"] for k in range(NUM_SLICES)}
-    network = _fill(_empty_network(name), _read_weights(path), heads, str(path))
+    state = read_state(path, PerceptualError)
+    network = _fill(_empty_network(name), state, heads, str(path))
     return Perceptual(network, f"real: {name}")
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        UnpicklingError,
-        SafetensorError,
-    ) as error:  # a foreign file makes torch's unpickler fail in any of them
-        raise PerceptualError(f"{path} cannot be read as weights: {error}") from error
 
 
 def _empty_network(name: str) -> lpips.LPIPS:

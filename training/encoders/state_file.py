@@ -1,5 +1,7 @@
 """Weights from a file that somebody else wrote: tensors only, nothing in it is executed."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -10,7 +12,15 @@ from torch import Tensor
 
 
 def read_state(path: Path, mistake: type[ValueError]) -> dict[str, Tensor]:
-    """Read a state dict of safetensors or torch.save; raises `mistake` where it cannot be read."""
+    """Read a state dict of safetensors or of torch.save.
+
+    Args:
+        path: its file; the ending .safetensors tells the two apart.
+        mistake: the error to raise.
+
+    Raises:
+        ValueError: as `mistake`: the file cannot be read, or is not a state dict.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -22,7 +32,7 @@ def read_state(path: Path, mistake: type[ValueError]) -> dict[str, Tensor]:
         LookupError,
         UnpicklingError,
         SafetensorError,
-    ) as error:
+    ) as error:  # a foreign file makes torch's unpickler fail in any of them
         raise mistake(f"{path} cannot be read as weights: {error}") from error
     if not isinstance(state, dict):
         raise mistake(f"{path}: expected a state dict, got {type(state).__name__}")

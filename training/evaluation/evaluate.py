@@ -4,6 +4,8 @@ A system maps a picture, uint8 (H, W, 3), to a drawing, uint8 (H, W), 255 = pape
 earns a high SSIM, so no score is shown without those of a blank page and of an edge filter.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

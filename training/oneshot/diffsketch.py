@@ -1,5 +1,4 @@
-"""Teaching DiffSketch: what the training of `training.oneshot.loop` starts from and leaves.
-"""
+"""Teaching DiffSketch: what the training of `training.oneshot.loop` starts from and leaves."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 B: pictures, H, W: pixels, D: width of CLIP embeddings. Pictures are in [-1, 1], drawings in [0, 1].
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -19,10 +21,13 @@ TERMS = ("across", "within", "pixel", "lpips", "clip")
 
 @dataclass(frozen=True)
 class Objective:
-    """The losses of one spec, with all that never changes about the example pair worked out.
+    """The losses of a training, with all that never changes about the example worked out.
 
-    drawing: I_sketch, (1, 1, H, W); source, sketch: embeddings of I_source and I_sketch, (1, D);
-    drawing_slices: the perceptual network's feature maps of I_sketch; weights: one per term.
+    Attributes:
+        drawing: I_sketch, (1, 1, H, W).
+        drawing_slices: the perceptual network's feature maps of I_sketch.
+        source, sketch: embeddings of I_source and I_sketch, (1, D).
+        weights: one for each of TERMS.
     """
 
     clip: ClipEncoder
@@ -65,14 +70,16 @@ class Objective:
 
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
-        """Embeddings of samples, known before training: (B, 3, H, W) in [-1, 1] -> (B, D)."""
+        """Embed samples, ahead of training: (B, 3, H, W) in [-1, 1] -> (B, D)."""
         return self.clip.image((images.float() + 1) / 2)
 
     def terms(self, drawn: Tensor, sample: Tensor) -> dict[str, Tensor]:
-        """All terms before weighting, scalars.
+        """Return all terms before weighting, scalars.
 
-        drawn: G_sketch's drawings of the example picture and of the sample, (2, 1, H, W) in [0, 1];
-        sample: the sample's embedding, (1, D).
+        Args:
+            drawn: G_sketch's drawings of the example's image and of the sample, (2, 1, H, W) in
+                [0, 1].
+            sample: the sample's embedding, (1, D).
         """
         reconstruction = drawn[:1]
         embedded = self.clip.image(drawn)  # (2, D)
@@ -88,5 +95,5 @@ class Objective:
         }
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum, L of equation 3: scalar."""
+        """Return the weighted sum, L of equation 3: scalar."""
         return torch.stack([self.weights[name] * terms[name] for name in TERMS]).sum()

@@ -3,6 +3,8 @@
 Sampling does not depend on the weights being trained. B: samples, L: tokens, D: text channels.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,10 +24,10 @@ NOISE_STREAM = "teach-noise"
 
 
 class Samples(Protocol):
-    """The training samples of a spec, wherever they come from."""
+    """The samples of a training, wherever they come from."""
 
     def chunk_of(self, index: int) -> range:
-        """The batch that sample `index` comes in."""
+        """Return the batch that sample `index` comes in."""
         ...
 
     def make(self, indices: Sequence[int]) -> Sample:
@@ -34,7 +36,7 @@ class Samples(Protocol):
 
 
 def batch_of(index: int, size: int) -> range:
-    """The batch of `size` samples, full and at a multiple of its size, that holds `index`."""
+    """Return the batch that holds `index`, full and at a multiple of its size."""
     first = index - index % size
     return range(first, first + size)
 
@@ -43,8 +45,11 @@ def batch_of(index: int, size: int) -> range:
 class GeneratedSamples:
     """The endless list of training samples; sample i depends on (seed, i) and nothing else.
 
-    example: embedding (L, D) of the example's prompt; duration: S of equation 5; cdst: False draws
-    every condition from the prior alone (the ablation of the paper's Table 1).
+    Attributes:
+        timesteps: the steps to tap, counted from the END.
+        example: embedding of the example's prompt, (L, D).
+        duration: S of equation 5 (DiffSketch 4.3).
+        cdst: False draws every condition from the prior alone (an ablation of the paper's Table 1).
     """
 
     backbone: Backbone
@@ -57,7 +62,7 @@ class GeneratedSamples:
     cdst: bool = True
 
     def chunk_of(self, index: int) -> range:
-        """The batch that sample `index` is made in.
+        """Return the batch that sample `index` is made in.
 
         Batches are always full and lie at multiples of their size, since kernels may round
         differently at another size: however long a run is and wherever it is resumed, sample i
@@ -73,7 +78,7 @@ class GeneratedSamples:
         return sample(self.backbone, self.conditions(indices), noise, self.sampling, self.timesteps)
 
     def conditions(self, indices: Sequence[int]) -> Tensor:
-        """Conditions C_i of equation 5, or plain draws without CDST: (B, L, D)."""
+        """Return the conditions C_i of equation 5, or plain draws without CDST: (B, L, D)."""
         generators = [generator(self.seed, i, CONDITION_STREAM) for i in indices]
         drawn = self.prior.sample_many(generators)
         if not self.cdst:

@@ -1,5 +1,7 @@
 """What one-shot training starts from, and the fingerprint by which a run is told from another."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,9 +30,11 @@ LOCATIONS = {"clip", "perceptual", "prompts"}
 class OneShotSpec:
     """All that fixes the outcome of one-shot training (DiffSketch 4.2, 4.3, 5.1).
 
-    timesteps: the tapped steps, counted from the end; the backbone's device is where it all runs.
-    example: the pair's picture with its taps where it was not generated (inversion), a batch of 1;
-    None: it is sampled again from the pair's noise.
+    Attributes:
+        backbone: its device is where everything runs.
+        timesteps: the tapped steps, counted from the END.
+        example: the pair's image with its taps where they are known (by inversion), a batch of 1;
+            by default it is sampled again from the pair's noise.
     """
 
     pair: ExamplePair
@@ -45,13 +49,13 @@ class OneShotSpec:
 
     @property
     def generated(self) -> Generated:
-        """What the example's image was generated from; ValueError if it was not."""
+        """Return what the example's image was generated from; ValueError if it was not."""
         if self.pair.generated is None:
             raise ValueError("DiffSketch is taught on a generated image; this example has none")
         return self.pair.generated
 
     def identity(self) -> dict[str, Any]:
-        """Settings and SHA-256 fingerprints, flat and JSON-able: equal for equal outcomes."""
+        """Return settings and hashes, flat and JSON-able: equal for equal outcomes."""
         settings = {
             "teach": self.teach.model_dump(mode="json", exclude=LOCATIONS),
             "sampler": self.sampling.model_dump(mode="json"),

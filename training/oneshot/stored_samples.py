@@ -4,6 +4,8 @@ B: samples of a batch. A batch file holds images and latents, f_{l,t} as `unet.{
 `vae.{n}`; only the steps asked for are read.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from training.oneshot.samples import batch_of
 
 
 def batch_path(folder: Path, first: int) -> Path:
-    """File of the batch whose first sample is `first`."""
+    """Return the file of the batch whose first sample is `first`."""
     return folder / f"batch-{first:06d}.safetensors"
 
 
@@ -34,7 +36,8 @@ def write_batch(path: Path, made: Sample) -> None:
 def read_batch(path: Path, timesteps: Sequence[int]) -> Sample:
     """Read a batch with the taps of some steps, counted from the end, bit by bit as written.
 
-    Raises ValueError when the file is missing or broken, or was written without one of the steps.
+    Raises:
+        ValueError: the file is missing or broken, or was written without one of the steps.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -64,7 +67,7 @@ def read_batch(path: Path, timesteps: Sequence[int]) -> Sample:
 
 @dataclass(frozen=True)
 class StoredSamples:
-    """The batches of a folder as the samples of a training; size: B, as they were made."""
+    """The batches of a folder as the samples of a training; `size` is B, as they were made."""
 
     folder: Path
     size: int
@@ -72,7 +75,7 @@ class StoredSamples:
     device: str = "cpu"
 
     def chunk_of(self, index: int) -> range:
-        """The batch that sample `index` was made in."""
+        """Return the batch that sample `index` was made in."""
         return batch_of(index, self.size)
 
     def make(self, indices: Sequence[int]) -> Sample:

@@ -37,12 +37,12 @@ class Preset:
 
 
 def paper() -> Preset:
-    """The published sizes: 182,436,993 and 5,531,522 parameters."""
+    """Return the published sizes: 182,436,993 and 5,531,522 parameters."""
     return Preset(GeneratorConfig(), DiscriminatorConfig())
 
 
 def small() -> Preset:
-    """For two cores and pictures of 128 pixels: 1,082,529 and 350,690 parameters."""
+    """Return sizes for two cores and 128 pixels: 1,082,529 and 350,690 parameters."""
     return Preset(GeneratorConfig(width=16, downs=3, blocks=3), DiscriminatorConfig(width=16))
 
 
@@ -79,28 +79,28 @@ class Pix2PixHD:
 
     @property
     def network(self) -> nn.Module:
-        """The generator."""
+        """Return the generator."""
         return self.generator
 
     @property
     def network_config(self) -> dict[str, Any]:
-        """The generator's sizes."""
+        """Return the generator's sizes."""
         return asdict(self.generator.config)
 
     @property
     def multiple(self) -> int:
-        """What the sides of a picture must be divisible by."""
+        """Return what the sides of a picture must be divisible by."""
         return self.generator.config.multiple
 
     def phases(self) -> Sequence[Phase]:
-        """The generator against the discriminators as they stand, then these on what it drew."""
+        """Train the generator against the discriminators, then these on what it drew."""
         return (
             Phase(GENERATOR, self.generator, BETAS),
             Phase(DISCRIMINATORS, self.discriminators, BETAS),
         )
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        """Weighted terms of a phase."""
+        """Return the weighted terms of a phase."""
         if phase == GENERATOR:
             return self._generator_losses(batch)
         if phase == DISCRIMINATORS:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.students.pix2pixhd_generator import initialise
 
@@ -70,9 +70,7 @@ class MultiScaleDiscriminators(nn.Module):
         maps = []
         for number, discriminator in enumerate(self.scales):
             if number:
-                pairs = functional.avg_pool2d(
-                    pairs, 3, stride=2, padding=1, count_include_pad=False
-                )
+                pairs = F.avg_pool2d(pairs, 3, stride=2, padding=1, count_include_pad=False)
             maps.append(discriminator(pairs))
         return maps
 

@@ -59,25 +59,25 @@ class Student(Protocol):
 
     @property
     def network(self) -> nn.Module:
-        """The part that draws: all that an extractor needs."""
+        """Return the part that draws: all that an extractor needs."""
         ...
 
     @property
     def network_config(self) -> dict[str, Any]:
-        """What `network_from` needs, as JSON."""
+        """Return what `network_from` needs, as JSON."""
         ...
 
     @property
     def multiple(self) -> int:
-        """What the sides of a picture must be divisible by."""
+        """Return what the sides of a picture must be divisible by."""
         ...
 
     def phases(self) -> Sequence[Phase]:
-        """The phases of a step, in order; together they hold everything that learns."""
+        """Return the phases of a step, in order; together they hold everything that learns."""
         ...
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        """Weighted terms, scalars by name; their sum is minimised over the phase's module."""
+        """Return weighted terms, scalars by name; the phase's module learns to lessen their sum."""
         ...
 
     def draw(self, images: Tensor) -> Tensor:

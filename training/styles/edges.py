@@ -1,9 +1,11 @@
 """The learned edge style: soft boundaries from a small holistically nested network.
 
 After Xie and Tu, "Holistically-Nested Edge Detection" (2015): every scale gives an edge map of its
-own and all are fused. Here each scale also hears from the coarser ones, which tell contour from
+own and all are fused. Here each scale also gets the coarser ones' features, which tell contour from
 texture. Shapes: B batch, C channels, H, W pixels, K scales, strides 1, 2, 4, 8, 16.
 """
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,43 +14,29 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 
-from pipeline.pixels import signed_from_uint8
+from pipeline.pixels import Pixels, signed_from_uint8
 from pipeline.whole_file import write_tensors, write_text
 
 SHIPPED = Path(__file__).parents[1] / "embedded" / "weights" / "edges"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 WIDTHS = (16, 24, 32, 48, 64)
-NESTED = 16  # channels in which the scales speak to each other
+NESTED = 16  # channels in which one scale hands its features to the next
 STRIDE = 16
 MARGIN = 16  # mirrored pixels around a picture, so that no line is born at its border
 REACH = 192  # more pixels than a line depends on in any direction, a multiple of the stride
 BAND_PIXELS = 1 << 20
-BALANCE = 7.4  # odds of a boundary, as trained, that are even in the drawing
+BALANCE = 7.4  # odds of a boundary, as trained, that are drawn as even odds
 FAINTEST, FULL = 0.05, 0.9  # likelihoods drawn as white and as black
 
 
 class EdgesError(ValueError):
     """Weights of the edge style are missing or are not those of its network."""
-
-
-def convolution(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
-    """A convolution that keeps the size and continues the border: zeros would look like an edge."""
-    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate")
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def doubled(x: Tensor) -> Tensor:
-    """Twice the size by bilinear interpolation: (B, C, H, W) -> (B, C, 2 H, 2 W)."""
-    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class EdgeNetwork(nn.Module):
@@ -59,51 +47,62 @@ class EdgeNetwork(nn.Module):
         self.widths, self.nested = tuple(widths), nested
         inputs = (3, *self.widths[:-1])
         self.stages = nn.ModuleList(
-            nn.Sequential(convolution(i, o), nn.ReLU(), convolution(o, o), nn.ReLU())
+            nn.Sequential(_convolution(i, o), nn.ReLU(), _convolution(o, o), nn.ReLU())
             for i, o in zip(inputs, self.widths, strict=True)
         )
-        self.laterals = nn.ModuleList(convolution(width, nested, 1) for width in self.widths)
-        self.merges = nn.ModuleList(convolution(nested, nested) for _ in self.widths)
-        self.sides = nn.ModuleList(convolution(nested, 1, 1) for _ in self.widths)
-        self.fusion = convolution(len(self.widths), 1, 1)
+        self.laterals = nn.ModuleList(_convolution(width, nested, 1) for width in self.widths)
+        self.merges = nn.ModuleList(_convolution(nested, nested) for _ in self.widths)
+        self.sides = nn.ModuleList(_convolution(nested, 1, 1) for _ in self.widths)
+        self.fusion = _convolution(len(self.widths), 1, 1)
         nn.init.constant_(self.fusion.weight, 1 / len(self.widths))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) in [-1, 1] -> logits fused (B, 1, H, W) and at the sides (B, K, H, W).
+        """Find boundaries.
 
-        H and W are multiples of 16.
+        Args:
+            pictures: (B, 3, H, W) in [-1, 1], H and W multiples of 16.
+
+        Returns:
+            Logits, fused (B, 1, H, W) and at the sides (B, K, H, W).
         """
         features, x = [], pictures
         for k, stage in enumerate(self.stages):
-            x = stage(functional.max_pool2d(x, 2) if k else x)
+            x = stage(F.max_pool2d(x, 2) if k else x)
             features.append(x)
         maps: list[Tensor] = []
         above: Tensor | None = None
         for k in reversed(range(len(self.widths))):
             here = self.laterals[k](features[k])
-            here = here if above is None else here + doubled(above)
-            above = functional.relu(self.merges[k](here))
+            here = here if above is None else here + _doubled(above)
+            above = F.relu(self.merges[k](here))
             side = self.sides[k](above)
             for _ in range(k):
-                side = doubled(side)
+                side = _doubled(side)
             maps.insert(0, side)
         sides = torch.cat(maps, dim=1)  # (B, K, H, W)
         return self.fusion(sides), sides
 
 
 def to_network(pictures: Tensor) -> Tensor:
-    """Pictures as the network takes them: uint8 (B, H, W, 3) -> float (B, 3, H, W) in [-1, 1].
+    """Bring pictures to the network's input: uint8 (B, H, W, 3) -> (B, 3, H, W) in [-1, 1].
 
-    They stay channels last in memory, which makes the convolutions twice as fast on CPUs.
+    They stay channels last in memory, in which CPUs convolve faster (docs/results.md).
     """
     return signed_from_uint8(pictures.permute(0, 3, 1, 2))
 
 
 @torch.inference_mode()
-def edge_strength(network: EdgeNetwork, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits of a boundary at each pixel: uint8 (H, W, 3) -> float32 (H, W).
+def edge_strength(network: EdgeNetwork, picture: Pixels) -> NDArray[np.float32]:
+    """Find how likely each pixel of a picture of any size is a boundary.
 
-    Any size; ValueError for a picture in another form.
+    Args:
+        picture: uint8 (H, W, 3).
+
+    Returns:
+        Logits, float32 (H, W).
+
+    Raises:
+        ValueError: the picture has another type or shape.
     """
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(
@@ -113,29 +112,15 @@ def edge_strength(network: EdgeNetwork, picture: NDArray[np.uint8]) -> NDArray[n
     height, width = picture.shape[:2]
     bottom, right = (MARGIN + -length % STRIDE for length in (height, width))
     mirrored = np.pad(picture, ((MARGIN, bottom), (MARGIN, right), (0, 0)), mode="symmetric")
-    strength = np.concatenate(list(in_bands(network, mirrored)))
+    strength = np.concatenate(list(_in_bands(network, mirrored)))
     return strength[MARGIN : MARGIN + height, MARGIN : MARGIN + width]
 
 
-def in_bands(network: EdgeNetwork, picture: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
-    """Logits of one band of rows after another, so that memory does not grow with the picture.
+def draw_edges(network: EdgeNetwork, picture: Pixels) -> Pixels:
+    """Draw soft boundaries: uint8 (H, W, 3) -> uint8 (H, W), 255 = paper.
 
-    Each band sees as much beyond its edges as a line can depend on: the bands fit exactly.
-    """
-    device = next(network.parameters()).device
-    height, width = picture.shape[:2]
-    rows = max(STRIDE, BAND_PIXELS // width // STRIDE * STRIDE)
-    for top in range(0, height, rows):
-        first, last = max(0, top - REACH), min(height, top + rows + REACH)
-        fused, _ = network(to_network(torch.from_numpy(picture[first:last])[None].to(device)))
-        yield fused[0, 0, top - first : top - first + rows].cpu().numpy()
-
-
-def draw_edges(network: EdgeNetwork, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A drawing of soft boundaries: uint8 (H, W, 3) -> uint8 (H, W), 255 = paper.
-
-    Training weighs boundaries up, so that a boundary with even odds is none yet: the drawing asks
-    for BALANCE times as much, and leaves faint doubts as white paper.
+    Training weighs boundaries up, so that even odds do not mean a boundary yet: the drawing
+    divides the odds by BALANCE, and leaves what is faint as white paper.
     """
     share = 1 / (1 + BALANCE * np.exp(-edge_strength(network, picture)))
     ink = (share - FAINTEST) / (FULL - FAINTEST)
@@ -143,7 +128,7 @@ def draw_edges(network: EdgeNetwork, picture: NDArray[np.uint8]) -> NDArray[np.u
 
 
 def save_edges(network: EdgeNetwork, folder: Path) -> None:
-    """Writes the network's weights, in half precision, and what they are."""
+    """Write the network's weights, in half precision, and its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     write_tensors(folder / WEIGHTS, weights)
@@ -152,7 +137,11 @@ def save_edges(network: EdgeNetwork, folder: Path) -> None:
 
 
 def load_edges(folder: Path) -> EdgeNetwork:
-    """Opens a folder that save_edges wrote; EdgesError says what is missing or does not fit."""
+    """Load the network from a folder that `save_edges` wrote.
+
+    Raises:
+        EdgesError: the folder is not whole, or holds another network.
+    """
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise EdgesError(
@@ -174,5 +163,33 @@ def load_edges(folder: Path) -> EdgeNetwork:
 
 @lru_cache(maxsize=1)
 def shipped_edges() -> EdgeNetwork:
-    """The network that comes with the package, opened once a process."""
+    """Load the network that comes with the package, once in a process."""
     return load_edges(SHIPPED)
+
+
+def _convolution(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
+    """Build a convolution that keeps the size and repeats the border: zeros would be an edge."""
+    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2, padding_mode="replicate")
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """Double the size by bilinear interpolation: (B, C, H, W) -> (B, C, 2 H, 2 W)."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _in_bands(network: EdgeNetwork, picture: Pixels) -> Iterator[NDArray[np.float32]]:
+    """Yield the logits of one band of rows after another, so that memory does not grow with them.
+
+    Each band sees as much beyond its edges as a line can depend on: the bands fit exactly.
+    """
+    device = next(network.parameters()).device
+    height, width = picture.shape[:2]
+    rows = max(STRIDE, BAND_PIXELS // width // STRIDE * STRIDE)
+    for top in range(0, height, rows):
+        first, last = max(0, top - REACH), min(height, top + rows + REACH)
+        fused, _ = network(to_network(torch.from_numpy(picture[first:last])[None].to(device)))
+        yield fused[0, 0, top - first : top - first + rows].cpu().numpy()

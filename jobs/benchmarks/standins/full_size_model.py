@@ -1,5 +1,7 @@
 """Stable Diffusion 1.4's configuration with random weights, made on the spot: as large, as slow."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import torch

@@ -1,18 +1,18 @@
-"""The page of an ablation: Table 1 as it comes out here, its orderings, and the pictures."""
+"""The page of an ablation: DiffSketch's Table 1 as it comes out here, orderings, pictures."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import yaml
 from markupsafe import Markup
 
 from jobs.evaluation.picture_sets import LINE_ART
-from jobs.experiments.ablation.distilled_page import make_students
+from jobs.experiments.ablation.distilled_page import students_section
 from jobs.experiments.ablation.plots import paper_advantage, plot_advantages
 from jobs.experiments.ablation.results import Results
 from jobs.experiments.ablation.rows import FULL, NO_VAE, ROWS, Cell
@@ -25,27 +25,27 @@ from jobs.experiments.ablation.statistics import (
     worst_is_no_vae,
 )
 from jobs.experiments.ablation.table_rows import (
-    Line,
+    Mark,
     OrderingLine,
-    Score,
-    make_score,
+    TableLine,
+    TableScore,
     ordering_line,
     signed,
     style_title,
+    table_score,
 )
 from jobs.experiments.ablation.trainings import DRAWINGS, SKETCHES, read_drawings, read_pictures
 from jobs.experiments.ablation.workspace import Workspace, picture_set
+from jobs.pages.facts import Fact, machine_fact, versions_fact
 from jobs.pages.figures import Figure, make_figure
-from jobs.report.report import Fact
-from pipeline.whole_file import write_bytes
+from jobs.pages.page import write_page
 from training.evaluation.evaluate import BASELINES
 
-TEMPLATE = "ablation.html.j2"
-BASELINE_TITLES = {"blank": "Blank page", "sobel": "Sobel edges"}
+_BASELINE_TITLES = {"blank": "Blank page", "sobel": "Sobel edges"}
 
 
 @dataclass(frozen=True)
-class Grid:
+class PictureGrid:
     """Pictures of one style: a line a picture; columns are picture, truth and the rows."""
 
     title: str
@@ -55,51 +55,36 @@ class Grid:
     plot: Markup
 
 
-def columns_of(results: Results) -> list[tuple[str, str]]:
-    """Columns of the table: (style, metric)."""
-    styles = [*results.styles, AVERAGE]
-    return [(style, metric) for style in styles for metric in BETTER]
+def write_ablation_page(
+    path: Path, workspace: Workspace, results: Results, metadata: Mapping[str, Any]
+) -> Path:
+    """Write the page of an ablation; return its path.
+
+    Args:
+        metadata: where the results come from: `machine` and `versions`.
+    """
+    seeds = max(results.seeds) + 1
+    students = [students_section(workspace, style, seeds) for style in results.styles]
+    return write_page(
+        path,
+        "ablation.html.j2",
+        title="What each part of the method is worth",
+        lead=_lead(results),
+        facts=_ablation_facts(workspace, results),
+        styles=[style_title(style) for style in (*results.styles, AVERAGE)],
+        metrics=[metric.upper() for metric in BETTER],
+        lines=_table_lines(results),
+        orderings=_ordering_lines(results),
+        average_plot=plot_advantages(results.claims, AVERAGE, with_paper=True),
+        students=[section for section in students if section is not None],
+        grids=[_picture_grid(workspace, results, style) for style in results.styles],
+        steps=_step_lines(workspace),
+        provenance=_ablation_provenance(workspace, results, metadata),
+        recipe_text=yaml.safe_dump(workspace.recipe.resolved(), sort_keys=False),
+    )
 
 
-def table_lines(results: Results) -> list[Line]:
-    """Write the seven rows and, below them, the baselines."""
-    columns = columns_of(results)
-    extremes = {c: ranked(results.table, c[1], c[0]) for c in columns}
-
-    def mark(row: str, column: tuple[str, str]) -> str:
-        order = extremes[column]
-        return "best" if order[:1] == [row] else "worst" if order[-1:] == [row] else ""
-
-    lines = []
-    for row in ROWS.values():
-        scores = [
-            make_score(results.table[metric][style].get(row.name), mark(row.name, (style, metric)))
-            for style, metric in columns
-        ]
-        lines.append(Line(row.title, scores, [f"{value:.4f}" for value in PAPER[row.name]]))
-    for name in BASELINES:
-        means = [Score(f"{results.baselines[s][name][m]:.4f}", "") for s, m in columns]
-        lines.append(Line(BASELINE_TITLES[name], means, ["", ""]))
-    return lines
-
-
-def ordering_lines(results: Results) -> list[OrderingLine]:
-    """Write the paper's orderings on average, then who is best and who is worst."""
-    lines = []
-    for metric in BETTER:
-        name = metric.upper()
-        for ordering in results.claims:
-            if (ordering.metric, ordering.style) == (metric, AVERAGE):
-                title = f"{name}: full better than “{ROWS[ordering.worse].title}”"
-                lines.append(ordering_line(title, ordering, paper_advantage(ordering)))
-        worst = worst_is_no_vae(results.table, metric)
-        if worst is not None:
-            title = f"{name}: “{ROWS[NO_VAE].title}” worst, after “{ROWS[worst.better].title}”"
-            lines.append(ordering_line(title, worst, None))
-    return lines
-
-
-def lead(results: Results) -> str:
+def _lead(results: Results) -> str:
     """Sum the outcome up in computed words."""
     average = [o for o in results.claims if o.style == AVERAGE]
     held = sum(o.verdict == "holds" for o in average)
@@ -120,13 +105,18 @@ def lead(results: Results) -> str:
     )
 
 
-def count_seeds(results: Results) -> str:
-    """Say how many seeds there are."""
-    count = len(results.seeds)
-    return f"{count} seed" if count == 1 else f"{count} seeds"
+def _ablation_facts(workspace: Workspace, results: Results) -> list[Fact]:
+    """Choose the four numbers at the top."""
+    teach = workspace.recipe.teach
+    return [
+        Fact("Trainings", f"{len(results.scores)}",
+             f"{teach.iterations:,} iterations each, {_count_seeds(results)}"),
+        Fact("Scored on", f"{workspace.images} pictures", "that no training has seen"),
+        *(_best_fact(results, metric) for metric in BETTER),
+    ]  # fmt: skip
 
 
-def best_fact(results: Results, metric: str) -> Fact:
+def _best_fact(results: Results, metric: str) -> Fact:
     """Say where the full method stands on average in one metric."""
     order = ranked(results.table, metric, AVERAGE)
     title = f"Full method, {metric.upper()}"
@@ -140,18 +130,57 @@ def best_fact(results: Results, metric: str) -> Fact:
     return Fact(title, f"{own.mean:.4f}", note)
 
 
-def key_facts(workspace: Workspace, results: Results) -> list[Fact]:
-    """Choose the four numbers at the top."""
-    teach = workspace.recipe.teach
-    return [
-        Fact("Trainings", f"{len(results.scores)}",
-             f"{teach.iterations:,} iterations each, {count_seeds(results)}"),
-        Fact("Scored on", f"{workspace.images} pictures", "that no training has seen"),
-        *(best_fact(results, metric) for metric in BETTER),
-    ]  # fmt: skip
+def _count_seeds(results: Results) -> str:
+    """Say how many seeds there are."""
+    count = len(results.seeds)
+    return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
-def make_grid(workspace: Workspace, results: Results, style: str) -> Grid:
+def _columns_of(results: Results) -> list[tuple[str, str]]:
+    """List the columns of the table: (style, metric)."""
+    styles = [*results.styles, AVERAGE]
+    return [(style, metric) for style in styles for metric in BETTER]
+
+
+def _table_lines(results: Results) -> list[TableLine]:
+    """Write the seven rows and, below them, the baselines."""
+    columns = _columns_of(results)
+    extremes = {c: ranked(results.table, c[1], c[0]) for c in columns}
+
+    def mark(row: str, column: tuple[str, str]) -> Mark:
+        order = extremes[column]
+        return "best" if order[:1] == [row] else "worst" if order[-1:] == [row] else ""
+
+    lines = []
+    for row in ROWS.values():
+        scores = [
+            table_score(results.table[metric][style].get(row.name), mark(row.name, (style, metric)))
+            for style, metric in columns
+        ]
+        lines.append(TableLine(row.title, scores, [f"{value:.4f}" for value in PAPER[row.name]]))
+    for name in BASELINES:
+        means = [TableScore(f"{results.baselines[s][name][m]:.4f}", "") for s, m in columns]
+        lines.append(TableLine(_BASELINE_TITLES[name], means, ["", ""]))
+    return lines
+
+
+def _ordering_lines(results: Results) -> list[OrderingLine]:
+    """Write the paper's orderings on average, then who is best and who is worst."""
+    lines = []
+    for metric in BETTER:
+        name = metric.upper()
+        for ordering in results.claims:
+            if (ordering.metric, ordering.style) == (metric, AVERAGE):
+                title = f"{name}: full better than “{ROWS[ordering.worse].title}”"
+                lines.append(ordering_line(title, ordering, paper_advantage(ordering)))
+        worst = worst_is_no_vae(results.table, metric)
+        if worst is not None:
+            title = f"{name}: “{ROWS[NO_VAE].title}” worst, after “{ROWS[worst.better].title}”"
+            lines.append(ordering_line(title, worst, None))
+    return lines
+
+
+def _picture_grid(workspace: Workspace, results: Results, style: str) -> PictureGrid:
     """Show some pictures of one style as every row draws them, all from the first seed."""
     seed = results.seeds[0]
     finished = [row for row in ROWS if Cell(style, row, seed) in results.scores]
@@ -167,10 +196,10 @@ def make_grid(workspace: Workspace, results: Results, style: str) -> Grid:
     origin = "Procedural scenes" if style == LINE_ART else "Generated from held-out captions"
     note = f"{origin}, evenly spaced over all {len(pictures)}; teachers of seed {seed}."
     plot = plot_advantages(results.claims, style)
-    return Grid(style_title(style), note, list(columns), lines, plot)
+    return PictureGrid(style_title(style), note, list(columns), lines, plot)
 
 
-def step_lines(workspace: Workspace) -> list[tuple[str, list[bool]]]:
+def _step_lines(workspace: Workspace) -> list[tuple[str, list[bool]]]:
     """Say for each row which steps it taps, from the last (0) to the first."""
     steps = workspace.recipe.sampler.steps
     tapped = {
@@ -181,7 +210,9 @@ def step_lines(workspace: Workspace) -> list[tuple[str, list[bool]]]:
     return [(title, [t in chosen for t in range(steps)]) for title, chosen in tapped.items()]
 
 
-def provenance(workspace: Workspace, results: Results, metadata: Mapping[str, Any]) -> list[Fact]:
+def _ablation_provenance(
+    workspace: Workspace, results: Results, metadata: Mapping[str, Any]
+) -> list[Fact]:
     """List what is needed to make all of it again."""
     teach, sampling = workspace.recipe.teach, workspace.recipe.sampler
     seconds = [scores["training_s"] for scores in results.scores.values()]
@@ -193,44 +224,6 @@ def provenance(workspace: Workspace, results: Results, metadata: Mapping[str, An
                          f"{sampling.steps} steps, guidance {sampling.guidance}"),
         Fact("Networks", f"CLIP {teach.clip}, perceptual {teach.perceptual} (losses and LPIPS)"),
         Fact("Time of one training", f"{np.median(seconds):.0f} s (median of {len(seconds)})"),
-        Fact("Machine", "{processor}, {cores} cores, device {device} ({dtype}), {system}".format(
-            **metadata["machine"])),
-        Fact("Versions", ", ".join(f"{k} {v}" for k, v in metadata["versions"].items())),
+        machine_fact(metadata["machine"]),
+        versions_fact(metadata["versions"]),
     ]  # fmt: skip
-
-
-def compose(workspace: Workspace, results: Results, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather everything that the template shows."""
-    seeds = max(results.seeds) + 1
-    students = [make_students(workspace, style, seeds) for style in results.styles]
-    return {
-        "title": "What each part of the method is worth",
-        "lead": lead(results),
-        "facts": key_facts(workspace, results),
-        "styles": [style_title(style) for style in (*results.styles, AVERAGE)],
-        "metrics": [metric.upper() for metric in BETTER],
-        "lines": table_lines(results),
-        "orderings": ordering_lines(results),
-        "average_plot": plot_advantages(results.claims, AVERAGE, with_paper=True),
-        "students": [made for made in students if made is not None],
-        "grids": [make_grid(workspace, results, style) for style in results.styles],
-        "steps": step_lines(workspace),
-        "provenance": provenance(workspace, results, metadata),
-        "recipe_text": yaml.safe_dump(workspace.recipe.resolved(), sort_keys=False),
-        "version": metadata["versions"]["onesketch"],
-        "made_on": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
-    }
-
-
-def write_page(
-    path: Path, workspace: Workspace, results: Results, metadata: Mapping[str, Any]
-) -> None:
-    """Write the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jobs", "pages/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    page = environment.get_template(TEMPLATE).render(compose(workspace, results, metadata))
-    write_bytes(path, page.encode())

@@ -1,4 +1,6 @@
-"""The rows of the paper's ablation (5.3, Table 1): what each changes, and nothing else."""
+"""The rows of the ablation (DiffSketch 5.3, Table 1): what each changes, and nothing else."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +8,17 @@ from typing import Literal
 
 import torch
 
-from pipeline.recipe import Teach
+from pipeline.recipe.diffsketch import DiffSketchTeach
 from pipeline.seeds import generator
 
 FULL = "full"
 NO_CDST = "no-cdst"
 NO_VAE = "no-vae"
-STEPS_STREAM = "ablation-steps"
+_STEPS_STREAM = "ablation-steps"
 
 
 @dataclass(frozen=True)
-class Row:
+class AblationRow:
     """One row of Table 1: which steps are tapped, and what changes in the recipe's `teach`.
 
     draw: number of the random set, for `random` steps.
@@ -29,16 +31,23 @@ class Row:
     teach: Mapping[str, object] = field(default_factory=dict)
 
     def timesteps(self, representative: Sequence[int], steps: int) -> tuple[int, ...]:
-        """The tapped steps of `steps`, counted from the end, where the full method taps some."""
+        """Return the steps that the row taps, counted from the end.
+
+        Args:
+            representative: those that the full method taps.
+            steps: how many there are.
+        """
         if self.steps == "last":
             return (0,)
         if self.steps == "random":
             return random_steps(steps, len(representative), self.draw)
         return tuple(representative)
 
-    def settings(self, teach: Teach, seed: int) -> Teach:
-        """The recipe's one-shot training with this row's change and a training's seed."""
-        return Teach.model_validate(teach.model_dump() | dict(self.teach) | {"seed": seed})
+    def settings(self, teach: DiffSketchTeach, seed: int) -> DiffSketchTeach:
+        """Return the recipe's one-shot training with this row's change and a seed."""
+        return DiffSketchTeach.model_validate(
+            teach.model_dump() | dict(self.teach) | {"seed": seed}
+        )
 
     @property
     def cdst(self) -> bool:
@@ -46,30 +55,18 @@ class Row:
         return bool(self.teach.get("cdst", True))
 
 
-ROWS: dict[str, Row] = {
+ROWS: dict[str, AblationRow] = {
     row.name: row
     for row in (
-        Row(FULL, "Full method"),
-        Row("random-1", "Random steps 1", steps="random", draw=1),
-        Row("random-2", "Random steps 2", steps="random", draw=2),
-        Row("one-step", "One step (t = 0)", steps="last"),
-        Row(NO_CDST, "Without CDST", teach={"cdst": False}),
-        Row("l2", "L2 for L1", teach={"reconstruction": "l2"}),
-        Row(NO_VAE, "Without VAE features", teach={"vae_features": False}),
+        AblationRow(FULL, "Full method"),
+        AblationRow("random-1", "Random steps 1", steps="random", draw=1),
+        AblationRow("random-2", "Random steps 2", steps="random", draw=2),
+        AblationRow("one-step", "One step (t = 0)", steps="last"),
+        AblationRow(NO_CDST, "Without CDST", teach={"cdst": False}),
+        AblationRow("l2", "L2 for L1", teach={"reconstruction": "l2"}),
+        AblationRow(NO_VAE, "Without VAE features", teach={"vae_features": False}),
     )
 }
-
-
-def random_steps(steps: int, count: int, draw: int) -> tuple[int, ...]:
-    """Draw `count` of `steps` steps without replacement, rising: a function of its arguments."""
-    order = torch.randperm(steps, generator=generator(0, draw, STEPS_STREAM))
-    return tuple(sorted(order[:count].tolist()))
-
-
-def all_steps(rows: Sequence[Row], representative: Sequence[int], steps: int) -> tuple[int, ...]:
-    """Every step that one of the rows taps: what shared samples must hold."""
-    tapped = {t for row in rows for t in row.timesteps(representative, steps)}
-    return tuple(sorted(tapped))
 
 
 @dataclass(frozen=True)
@@ -87,5 +84,25 @@ class Cell:
 
 
 def cells(styles: Sequence[str], rows: Sequence[str], seed: int) -> list[Cell]:
-    """All trainings of one seed, row by row, so that a table fills evenly."""
+    """List all trainings of one seed, row by row, so that a table fills evenly."""
     return [Cell(style, row, seed) for row in rows for style in styles]
+
+
+def all_steps(
+    rows: Sequence[AblationRow], representative: Sequence[int], steps: int
+) -> tuple[int, ...]:
+    """List every step that one of the rows taps: what shared samples must hold."""
+    tapped = {t for row in rows for t in row.timesteps(representative, steps)}
+    return tuple(sorted(tapped))
+
+
+def random_steps(steps: int, count: int, draw: int) -> tuple[int, ...]:
+    """Draw steps without replacement, rising: a function of the arguments.
+
+    Args:
+        steps: how many there are.
+        count: how many to draw.
+        draw: number of the random set.
+    """
+    order = torch.randperm(steps, generator=generator(0, draw, _STEPS_STREAM))
+    return tuple(sorted(order[:count].tolist()))

@@ -1,5 +1,7 @@
 """Samples that an ablation shares: for training, by seed, and the pictures that are scored."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +9,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jobs.evaluation.picture_sets import FIRST_SCENE_SEED
-from jobs.experiments.ablation.workspace import SCENES, Workspace, load_models, picture_sets
+from jobs.experiments.ablation.workspace import (
+    SCENES,
+    PictureKind,
+    Workspace,
+    load_models,
+    picture_sets,
+)
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.inversion import taps_of_images
 from pipeline.diffusion.sampling import Sample, encode_prompts, initial_noise, sample
 from pipeline.pixels import image_from_uint8
 from pipeline.seeds import generator
+from training.embedded.scenes.reserved_seeds import EVALUATION_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.oneshot.samples import GeneratedSamples
 from training.oneshot.stored_samples import batch_path, write_batch
 
-EVALUATION_STREAM = "ablation-evaluation"
+_EVALUATION_STREAM = "ablation-evaluation"
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class TrainingBatch:
         # Without CDST no row draws its steps: the full method's are enough.
         timesteps = workspace.union if self.cdst else workspace.timesteps
         example = encode_prompts(models.backbone, [workspace.recipe.example.prompt])[0]
-        rehearsal = GeneratedSamples(
+        samples = GeneratedSamples(
             models.backbone,
             models.prior,
             workspace.recipe.sampler,
@@ -53,7 +61,7 @@ class TrainingBatch:
             self.cdst,
         )
         folder = workspace.samples(self.seed, self.cdst)
-        write_batch(batch_path(folder, self.indices.start), rehearsal.make(self.indices))
+        write_batch(batch_path(folder, self.indices.start), samples.make(self.indices))
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class EvaluationBatch:
     """One batch of pictures to score on."""
 
     workspace: Workspace
-    pictures: str
+    pictures: PictureKind
     indices: range
 
     def missing(self) -> bool:
@@ -72,16 +80,15 @@ class EvaluationBatch:
     def write(self) -> None:
         """Generate the pictures of held-out captions, or bring the captioned scenes in."""
         folder = self.workspace.evaluation(self.pictures)
-        write_batch(batch_path(folder, self.indices.start), self.make())
+        write_batch(batch_path(folder, self.indices.start), self._make())
 
-    def make(self) -> Sample:
-        """Make the batch with its taps."""
+    def _make(self) -> Sample:
         if self.pictures == SCENES:
-            seeds = [FIRST_SCENE_SEED + i for i in self.indices]
-            return scenes(self.workspace, load_models(self.workspace).backbone, seeds)
+            seeds = [EVALUATION_SEEDS[index] for index in self.indices]
+            return sample_scenes(self.workspace, load_models(self.workspace).backbone, seeds)
         models = load_models(self.workspace)
-        prompts = [make_scene(FIRST_SCENE_SEED + i).caption for i in self.indices]
-        noise = [generator(0, i, EVALUATION_STREAM) for i in self.indices]
+        prompts = [make_scene(EVALUATION_SEEDS[index]).caption for index in self.indices]
+        noise = [generator(0, index, _EVALUATION_STREAM) for index in self.indices]
         return sample(
             models.backbone,
             encode_prompts(models.backbone, prompts),
@@ -91,18 +98,10 @@ class EvaluationBatch:
         )
 
 
-Batch = TrainingBatch | EvaluationBatch
+SampleBatch = TrainingBatch | EvaluationBatch
 
 
-def scenes(workspace: Workspace, backbone: Backbone, seeds: Sequence[int]) -> Sample:
-    """Take procedural scenes, under their captions, as if they had been sampled."""
-    made = [make_scene(seed, backbone.image_size) for seed in seeds]
-    images = torch.cat([image_from_uint8(scene.image) for scene in made]).to(backbone.device)
-    embeddings: Tensor = encode_prompts(backbone, [scene.caption for scene in made])
-    return taps_of_images(backbone, images, embeddings, workspace.recipe.sampler, workspace.union)
-
-
-def training_batches(workspace: Workspace, seed: int) -> list[Batch]:
+def training_batches(workspace: Workspace, seed: int) -> list[SampleBatch]:
     """List the batches that the trainings of a seed still lack."""
     size, iterations = workspace.recipe.sampler.batch, workspace.recipe.teach.iterations
     firsts = range(0, iterations, size)
@@ -114,8 +113,8 @@ def training_batches(workspace: Workspace, seed: int) -> list[Batch]:
     return [batch for batch in batches if batch.missing()]
 
 
-def evaluation_batches(workspace: Workspace, styles: Sequence[str]) -> list[Batch]:
-    """List the batches of pictures to score on that are still lacking."""
+def evaluation_batches(workspace: Workspace, styles: Sequence[str]) -> list[SampleBatch]:
+    """List the batches of pictures to score on that are still missing."""
     batches = [
         EvaluationBatch(workspace, pictures, indices)
         for pictures in picture_sets(styles)
@@ -124,7 +123,7 @@ def evaluation_batches(workspace: Workspace, styles: Sequence[str]) -> list[Batc
     return [batch for batch in batches if batch.missing()]
 
 
-def make_batch(batch: Batch) -> None:
+def make_batch(batch: SampleBatch) -> None:
     """Make one batch: the piece of work that goes to a worker."""
     batch.write()
 
@@ -132,3 +131,11 @@ def make_batch(batch: Batch) -> None:
 def remove_training_samples(workspace: Workspace, seed: int) -> None:
     """Free the disk of a seed's samples, some 11 MB each at 128 px."""
     shutil.rmtree(workspace.samples(seed, True).parent, ignore_errors=True)
+
+
+def sample_scenes(workspace: Workspace, backbone: Backbone, seeds: Sequence[int]) -> Sample:
+    """Take procedural scenes, under their captions, as if they had been sampled."""
+    made = [make_scene(seed, backbone.image_size) for seed in seeds]
+    images = torch.cat([image_from_uint8(scene.image) for scene in made]).to(backbone.device)
+    embeddings: Tensor = encode_prompts(backbone, [scene.caption for scene in made])
+    return taps_of_images(backbone, images, embeddings, workspace.recipe.sampler, workspace.union)

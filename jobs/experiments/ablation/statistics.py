@@ -1,8 +1,10 @@
-"""Table 1 from scores: means over seeds, and rows compared seed by seed (paper 5.3).
+"""Table 1 from scores: means over seeds, and rows compared seed by seed (DiffSketch 5.3).
 
 Scores of one seed share noise, samples and pictures across rows, so that differences of rows vary
 less than the rows do. A score here is a mean over pictures; AVERAGE is the mean over styles.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ PAPER = {
     "no-vae": (0.2603, 0.4300),
 }
 
-Verdict = Literal["holds", "leans so", "leans against", "reversed", "one seed"]
+OrderingVerdict = Literal["holds", "leans so", "leans against", "reversed", "one seed"]
 BySeed = Mapping[int, float]
 
 
@@ -40,14 +42,14 @@ class Spread:
     deviation: float | None
 
     @classmethod
-    def of(cls, by_seed: BySeed) -> "Spread":
-        """Summarise at least one seed."""
+    def of(cls, by_seed: BySeed) -> Spread:
+        """Summarise the scores of at least one seed."""
         values = [by_seed[seed] for seed in sorted(by_seed)]
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         return cls(dict(sorted(by_seed.items())), float(np.mean(values)), deviation)
 
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the mean by Student's t over seeds; None for a single seed."""
+        """Return the 95 % interval of the mean by Student's t; None for a single seed."""
         count = len(self.by_seed)
         if self.deviation is None:
             return None
@@ -70,7 +72,7 @@ class Ordering:
     advantage: Spread
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> OrderingVerdict:
         """`holds` and `reversed` where the interval over seeds leaves zero out."""
         interval = self.advantage.interval()
         if interval is None:
@@ -82,10 +84,10 @@ class Ordering:
         return "leans so" if self.advantage.mean > 0 else "leans against"
 
 
-Table = Mapping[str, Mapping[str, Mapping[str, Spread]]]  # metric -> style -> row -> score
+ScoreTable = Mapping[str, Mapping[str, Mapping[str, Spread]]]  # metric -> style -> row -> score
 
 
-def make_table(scores: Mapping[Cell, Mapping[str, Sequence[float]]]) -> Table:
+def make_table(scores: Mapping[Cell, Mapping[str, Sequence[float]]]) -> ScoreTable:
     """Average per-picture scores into a table; AVERAGE has the seeds that every style has.
 
     Rows and styles without a score are left out.
@@ -105,7 +107,7 @@ def make_table(scores: Mapping[Cell, Mapping[str, Sequence[float]]]) -> Table:
     return table
 
 
-def compare(table: Table, metric: str, style: str, better: str, worse: str) -> Ordering | None:
+def compare(table: ScoreTable, metric: str, style: str, better: str, worse: str) -> Ordering | None:
     """Compare two rows over the seeds that both have; None without one."""
     a, b = (table[metric][style].get(row) for row in (better, worse))
     if a is None or b is None:
@@ -116,8 +118,8 @@ def compare(table: Table, metric: str, style: str, better: str, worse: str) -> O
     return Ordering(metric, style, better, worse, Spread.of(advantage)) if advantage else None
 
 
-def orderings(table: Table) -> list[Ordering]:
-    """The full method against every other row: all that Table 1 shows on average."""
+def orderings(table: ScoreTable) -> list[Ordering]:
+    """Compare the full method with every other row: all that Table 1 shows on average."""
     found = [
         compare(table, metric, style, FULL, row)
         for metric, of_styles in table.items()
@@ -128,21 +130,21 @@ def orderings(table: Table) -> list[Ordering]:
     return [ordering for ordering in found if ordering is not None]
 
 
-def ranked(table: Table, metric: str, style: str) -> list[str]:
-    """Rows from the best mean to the worst."""
+def ranked(table: ScoreTable, metric: str, style: str) -> list[str]:
+    """List the rows from the best mean to the worst."""
     of_rows = table[metric][style]
     falling = BETTER[metric] == "higher"
     return sorted(of_rows, key=lambda row: of_rows[row].mean, reverse=falling)
 
 
-def worst_is_no_vae(table: Table, metric: str, style: str = AVERAGE) -> Ordering | None:
-    """The nearest rival for the last place against the row without VAE features."""
+def worst_is_no_vae(table: ScoreTable, metric: str, style: str = AVERAGE) -> Ordering | None:
+    """Compare the nearest rival for the last place with the row without VAE features."""
     others = [row for row in ranked(table, metric, style) if row != NO_VAE]
     return compare(table, metric, style, others[-1], NO_VAE) if others else None
 
 
-def full_against_best(table: Table, metric: str, style: str = AVERAGE) -> Ordering | None:
-    """The full method against the best of the other rows."""
+def full_against_best(table: ScoreTable, metric: str, style: str = AVERAGE) -> Ordering | None:
+    """Compare the full method with the best of the other rows."""
     others = [row for row in ranked(table, metric, style) if row != FULL]
     return compare(table, metric, style, FULL, others[0]) if others else None
 

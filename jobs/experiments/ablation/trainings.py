@@ -1,5 +1,7 @@
 """One training of an ablation: taught on shared samples, then scored against the known truth."""
 
+from __future__ import annotations
+
 import io
 import json
 import time
@@ -10,46 +12,142 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from jobs.evaluation.picture_sets import FIRST_SCENE_SEED, LINE_ART
+from jobs.evaluation.picture_sets import LINE_ART
 from jobs.experiments.ablation.rows import ROWS, Cell
-from jobs.experiments.ablation.workspace import Workspace, load_models, picture_set
-from pipeline.diffusion.example import ExamplePair, read_drawing, read_source
+from jobs.experiments.ablation.workspace import PictureKind, Workspace, load_models, picture_set
+from pipeline.diffusion.example import ExamplePair, Generated, read_drawing, read_source
 from pipeline.diffusion.sampling import Sample
 from pipeline.gsketch.network import GSketch
-from pipeline.pixels import image_to_uint8, sketch_to_uint8
+from pipeline.pixels import Pixels, image_to_uint8, sketch_to_uint8
 from pipeline.whole_file import write_bytes, write_json
+from training.embedded.scenes.reserved_seeds import EVALUATION_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.encoders.lpips import Perceptual
 from training.evaluation.evaluate import BASELINES
-from training.evaluation.metrics import METRICS
+from training.evaluation.registry import METRICS
 from training.oneshot.loop import fit
 from training.oneshot.spec import OneShotSpec
 from training.oneshot.stored_samples import StoredSamples, batch_path, read_batch
-from training.styles.styles import STYLES
+from training.styles.registry import STYLES
 
 SCORES = "scores.json"
 SKETCHES = "sketches.npz"
 DRAWINGS = "drawings.npz"
 SCENE = "scene.safetensors"
 SCORED = ("lpips", "ssim")
-Drawings = NDArray[np.uint8]  # (N, H, W)
+Drawings = Pixels  # (N, H, W)
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """One training with its scoring: the piece of work that goes to a worker."""
 
     workspace: Workspace
     cell: Cell
 
 
-def quiet(name: str, **fields: Any) -> None:
-    """Swallow a training's own events: the pieces' are the ablation's."""
+@dataclass(frozen=True)
+class TruthTask:
+    """The true drawings of one style, and what the baselines score on them."""
+
+    workspace: Workspace
+    style: str
 
 
-def make_spec(workspace: Workspace, cell: Cell) -> OneShotSpec:
+def train_and_score(task: TrainingTask) -> dict[str, Any]:
+    """Train one cell, or resume it, and score it on all pictures.
+
+    Returns:
+        What is kept as the training's scores.json.
+    """
+    workspace, cell = task.workspace, task.cell
+    folder = workspace.training(cell)
+    spec = _make_spec(workspace, cell)
+    stored = StoredSamples(
+        workspace.samples(cell.seed, spec.teach.cdst),
+        spec.sampling.batch,
+        spec.timesteps,
+        workspace.device,
+    )
+    start = time.perf_counter()
+    sketcher = fit(spec, folder, _quiet, samples=stored).to(workspace.device)
+    trained = time.perf_counter()
+    sketches = _draw_pictures(workspace, sketcher, picture_set(cell.style))
+    truth = read_drawings(workspace.truth(cell.style) / DRAWINGS)
+    scores = score_drawings(sketches, truth, load_models(workspace).perceptual)
+    _write_drawings(folder / SKETCHES, sketches)
+    record = {
+        "timesteps": list(spec.timesteps),
+        "training_s": trained - start,
+        "scoring_s": time.perf_counter() - trained,
+        **scores,
+    }
+    write_json(folder / SCORES, record)
+    return record
+
+
+def draw_truth(task: TruthTask) -> None:
+    """Draw the truth of all pictures and score the baselines; the scores come last."""
+    workspace, style = task.workspace, task.style
+    pictures = read_pictures(workspace, picture_set(style))
+    if style == LINE_ART:
+        seeds = EVALUATION_SEEDS[: len(pictures)]
+        truth = np.stack([make_scene(seed, pictures.shape[1]).line_art for seed in seeds])
+    else:
+        truth = np.stack([STYLES[style](picture) for picture in pictures])
+    _write_drawings(workspace.truth(style) / DRAWINGS, truth)
+    perceptual = load_models(workspace).perceptual
+    scores = {
+        name: score_drawings(
+            np.stack([STYLES[name](picture) for picture in pictures]), truth, perceptual
+        )
+        for name in BASELINES
+    }
+    write_json(workspace.truth(style) / SCORES, scores)
+
+
+def score_drawings(
+    drawings: Drawings, truth: Drawings, perceptual: Perceptual
+) -> dict[str, list[float]]:
+    """Score drawings against their truth.
+
+    Args:
+        drawings: (N, H, W).
+        truth: (N, H, W).
+
+    Returns:
+        By metric, one number a picture.
+    """
+    scored = {}
+    for name in SCORED:
+        metric = METRICS[name](perceptual)
+        for i, (drawing, true_drawing) in enumerate(zip(drawings, truth, strict=True)):
+            metric.update(f"{i:06d}", drawing, true_drawing)
+        scored[name] = [metric.scores[key] for key in sorted(metric.scores)]
+    return scored
+
+
+def read_pictures(workspace: Workspace, pictures: PictureKind) -> Pixels:
+    """Read the pictures of a set, uint8 (N, H, W, 3)."""
+    batches = _stored_pictures(workspace, pictures, workspace.timesteps[:1])
+    return np.concatenate([image_to_uint8(batch.images) for batch in batches])
+
+
+def read_drawings(path: Path) -> Drawings:
+    """Read drawings, uint8 (N, H, W), that a training or a truth left."""
+    with np.load(path) as file:
+        drawings: Drawings = file["drawings"]
+    return drawings
+
+
+def read_training_scores(workspace: Workspace, cell: Cell) -> dict[str, Any] | None:
+    """Read the scores of a training; None while it has none."""
+    path = workspace.training(cell) / SCORES
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _make_spec(workspace: Workspace, cell: Cell) -> OneShotSpec:
     """Gather what one training starts from: one row, one style, one seed."""
     models, row, recipe = load_models(workspace), ROWS[cell.row], workspace.recipe
     timesteps = row.timesteps(workspace.timesteps, recipe.sampler.steps)
@@ -57,7 +155,7 @@ def make_spec(workspace: Workspace, cell: Cell) -> OneShotSpec:
     if cell.style == LINE_ART:
         example = read_batch(workspace.examples / SCENE, timesteps)
     return OneShotSpec(
-        pair=example_pair(workspace, cell.style, example),
+        pair=_example_pair(workspace, cell.style, example),
         backbone=models.backbone,
         prior=models.prior,
         timesteps=timesteps,
@@ -69,57 +167,30 @@ def make_spec(workspace: Workspace, cell: Cell) -> OneShotSpec:
     )
 
 
-def example_pair(workspace: Workspace, style: str, example: Sample | None) -> ExamplePair:
+def _example_pair(workspace: Workspace, style: str, example: Sample | None) -> ExamplePair:
     """Read the one example of a style: the generated picture's, or the scene's."""
     source = read_source(workspace.examples)
     size = source.image.shape[:2]
     drawing = read_drawing(workspace.examples / f"{style}.png", size)
     if example is None:
-        return ExamplePair(source.image, drawing, source.embeddings, source.noise, source.record)
+        return ExamplePair(source.image, drawing, source.generated)
     image = image_to_uint8(example.images)[0]
-    return ExamplePair(image, drawing, source.embeddings, example.latents[0].cpu(), {})
-
-
-def train_and_score(task: Task) -> dict[str, Any]:
-    """Train one cell, or go on with it, and score it on all pictures; gives the scores' file."""
-    workspace, cell = task.workspace, task.cell
-    folder = workspace.training(cell)
-    spec = make_spec(workspace, cell)
-    stored = StoredSamples(
-        workspace.samples(cell.seed, spec.teach.cdst),
-        spec.sampling.batch,
-        spec.timesteps,
-        workspace.device,
-    )
-    start = time.perf_counter()
-    sketcher = fit(spec, folder, quiet, samples=stored).to(workspace.device)
-    trained = time.perf_counter()
-    sketches = draw_pictures(workspace, sketcher, picture_set(cell.style))
-    truth = read_drawings(workspace.truth(cell.style) / DRAWINGS)
-    scores = score(sketches, truth, load_models(workspace).perceptual)
-    write_drawings(folder / SKETCHES, sketches)
-    record = {
-        "timesteps": list(spec.timesteps),
-        "training_s": trained - start,
-        "scoring_s": time.perf_counter() - trained,
-        **scores,
-    }
-    write_json(folder / SCORES, record)
-    return record
+    generated = Generated(source.generated.embeddings, example.latents[0].cpu(), {})
+    return ExamplePair(image, drawing, generated)
 
 
 @torch.no_grad()
-def draw_pictures(workspace: Workspace, sketcher: GSketch, pictures: str) -> Drawings:
+def _draw_pictures(workspace: Workspace, sketcher: GSketch, pictures: PictureKind) -> Drawings:
     """Draw all pictures of a set from their stored taps."""
     drawn = []
-    for batch in stored_pictures(workspace, pictures, sketcher.config.timesteps):
+    for batch in _stored_pictures(workspace, pictures, sketcher.config.timesteps):
         taps = batch.taps.to(workspace.device)
         drawn.append(sketch_to_uint8(sketcher(taps, batch.images.to(workspace.device))))
     return np.concatenate(drawn)
 
 
-def stored_pictures(
-    workspace: Workspace, pictures: str, timesteps: tuple[int, ...]
+def _stored_pictures(
+    workspace: Workspace, pictures: PictureKind, timesteps: tuple[int, ...]
 ) -> Iterator[Sample]:
     """Read a set's batches in order."""
     for indices in workspace.batches():
@@ -127,64 +198,12 @@ def stored_pictures(
         yield read_batch(path, timesteps)
 
 
-def score(drawings: Drawings, truth: Drawings, perceptual: Perceptual) -> dict[str, list[float]]:
-    """Score drawings against their truth, (N, H, W) both: by metric, one number a picture."""
-    scored = {}
-    for name in SCORED:
-        metric = METRICS[name](perceptual)
-        for i, (drawing, true_drawing) in enumerate(zip(drawings, truth, strict=True)):
-            metric.update(f"{i:06d}", drawing, true_drawing)
-        scored[name] = [metric.scores[key] for key in sorted(metric.scores)]
-    return scored
-
-
-@dataclass(frozen=True)
-class TruthTask:
-    """The true drawings of one style, and what the baselines score on them."""
-
-    workspace: Workspace
-    style: str
-
-
-def draw_truth(task: TruthTask) -> None:
-    """Draw the truth of all pictures and score the baselines; the scores come last."""
-    workspace, style = task.workspace, task.style
-    pictures = read_pictures(workspace, picture_set(style))
-    if style == LINE_ART:
-        seeds = range(FIRST_SCENE_SEED, FIRST_SCENE_SEED + len(pictures))
-        truth = np.stack([make_scene(seed, pictures.shape[1]).line_art for seed in seeds])
-    else:
-        truth = np.stack([STYLES[style](picture) for picture in pictures])
-    write_drawings(workspace.truth(style) / DRAWINGS, truth)
-    perceptual = load_models(workspace).perceptual
-    scores = {
-        name: score(np.stack([STYLES[name](picture) for picture in pictures]), truth, perceptual)
-        for name in BASELINES
-    }
-    write_json(workspace.truth(style) / SCORES, scores)
-
-
-def read_pictures(workspace: Workspace, pictures: str) -> NDArray[np.uint8]:
-    """Read the pictures of a set: (N, H, W, 3)."""
-    batches = stored_pictures(workspace, pictures, workspace.timesteps[:1])
-    return np.concatenate([image_to_uint8(batch.images) for batch in batches])
-
-
-def write_drawings(path: Path, drawings: Drawings) -> None:
+def _write_drawings(path: Path, drawings: Drawings) -> None:
     """Write drawings uint8 (N, H, W), whole or not at all."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, drawings=drawings)
     write_bytes(path, buffer.getvalue())
 
 
-def read_drawings(path: Path) -> Drawings:
-    """Read what `write_drawings` wrote."""
-    with np.load(path) as file:
-        drawings: Drawings = file["drawings"]
-    return drawings
-
-
-def read_scores(workspace: Workspace, cell: Cell) -> dict[str, Any] | None:
-    """Read the scores of a training; None while it has none."""
-    path = workspace.training(cell) / SCORES
-    return json.loads(path.read_text()) if path.is_file() else None
+def _quiet(name: str, **fields: Any) -> None:
+    """Swallow a training's own events: the pieces' are the ablation's."""

@@ -1,25 +1,30 @@
 """Where an ablation's pieces lie, and the models that each piece of work on them needs."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
 
 from jobs.evaluation.picture_sets import LINE_ART
 from jobs.experiments.ablation.rows import Cell
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
-from pipeline.recipe import Recipe
+from pipeline.recipe.recipe import Recipe
+from pipeline.spread import evenly_spaced
 from training.encoders.clip import ClipEncoder, load_clip
 from training.encoders.lpips import Perceptual, load_perceptual
 
 # Sets of pictures: what the backbone generates, and scenes brought into it by inversion. The same
 # captions make both.
-GENERATED, SCENES = "generated", "scenes"
-MOST_SHOWN = 4
+PictureKind = Literal["generated", "scenes"]
+GENERATED: PictureKind = "generated"
+SCENES: PictureKind = "scenes"
+_MOST_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -52,37 +57,46 @@ class Workspace:
         return self.out / "examples"
 
     def samples(self, seed: int, cdst: bool) -> Path:
-        """Training samples of one seed, which all rows and styles share."""
+        """Return the folder of a seed's training samples, which all rows and styles share."""
         return self.out / "samples" / f"seed-{seed}" / ("cdst" if cdst else "random")
 
-    def evaluation(self, pictures: str) -> Path:
-        """Pictures to score on, with their taps: of the set GENERATED or SCENES."""
+    def evaluation(self, pictures: PictureKind) -> Path:
+        """Return the folder of the pictures to score on, with their taps."""
         return self.out / "evaluation" / pictures
 
     def truth(self, style: str) -> Path:
-        """True drawings of the pictures that a style is scored on."""
+        """Return the folder of the true drawings that a style is scored against."""
         return self.out / "truth" / style
 
     def training(self, cell: Cell) -> Path:
-        """One training: a teacher, its sketches of the pictures, and their scores."""
+        """Return the folder of one training: teacher, sketches of the pictures, their scores."""
         return self.out / "trainings" / cell.place
 
     @property
     def shown(self) -> list[int]:
         """Which pictures are shown: evenly spaced, not the best ones."""
-        count = min(self.images, MOST_SHOWN)
-        return [int(i) for i in np.linspace(0, self.images - 1, count).round()]
+        return evenly_spaced(self.images, _MOST_SHOWN)
 
     def batches(self) -> list[range]:
-        """The pictures to score on, by number, as they lie in batch files."""
+        """Return the numbers of the pictures to score on, as they lie in batch files."""
         size = self.recipe.sampler.batch
         firsts = range(0, self.images, size)
         return [range(first, min(first + size, self.images)) for first in firsts]
 
 
+def picture_set(style: str) -> PictureKind:
+    """Name the set of pictures whose true drawings a style knows."""
+    return SCENES if style == LINE_ART else GENERATED
+
+
+def picture_sets(styles: Sequence[str]) -> list[PictureKind]:
+    """Name the sets of pictures that some styles need."""
+    return sorted({picture_set(style) for style in styles})
+
+
 @dataclass(frozen=True)
 class Models:
-    """The loaded models."""
+    """The loaded models of a workspace."""
 
     backbone: Backbone
     prior: ConditionPrior
@@ -101,13 +115,3 @@ def load_models(workspace: Workspace) -> Models:
         load_clip(workspace.clip, workspace.device),
         load_perceptual(workspace.perceptual, workspace.device),
     )
-
-
-def picture_set(style: str) -> str:
-    """Name the set of pictures whose true drawings a style knows."""
-    return SCENES if style == LINE_ART else GENERATED
-
-
-def picture_sets(styles: Sequence[str]) -> list[str]:
-    """Name the sets of pictures that some styles need."""
-    return sorted({picture_set(style) for style in styles})

@@ -1,51 +1,47 @@
 """Features of sampled images at every step, projected as they come and kept batch by batch.
 
 Every layer is divided by its deviation over images and steps, measured on the first batch: layers
-count alike, as they do for G_sketch, which norms each. As they come, the last of the embedded
-model's twelve layers alone makes 70 % of all motion; K is then 2 for most images and 9 for most
-others, so that its mean is no image's (24 images, 25 steps: mode 2, mean 4.0; divided: 7 and 5.8).
+count alike, as they do for G_sketch, which norms each. As they come, one layer alone makes most of
+all motion, and the mean of K is no image's (docs/results.md, "Which steps stand for all").
 
-Shapes: B images of a batch, N all images, T steps, L layers, D dimensions of the projection.
+Shapes: N images, T steps, L layers, D dimensions of the projection.
 """
+
+from __future__ import annotations
 
 import io
 import json
-import resource
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
+from jobs.experiments.selection.feature_batches import (
+    Arrays,
+    FeatureBatch,
+    measure_layers,
+    project_batch,
+)
 from jobs.runtime.devices import Machine
 from jobs.runtime.ray_tasks import run_tasks
-from pipeline.analysis.projection import Projection
-from pipeline.diffusion.backbone import Backbone, load_backbone
-from pipeline.diffusion.sampling import Step, decode, denoise, encode_prompts, initial_noise
-from pipeline.diffusion.taps import TapShapes
 from pipeline.events import OnEvent
-from pipeline.pixels import image_to_uint8
-from pipeline.recipe import Sampling
-from pipeline.seeds import generator
+from pipeline.pixels import Pixels
+from pipeline.recipe.recipe import Sampling
 from pipeline.whole_file import write_bytes, write_json
 
 # Relative distances deviate by at most sqrt(1 / (2 D)) = 1.6 %.
-DIMS = 2048
-BATCH = 8
-# A batch on a full-size model is held to these values of taps: 256 MiB in float32.
-MOST_TAP_VALUES = 2**26
-THUMBNAIL_PX = 96
-SETTINGS = "settings.json"
-LAYERS = "layers.npz"
-NOISE = "select.noise"
+_DIMS = 2048
+_BATCH = 8
+_SETTINGS = "settings.json"
+_LAYERS = "layers.npz"
 
 
 @dataclass(frozen=True)
-class Settings:
+class FeatureSettings:
     """All that the features depend on; `fingerprint` maps the backbone's files to SHA-256."""
 
     fingerprint: dict[str, str]
@@ -54,25 +50,7 @@ class Settings:
     guidance: float
     seed: int
     dtype: str
-    dims: int = DIMS
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One piece of work: images `first` to first + len(prompts) - 1 of a selection.
-
-    `deviations` (L,) divide the layers; empty where they are what is asked for.
-    """
-
-    first: int
-    prompts: tuple[str, ...]
-    sampling: Sampling
-    seed: int
-    dims: int
-    backbone: str
-    device: str
-    dtype: torch.dtype
-    deviations: tuple[float, ...] = ()
+    dims: int = _DIMS
 
 
 @dataclass(frozen=True)
@@ -85,147 +63,63 @@ class Features:
     sampled took.
     """
 
-    steps: np.ndarray
-    conditions: np.ndarray
-    thumbnails: np.ndarray
-    deviations: np.ndarray
-    lengths: np.ndarray
+    steps: NDArray[np.float32]
+    conditions: NDArray[np.float32]
+    thumbnails: Pixels
+    deviations: NDArray[np.float64]
+    lengths: NDArray[np.int64]
     peak_gib: float
 
 
-@lru_cache(maxsize=1)
-def _backbone(location: str, device: str, dtype: torch.dtype) -> Backbone:
-    return load_backbone(location, device, dtype)
+def make_features(
+    settings: FeatureSettings,
+    location: str,
+    folder: Path,
+    machine: Machine,
+    workers: int,
+    on_event: OnEvent,
+) -> Features:
+    """Sample all images on Ray's workers and read them all; batches that are there are kept.
 
+    Args:
+        location: the backbone's folder.
+        folder: where batches are kept.
+        workers: how many at once; 0: by the machine.
 
-@lru_cache(maxsize=1)
-def _projection(lengths: tuple[int, ...], dims: int, seed: int, device: str) -> Projection:
-    return Projection(lengths, dims, seed).to(device)
-
-
-def peak_gib() -> float:
-    """Give the most memory that this process has held, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts in KiB
-
-
-def tap_lengths(backbone: Backbone, branches: int) -> tuple[int, ...]:
-    """Give the number of values of each UNet tap of one image at one step."""
-    return tuple(branches * c * h * w for c, h, w in TapShapes.of(backbone, branches).unet)
-
-
-@dataclass(frozen=True)
-class _BatchWorker:
-    """What a worker keeps from batch to batch."""
-
-    backbone: Backbone
-    projection: Projection
-
-    @classmethod
-    def of(cls, batch: Batch) -> "_BatchWorker":
-        """Take what was loaded for an earlier batch, or load it."""
-        backbone = _backbone(batch.backbone, batch.device, batch.dtype)
-        lengths = tap_lengths(backbone, batch.sampling.branches)
-        return cls(backbone, _projection(lengths, batch.dims, batch.seed, batch.device))
-
-    def cut(self, batch: Batch) -> Iterator[Batch]:
-        """Cut a batch to what fits the memory at once."""
-        fit = MOST_TAP_VALUES // sum(self.projection.lengths)
-        at_once = max(1, min(len(batch.prompts), fit))
-        for start in range(0, len(batch.prompts), at_once):
-            prompts = batch.prompts[start : start + at_once]
-            yield replace(batch, first=batch.first + start, prompts=prompts)
-
-    def begin(self, batch: Batch) -> tuple[Tensor, Iterator[Step]]:
-        """Start sampling; gives the conditions (B, L, D) and every step with its taps."""
-        embeddings = encode_prompts(self.backbone, batch.prompts)
-        draws = [generator(batch.seed, batch.first + i, NOISE) for i in range(len(batch.prompts))]
-        noise = initial_noise(self.backbone, draws)
-        tapped = range(batch.sampling.steps)
-        return embeddings, denoise(self.backbone, embeddings, noise, batch.sampling, tapped)
-
-
-@torch.no_grad()
-def measure_layers(batch: Batch) -> dict[str, np.ndarray]:
-    """Measure every layer's deviation from its mean over the images and steps of a batch.
-
-    The squared distances of projections are those of features on average, so that the features
-    themselves need not be kept: deviations (L,).
+    Raises:
+        ValueError: the folder holds features of other settings.
     """
-    worker = _BatchWorker.of(batch)
-    found = [
-        worker.projection.parts(step.taps or []).double().cpu()
-        for part in worker.cut(batch)
-        for step in worker.begin(part)[1]
+    _note_settings(folder, settings)
+    batches = _plan_batches(settings, location, machine)
+    layers = folder / _LAYERS
+    for _, found in run_tasks(measure_layers, [] if _is_whole(layers) else batches[:1], machine):
+        _write_arrays(layers, found)
+    deviations = tuple(float(deviation) for deviation in _read_arrays(layers)["deviations"])
+    missing = [
+        replace(batch, deviations=deviations)
+        for batch in batches
+        if not _is_whole(_batch_path(folder, batch), len(batch.prompts))
     ]
-    parts = torch.cat(found)  # (B T, L, D)
-    deviations = (parts - parts.mean(0)).square().sum(2).mean(0).sqrt()
-    return {"deviations": deviations.numpy(), "lengths": np.array(worker.projection.lengths)}
+    done = len(batches) - len(missing)
+    for batch, found in run_tasks(project_batch, missing, machine, workers):
+        _write_arrays(_batch_path(folder, batch), found)
+        done += 1
+        on_event("select.features", done=done, total=len(batches))
+    return _read_features(layers, [_batch_path(folder, batch) for batch in batches])
 
 
-@torch.no_grad()
-def project_batch(batch: Batch) -> dict[str, np.ndarray]:
-    """Sample a batch with the taps of every step, of which only the projections are kept."""
-    worker = _BatchWorker.of(batch)
-    parts = [_project(part, worker) for part in worker.cut(batch)]
-    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return found | {"peak_gib": np.array(peak_gib())}
-
-
-def _project(batch: Batch, worker: _BatchWorker) -> dict[str, np.ndarray]:
-    deviations = torch.tensor(batch.deviations, device=batch.device)
-    # A layer that never changes has nothing to say, and must not be divided by zero.
-    weights = torch.where(deviations > 0, 1 / deviations, 0)
-    steps = np.empty((len(batch.prompts), batch.sampling.steps, batch.dims), np.float32)
-    embeddings, process = worker.begin(batch)
-    for step in process:
-        steps[:, step.t] = worker.projection(step.taps or [], weights).cpu().numpy()
-        latents = step.latents
-    return {
-        "steps": steps,
-        "conditions": embeddings.float().mean(1).cpu().numpy(),
-        "thumbnails": np.concatenate([_thumbnail(worker.backbone, z) for z in latents.split(1)]),
-    }
-
-
-def _thumbnail(backbone: Backbone, latents: torch.Tensor) -> np.ndarray:
-    # One at a time: decoding is what takes the most memory at full size.
-    image = decode(backbone, latents, lambda _n, _v: torch.empty(0))[0].float()
-    small = torch.nn.functional.interpolate(
-        image, (THUMBNAIL_PX, THUMBNAIL_PX), mode="bilinear", antialias=True
-    )
-    return image_to_uint8(small)
-
-
-def plan_batches(settings: Settings, location: str, machine: Machine) -> list[Batch]:
-    """Cut the images into pieces of work, the same ones on every machine."""
-    sampling = Sampling(steps=settings.steps, guidance=settings.guidance, batch=BATCH)
-    return [
-        Batch(
-            first,
-            settings.prompts[first : first + BATCH],
-            sampling,
-            settings.seed,
-            settings.dims,
-            location,
-            machine.device,
-            machine.dtype,
-        )
-        for first in range(0, len(settings.prompts), BATCH)
-    ]
-
-
-def claim(folder: Path, settings: Settings) -> None:
-    """Note the settings in a folder; ValueError if it holds features of other settings.
+def _note_settings(folder: Path, settings: FeatureSettings) -> None:
+    """Note the settings in a folder, and refuse one that holds features of other settings.
 
     Of another number of images what is there counts, as far as the prompts are the same.
     """
-    wanted = json.loads(json.dumps(asdict(settings)))
-    path = folder / SETTINGS
+    wanted: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    path = folder / _SETTINGS
     if path.is_file():
         there = json.loads(path.read_text())
         common = min(len(there["prompts"]), len(wanted["prompts"]))
         # The layers are measured on the first batch, which must therefore be the same.
-        if common >= BATCH and there["prompts"][:common] == wanted["prompts"][:common]:
+        if common >= _BATCH and there["prompts"][:common] == wanted["prompts"][:common]:
             there["prompts"] = wanted["prompts"]
         other = sorted(key for key in wanted if there.get(key) != wanted[key])
         if other:
@@ -236,48 +130,29 @@ def claim(folder: Path, settings: Settings) -> None:
     write_json(path, wanted)
 
 
-def make_features(
-    settings: Settings, location: str, folder: Path, machine: Machine, workers: int, on: OnEvent
-) -> Features:
-    """Sample all images on Ray's workers, batches already in `folder` left out; read them all."""
-    claim(folder, settings)
-    batches = plan_batches(settings, location, machine)
-    layers = folder / LAYERS
-    for _, found in run_tasks(measure_layers, [] if is_whole(layers) else batches[:1], machine):
-        write_arrays(layers, found)
-    deviations = tuple(float(each) for each in read_arrays(layers)["deviations"])
-    missing = [
-        replace(batch, deviations=deviations)
-        for batch in batches
-        if not is_whole(place(folder, batch), len(batch.prompts))
+def _plan_batches(settings: FeatureSettings, location: str, machine: Machine) -> list[FeatureBatch]:
+    """Cut the images into pieces of work, the same ones on every machine."""
+    sampling = Sampling(steps=settings.steps, guidance=settings.guidance, batch=_BATCH)
+    return [
+        FeatureBatch(
+            first=first,
+            prompts=settings.prompts[first : first + _BATCH],
+            sampling=sampling,
+            seed=settings.seed,
+            dims=settings.dims,
+            backbone=location,
+            device=machine.device,
+            dtype=machine.dtype,
+        )
+        for first in range(0, len(settings.prompts), _BATCH)
     ]
-    done = len(batches) - len(missing)
-    for batch, found in run_tasks(project_batch, missing, machine, workers):
-        write_arrays(place(folder, batch), found)
-        done += 1
-        on("select.features", done=done, total=len(batches))
-    return read_features(layers, [place(folder, batch) for batch in batches])
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write named arrays, whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what `write_arrays` wrote."""
-    with np.load(path) as file:
-        return dict(file)
-
-
-def place(folder: Path, batch: Batch) -> Path:
-    """Give the file of a batch."""
+def _batch_path(folder: Path, batch: FeatureBatch) -> Path:
     return folder / f"{batch.first:06d}.npz"
 
 
-def is_whole(path: Path, images: int | None = None) -> bool:
+def _is_whole(path: Path, images: int | None = None) -> bool:
     """Say whether a file is there, can be read to its end, and is of so many images."""
     if not path.is_file():
         return False
@@ -287,16 +162,27 @@ def is_whole(path: Path, images: int | None = None) -> bool:
                 return False
     except zipfile.BadZipFile:
         return False
-    return images is None or len(read_arrays(path)["conditions"]) == images
+    return images is None or len(_read_arrays(path)["conditions"]) == images
 
 
-def read_features(layers: Path, paths: Sequence[Path]) -> Features:
+def _write_arrays(path: Path, arrays: Arrays) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def _read_arrays(path: Path) -> Arrays:
+    with np.load(path) as file:
+        return dict(file)
+
+
+def _read_features(layers: Path, paths: Sequence[Path]) -> Features:
     """Read the layers' deviations and the batches in their order."""
-    parts = [read_arrays(path) for path in paths]
+    parts = [_read_arrays(path) for path in paths]
     return Features(
         steps=np.concatenate([part["steps"] for part in parts]),
         conditions=np.concatenate([part["conditions"] for part in parts]),
         thumbnails=np.concatenate([part["thumbnails"] for part in parts]),
-        **read_arrays(layers),
+        **_read_arrays(layers),
         peak_gib=max(float(part["peak_gib"]) for part in parts),
     )

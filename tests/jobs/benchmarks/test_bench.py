@@ -1,5 +1,7 @@
 """Benchmarks run and tell what they found; their figures are nobody's test."""
 
+from __future__ import annotations
+
 import io
 import json
 from pathlib import Path
@@ -9,11 +11,11 @@ from rich.console import Console
 
 from jobs.benchmarks import bench
 from jobs.benchmarks.bench import BENCHMARKS, EXTRA, run_bench
-from jobs.benchmarks.fleets import Job, divisible_s, list_schedule_s, static_split_s
-from jobs.benchmarks.measure import Effort, Measured, Score, ratios, take_turns
+from jobs.benchmarks.fleets import SimulatedJob, divisible_s, list_schedule_s, static_split_s
+from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ratios, take_turns
 from jobs.benchmarks.memory import growth
 from jobs.runtime.events import Events
-from pipeline.generation.simulated_fleet import Conduct
+from pipeline.generation.simulated_fleet import WorkerBehaviour
 
 TINY = Effort(rounds=1, tiny=True)
 
@@ -33,18 +35,18 @@ def test_each_side_has_its_turns_and_none_is_always_first() -> None:
 
 @pytest.mark.parametrize(("at_least", "met"), [(True, False), (False, True)])
 def test_the_median_decides(at_least: bool, met: bool) -> None:
-    score = Score("x", (1.0, 9.0, 1.4), 1.5, at_least)
+    score = BenchmarkScore("x", (1.0, 9.0, 1.4), 1.5, at_least)
     assert score.median == 1.4 and score.met is met
     assert score.to_dict()["target"] == (">= 1.5" if at_least else "<= 1.5")
 
 
 def test_list_scheduling_by_hand() -> None:
     # Two workers, three shards of 1, 2 and 3 times 10 s: 0 and 1 start at once, 2 follows 0.
-    job = Job(workers=2, shards=3)
-    conduct = Conduct(10 / 128, 1.0, 0.5, effort={0: 1.0, 1: 2.0, 2: 3.0})
-    assert list_schedule_s(job, conduct) == pytest.approx(1 + 10 + 30 + 0.5)
-    assert divisible_s(job, conduct) == pytest.approx(1 + 60 / 2 + 0.5)
-    slow = Conduct(10 / 128, 1.0, 0.5, slowness={1: 3.0})
+    job = SimulatedJob(workers=2, shards=3)
+    behaviour = WorkerBehaviour(10 / 128, 1.0, 0.5, effort={0: 1.0, 1: 2.0, 2: 3.0})
+    assert list_schedule_s(job, behaviour) == pytest.approx(1 + 10 + 30 + 0.5)
+    assert divisible_s(job, behaviour) == pytest.approx(1 + 60 / 2 + 0.5)
+    slow = WorkerBehaviour(10 / 128, 1.0, 0.5, slowness={1: 3.0})
     assert static_split_s(job, slow) == pytest.approx(1 + 3 * 10 + 0.5)
 
 
@@ -93,8 +95,8 @@ def test_results_of_others_stay(
 ) -> None:
     out = tmp_path / "found.json"
     for name in ("read", "encode"):
-        score = Score("s", (1.0,), 1.0, at_least=True)
-        monkeypatch.setitem(BENCHMARKS, name, lambda _, s=score: Measured("w", "p", (s,)))
+        score = BenchmarkScore("s", (1.0,), 1.0, at_least=True)
+        monkeypatch.setitem(BENCHMARKS, name, lambda _, s=score: BenchmarkResult("w", "p", (s,)))
         run_bench([name], TINY, events, out)
     # In the benchmarks' own order, whichever was measured first.
     assert list(json.loads(out.read_text())["results"]) == ["encode", "read"]

@@ -26,7 +26,7 @@ from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.generation.worker import ShardMaker
 from pipeline.publishing.finish import complete
 from pipeline.publishing.heartbeats import record_ready, record_shard
-from pipeline.recipe import parse_recipe
+from pipeline.recipe.recipe import parse_recipe
 from pipeline.storage.address import open_store
 from tests.standins.hostile_shards import TAR, flipped, spoil
 from tests.standins.published_blobs import write_dataset
@@ -160,7 +160,7 @@ def test_export_with_a_filter(sound: Path, tmp_path: Path) -> None:
     assert "5 of 22 pairs as imagefolder" in result.stdout
     assert len(list((tmp_path / "out" / "sketches").iterdir())) == 5
     wrong = onesketch("export", sound, "--out", tmp_path / "no", "--where", "cdst_stop < 5")
-    assert wrong.exit_code == 2 and "did you mean 'cdst_step'? there are key" in wrong.stderr
+    assert wrong.exit_code == 2 and "did you mean 'cdst_step'? the columns are key" in wrong.stderr
     assert "image_offset" not in wrong.stderr and not (tmp_path / "no").exists()
 
 
@@ -189,9 +189,9 @@ def test_plan_and_preview_write_no_dataset_and_repair_changes_no_other(taught: P
     result = onesketch("plan", "recipe.yaml", "--price", "2", "--workers", "2", "--device", "cpu")
     text = result.stdout
     assert result.exit_code == 0 and "4 pairs in 2 shards" in text
-    for words in ("there already        nothing", "time with 2 workers", "paid worker-hours at 2"):
+    for words in ("already there        nothing", "time with 2 workers", "paid worker-hours at 2"):
         assert words in text
-    assert "standard deviation" in text and "Estimated from 1 batches" in text
+    assert "standard deviation" in text and "Estimated from 1 batch " in text
     sheet = onesketch("preview", "recipe.yaml", "--pairs", "3", "--device", "cpu")
     assert sheet.exit_code == 0 and "look at it before a long job" in sheet.stdout
     assert np.asarray(Image.open("run/preview.png")).std() > 10

@@ -50,7 +50,7 @@ def test_from_the_plan_to_the_repair(swift: SwiftServer, bucket: str, project: P
     run("style", "xdog", "run/source/image.png", "--out", "drawing.png")
     run("teach", "recipe.yaml")
 
-    assert "there already        nothing" in run("plan", "recipe.yaml")
+    assert "already there        nothing" in run("plan", "recipe.yaml")
     run("preview", "recipe.yaml", "--pairs", 2)
     store = open_store(address)
     assert store.keys("") == []  # both are dry runs

@@ -1,7 +1,10 @@
 """The evaluation's page and its choices: self-contained, and plain about what is missing."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +21,18 @@ from jobs.evaluation.evaluate import (
 )
 from jobs.evaluation.page import write_evaluation_page
 from jobs.evaluation.picture_sets import LINE_ART, scene_set
+from jobs.evaluation.scores import EvaluationScores
 from jobs.runtime.devices import choose_machine
+from pipeline.pixels import Pixels
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
 from training.encoders.lpips import load_perceptual
 from training.evaluation.evaluate import ScoringNetworks
-from training.styles.styles import STYLES, xdog
+from training.styles.registry import STYLES
+from training.styles.xdog import xdog
 
 
-def pretend(picture: np.ndarray) -> np.ndarray:
+def pretend(picture: Pixels) -> Pixels:
     """Draw nearly as XDoG does."""
     return (xdog(picture) // 2 + 127).astype(np.uint8)
 
@@ -41,10 +47,11 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> ScoringNetworks:
     return ScoringNetworks(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
 
 
-def page_of(folder: Path, networks: ScoringNetworks) -> tuple[str, dict[str, object]]:
-    measured = [measure_set(scene_set(3, 64), pretend, networks, folder)]
-    path = write_evaluation_page(folder, measured, encoder_names(networks))
-    return path.read_text(), measured[0]["result"]
+def page_of(folder: Path, networks: ScoringNetworks) -> tuple[str, dict[str, Any]]:
+    scores = measure_set(scene_set(3, 64), pretend, networks, folder)
+    path = write_evaluation_page(folder, EvaluationScores([scores], encoder_names(networks)))
+    assert scores.result is not None
+    return path.read_text(), scores.result
 
 
 def test_page_is_self_contained_and_says_that_no_inception_was_given(
@@ -56,7 +63,7 @@ def test_page_is_self_contained_and_says_that_no_inception_was_given(
     assert all(source.startswith("data:image/") for source in sources)
     assert "no Inception network was given" in text
     assert "embedded (the package" in text
-    for scores in result["systems"].values():  # type: ignore[attr-defined]
+    for scores in result["systems"].values():
         assert f"{scores['lpips']['mean']:.3f}" in text
         assert f"{scores['ssim']['low']:.3f}–{scores['ssim']['high']:.3f}" in text
 
@@ -65,7 +72,7 @@ def test_page_shows_fid_and_kid_of_every_method(networks: ScoringNetworks, tmp_p
     inception = Inception("thumbnails of 64 pixels", thumbnails, "cpu")
     text, result = page_of(tmp_path, ScoringNetworks(networks.perceptual, inception))
     assert "thumbnails of 64 pixels" in text and "no Inception" not in text
-    found = result["distribution"]["systems"]  # type: ignore[index]
+    found = result["distribution"]["systems"]
     assert set(found) == {"extractor", "blank", "sobel"}
     for distances in found.values():
         assert f"<td>{distances['fid']:.2f}</td><td>{distances['kid']:.4f}</td>" in text

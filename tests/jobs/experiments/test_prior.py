@@ -1,5 +1,7 @@
 """`onesketch prior` on a tiny backbone: what it leaves, and that its page needs nothing else."""
 
+from __future__ import annotations
+
 import json
 from itertools import product
 from pathlib import Path
@@ -24,7 +26,7 @@ def prompts(tmp_path: Path) -> Path:
     path = tmp_path / "list.txt"
     words = product(("a red", "two green", "the blue"), ("cat", "dog", "house", "ball", "tree"))
     lines = [
-        f"{each} {what} {where}".strip() for each, what in words for where in ("", "on a house")
+        f"{many} {what} {where}".strip() for many, what in words for where in ("", "on a house")
     ]
     path.write_text("\n".join([*lines, lines[0]]))
     return path
@@ -42,7 +44,7 @@ def test_prior_figures_and_page(
 
     prior = ConditionPrior.load(out / "prior.safetensors")
     figures = json.loads((out / "prior.json").read_text())
-    assert prior.facts == {"prompts": "31"}
+    assert prior.metadata == {"prompts": "31"}
     assert (figures["prompts"], figures["distinct_prompts"]) == (31, 30)
     assert figures["components"] == len(prior.deviations) == len(figures["shapiro"]["p_values"])
     rejected = sum(p < 0.05 for p in figures["shapiro"]["p_values"])

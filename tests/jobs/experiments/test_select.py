@@ -1,5 +1,7 @@
 """`onesketch select`: features against exact taps, resuming, classes, and the whole command."""
 
+from __future__ import annotations
+
 import json
 import logging
 import shutil
@@ -10,29 +12,34 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from typer.testing import CliRunner
 
 from jobs.experiments.select import Selection, draw_prompts, run_select
-from jobs.experiments.selection import features as select_features
+from jobs.experiments.selection import feature_batches
 from jobs.experiments.selection.analysis import Check, balanced
 from jobs.experiments.selection.classes import Classes, classes_by_condition, classes_by_word
-from jobs.experiments.selection.features import Batch, measure_layers, project_batch
+from jobs.experiments.selection.feature_batches import (
+    FeatureBatch,
+    measure_layers,
+    project_batch,
+)
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
 from pipeline.diffusion.backbone import load_backbone
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.diffusion.timesteps import representative
-from pipeline.recipe import Sampling
+from pipeline.recipe.recipe import Sampling
 from pipeline.seeds import generator
 
 MACHINE = Machine(device="cpu", dtype=torch.float32, num_cpus=2, num_gpus=0)
 PROMPTS = ("a red cat", "a blue dog", "a green house")
 
 
-def make_batch(folder: Path, **changes: Any) -> Batch:
+def make_batch(folder: Path, **changes: Any) -> FeatureBatch:
     """Three images of the tiny backbone at four steps."""
-    made = Batch(
+    made = FeatureBatch(
         first=5,
         prompts=PROMPTS,
         sampling=Sampling(steps=4, guidance=3.0),
@@ -45,7 +52,7 @@ def make_batch(folder: Path, **changes: Any) -> Batch:
     return replace(made, **changes)
 
 
-def exact_taps(folder: Path) -> list[np.ndarray]:
+def exact_taps(folder: Path) -> list[NDArray[np.float64]]:
     """The taps that the batch stands for, each layer (N, T, values), by plain sampling."""
     backbone = load_backbone(folder)
     noise = initial_noise(backbone, [generator(9, 5 + i, "select.noise") for i in range(3)])
@@ -61,7 +68,7 @@ def test_features_are_those_of_the_taps(tiny_backbone_folder: Path) -> None:
     exact = [np.sqrt(((x - x.mean((0, 1))) ** 2).sum(2).mean()) for x in taps]
     np.testing.assert_allclose(measured["deviations"], exact, rtol=0.1)
     assert measured["lengths"].tolist() == [x.shape[2] for x in taps]
-    deviations = tuple(float(each) for each in measured["deviations"])
+    deviations = tuple(float(deviation) for deviation in measured["deviations"])
     found = project_batch(make_batch(tiny_backbone_folder, deviations=deviations))
     divided = np.concatenate([x / d for x, d in zip(taps, deviations, strict=True)], 2)
     for image, projected in zip(divided, found["steps"], strict=True):
@@ -76,7 +83,7 @@ def test_a_batch_too_big_for_the_memory_is_cut(
 ) -> None:
     batch = make_batch(tiny_backbone_folder, dims=64, deviations=(1.0,) * 12)
     whole = project_batch(batch)
-    monkeypatch.setattr(select_features, "MOST_TAP_VALUES", 1)
+    monkeypatch.setattr(feature_batches, "MOST_TAP_VALUES", 1)
     cut = project_batch(batch)
     np.testing.assert_allclose(cut["steps"], whole["steps"], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(cut["conditions"], whole["conditions"], atol=1e-5)
@@ -125,7 +132,7 @@ def model(tiny_backbone_folder: Path, tmp_path: Path) -> Path:
 
 
 def select(model: Path, out: Path, **changes: Any) -> dict[str, Any]:
-    """Run the command on ten images at eight steps; gives its figures."""
+    """Run the command on ten images at eight steps; return its figures."""
     asked = Selection(10, 8, 2.0, None, seed=1, write=False, workers=2)
     with Events(Console(stderr=True)) as events:
         run_select(str(model), out, replace(asked, **changes), MACHINE, events)
@@ -155,7 +162,7 @@ def test_command_selects_resumes_and_writes(
     for name in ("count", "steps", "default", "check_in_full"):
         assert again[name] == figures[name]
     assert representative(model, 8) == tuple(chosen)
-    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    assert [log for log in caplog.records if log.levelno >= logging.WARNING] == []
 
     # More images: the batch that is full stays, the one of two images is made anew.
     more = select(model, tmp_path / "out", images=12)

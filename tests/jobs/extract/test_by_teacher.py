@@ -1,5 +1,7 @@
 """Photographs through a tiny teacher, as the command does it."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
@@ -20,13 +22,20 @@ from jobs.extract.photographs import find_photographs
 from jobs.runtime.devices import choose_machine
 from pipeline.diffusion.backbone import load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
-from pipeline.diffusion.inversion import FIXED_POINT, ORDINARY, encode, round_trip, taps_of_images
+from pipeline.diffusion.guidance import guidance_of
+from pipeline.diffusion.inversion import (
+    FIXED_POINT,
+    ORDINARY,
+    encode_images,
+    round_trip,
+    taps_of_images,
+)
 from pipeline.diffusion.sampling import encode_prompts
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.pixels import image_from_uint8, sketch_to_uint8
-from pipeline.recipe import Sampling
-from pipeline.teachers.diffsketch import Conditions
+from pipeline.recipe.recipe import Sampling
+from pipeline.teachers.conditions import Conditions
 from tests.jobs.stages.test_stages import onesketch, refusal
 
 SAMPLER = Sampling(steps=3, guidance=2.0, batch=2)
@@ -39,7 +48,8 @@ def teacher_folder(tiny_backbone_folder: Path, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("run") / "teacher"
     backbone = load_backbone(tiny_backbone_folder)
     torch.manual_seed(1)
-    GSketch(GSketchConfig(TapShapes.of(backbone, SAMPLER.branches), STEPS)).save(folder)
+    shapes = TapShapes.of(backbone, guidance_of(SAMPLER).branches)
+    GSketch(GSketchConfig(shapes, STEPS)).save(folder)
     embeddings = encode_prompts(backbone, ["a red cat", "two blue dog", "a house"])
     ConditionPrior.fit(embeddings).save(folder / "prior.safetensors")
     Conditions(embeddings[0], SAMPLER, True, backbone.fingerprint).save(folder)
@@ -58,14 +68,14 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def redrawer_of(folder: Path, backbone: Path, options: InversionOptions) -> TeacherExtractor:
+def extractor_of(folder: Path, backbone: Path, options: InversionOptions) -> TeacherExtractor:
     return load_teacher_extractor(folder, str(backbone), options, choose_machine("cpu"))
 
 
 def test_drawings_are_the_teachers_and_losses_are_told(
     teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
 ) -> None:
-    done = onesketch("extract", str(teacher_folder), "photographs", "--teacher", "--out", "out",
+    done = onesketch("extract-by-teacher", str(teacher_folder), "photographs", "--out", "out",
                      "--backbone", str(tiny_backbone_folder))  # fmt: skip
     assert done.exit_code == 0, done.stderr
     sizes = [Image.open(f"out/{i}.png").size for i in range(3)]
@@ -90,7 +100,7 @@ def test_the_inversion_and_the_prompt_that_were_asked_for_are_used(
 ) -> None:
     photograph = np.asarray(Image.open("photographs/0.png"))
     backbone = load_backbone(tiny_backbone_folder)
-    latents = encode(backbone, image_from_uint8(photograph))
+    latents = encode_images(backbone, image_from_uint8(photograph))
     nothing = encode_prompts(backbone, [""])
     plain = Sampling(steps=3, guidance=1.0)
     drawn = {}
@@ -99,13 +109,15 @@ def test_the_inversion_and_the_prompt_that_were_asked_for_are_used(
         InversionOptions(inversion="ordinary"),
         InversionOptions("a red cat"),
     ):
-        teacher_extractor = redrawer_of(teacher_folder, tiny_backbone_folder, options)
+        teacher_extractor = extractor_of(teacher_folder, tiny_backbone_folder, options)
         drawn[options] = teacher_extractor.draw([photograph])[0]
     for inversion, iterations in (("fixed-point", FIXED_POINT), ("ordinary", ORDINARY)):
         expected = round_trip(backbone, nothing, latents, plain, iterations)
         told = drawn[InversionOptions(inversion=inversion)].fidelity
-        assert told.round_trip_latent_rmse == pytest.approx(expected.latent_rmse.item(), rel=1e-3)
-        assert told.round_trip_psnr_db == pytest.approx(expected.psnr_db.item(), rel=1e-3)
+        assert told["round_trip_latent_rmse"] == pytest.approx(
+            expected.latent_rmse.item(), rel=1e-3
+        )
+        assert told["round_trip_psnr_db"] == pytest.approx(expected.psnr_db.item(), rel=1e-3)
     first, *others = (result.drawing for result in drawn.values())
     assert not any(np.array_equal(first, other) for other in others)
 
@@ -114,7 +126,7 @@ def test_an_unreadable_photograph_does_not_stop_the_others(
     teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
 ) -> None:
     (photographs / "1.png").write_bytes(b"no picture")
-    teacher_extractor = redrawer_of(teacher_folder, tiny_backbone_folder, InversionOptions())
+    teacher_extractor = extractor_of(teacher_folder, tiny_backbone_folder, InversionOptions())
     with pytest.raises(ValueError, match=r"1 of 3 images not drawn.*1\.png"):
         run_extract_by_teacher(
             teacher_extractor, ["photographs"], Path("out"), lambda *args, **fields: None
@@ -125,22 +137,23 @@ def test_an_unreadable_photograph_does_not_stop_the_others(
 def test_mistakes_are_one_line(
     teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
 ) -> None:
-    asked = ["extract", str(teacher_folder), "photographs", "--out", "out"]
-    with_backbone = [*asked, "--teacher", "--backbone", str(tiny_backbone_folder)]
+    asked = ["extract-by-teacher", str(teacher_folder), "photographs", "--out", "out"]
+    with_backbone = [*asked, "--backbone", str(tiny_backbone_folder)]
     assert "use one of fixed-point, ordinary" in refusal(*with_backbone, "--inversion", "exact")
-    assert "--short-side is the extractor's" in refusal(*with_backbone, "--short-side", "32")
-    for name in ("--prompt", "--inversion", "--backbone"):
-        assert f"{name} is for a teacher" in refusal(*asked, name, "a")
-    assert "not the one that" in refusal(*asked, "--teacher")
-    assert "onesketch teach" in refusal("extract", "photographs", "photographs", "--teacher",
-                                        "--out", "out")  # fmt: skip
+    assert "not the one that" in refusal(*asked)
+    assert "onesketch teach" in refusal(asked[0], "photographs", *asked[2:])
+    Path("extractor").mkdir()
+    for name in ("model.safetensors", "config.json"):
+        Path("extractor", name).write_text("{}")
+    line = refusal(asked[0], "extractor", *asked[2:])
+    assert "extractor holds an extractor, not a teacher: use `onesketch extract`" in line
     assert not Path("out").exists()
 
 
 def test_the_teacher_joins_an_evaluation(
     teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
 ) -> None:
-    teacher_extractor = redrawer_of(teacher_folder, tiny_backbone_folder, InversionOptions())
+    teacher_extractor = extractor_of(teacher_folder, tiny_backbone_folder, InversionOptions())
     pictures = with_teacher(
         photograph_set(find_photographs(["photographs"]), "xdog"), teacher_extractor
     )

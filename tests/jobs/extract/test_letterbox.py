@@ -1,5 +1,7 @@
 """Photographs go into the square whole and come back where they were."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 

@@ -1,15 +1,27 @@
 """Photographs: what is found, how it is read, what is refused by name."""
 
+from __future__ import annotations
+
+import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from jobs.extract.photographs import bundled_photographs, find_photographs, read_photograph
+from jobs.extract.photographs import (
+    bundled_photographs,
+    find_photographs,
+    read_photograph,
+    search,
+)
+
+ORIENTATION = 0x0112
+TURNED = 6
 
 
-def save(path: Path, pixels: np.ndarray, **options: object) -> Path:
+def save(path: Path, pixels: np.ndarray, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, **options)
     return path
@@ -29,6 +41,62 @@ def test_folders_keep_their_names_and_skip_other_files(tmp_path: Path) -> None:
     assert [p.name for p in find_photographs([str(tmp_path)])] == ["b", "trip/a"]
 
 
+def test_hidden_files_and_folders_are_left_out_and_counted(tmp_path: Path) -> None:
+    picture = np.zeros((4, 4), np.uint8)
+    for name in ("a.png", "._a.png", ".b.png", ".cache/c.png", "trip/.d/e.png", "trip/f.png"):
+        save(tmp_path / name, picture)
+    (tmp_path / "trip" / "notes.txt").write_text("not an image")
+    (tmp_path / "trip" / "g.HEIC").write_bytes(b"")
+    found = search([str(tmp_path)])
+    assert [photograph.name for photograph in found.photographs] == ["a", "trip/f"]
+    assert (found.hidden, sorted(found.others), found.skipped) == (4, [".heic", ".txt"], 6)
+
+
+def test_what_is_hidden_is_found_when_it_is_named(tmp_path: Path) -> None:
+    for name in (".a.png", ".folder/b.png"):
+        save(tmp_path / name, np.zeros((4, 4), np.uint8))
+    inputs = [str(tmp_path / ".a.png"), str(tmp_path / ".folder")]
+    assert [photograph.name for photograph in find_photographs(inputs)] == [".a", "b"]
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".JFIF", ".jpe"])
+def test_jpegs_have_several_suffixes(tmp_path: Path, suffix: str) -> None:
+    save(tmp_path / f"a{suffix}", np.zeros((4, 4, 3), np.uint8), format="JPEG")
+    (photograph,) = find_photographs([str(tmp_path)])
+    assert read_photograph(photograph.path).shape == (4, 4, 3)
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.png", np.zeros((4, 4), np.uint8))
+    save(tmp_path / "elsewhere" / "r.png", np.zeros((4, 4), np.uint8))
+    (tmp_path / "photos" / "more").symlink_to(Path("..") / "elsewhere")
+    found = search([str(tmp_path / "photos")])
+    assert [photograph.name for photograph in found.photographs] == ["a", "more/r"]
+    assert found.folders == [tmp_path / "photos", tmp_path / "elsewhere"]
+
+
+def test_links_that_lead_round_end(tmp_path: Path) -> None:
+    save(tmp_path / "a" / "a.png", np.zeros((4, 4), np.uint8))
+    save(tmp_path / "b" / "b.png", np.zeros((4, 4), np.uint8))
+    (tmp_path / "a" / "self").symlink_to(".")
+    (tmp_path / "a" / "up").symlink_to("..")
+    (tmp_path / "a" / "to-b").symlink_to("../b")
+    (tmp_path / "b" / "to-a").symlink_to("../a")
+    (tmp_path / "a" / "nowhere.png").symlink_to("nowhere")
+    (tmp_path / "a" / "itself.png").symlink_to("itself.png")
+    found = search([str(tmp_path / "a")])
+    names = [photograph.name for photograph in found.photographs]
+    assert names[:2] == ["a", "to-b/b"] and len(names) == len(set(names))
+    assert found.others.count(".png") >= 2
+
+
+def test_inputs_that_are_no_places_are_refused() -> None:
+    with pytest.raises(ValueError, match="an input is empty, as an unset variable is"):
+        find_photographs([""])
+    with pytest.raises(ValueError, match="s3://bucket/photos is an address"):
+        find_photographs(["s3://bucket/photos"])
+
+
 def test_two_drawings_of_one_name_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "a.png", np.zeros((4, 4), np.uint8))
     save(tmp_path / "a.jpg", np.zeros((4, 4), np.uint8))
@@ -45,9 +113,74 @@ def test_missing_input_and_empty_folder_are_named(tmp_path: Path) -> None:
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6
+    exif[ORIENTATION] = TURNED
     path = save(tmp_path / "turned.jpg", np.zeros((8, 16, 3), np.uint8), exif=exif)
     assert read_photograph(path).shape == (16, 8, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_pictures_come_upright_in_all_orientations(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    path = save(tmp_path / f"turned{suffix}", pixels, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    np.testing.assert_array_equal(read_photograph(path), np.asarray(expected))
+
+
+def entry(tag: int, kind: int, value: bytes) -> bytes:
+    """One tag of an EXIF block, of one value."""
+    return struct.pack("<HHI", tag, kind, 1) + value.ljust(4, b"\0")
+
+
+def block(entries: list[bytes], tail: bytes) -> bytes:
+    """An EXIF block of a JPEG; what does not fit into a tag stands in the tail."""
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + struct.pack("<I", 0)
+    return b"Exif\0\0II*\0" + struct.pack("<I", 8) + directory + tail
+
+
+SHORT, RATIONAL, SIGNED_RATIONAL = 3, 5, 10
+UPRIGHT_TAG = entry(ORIENTATION, SHORT, struct.pack("<H", TURNED))
+TAIL_AT = struct.pack("<I", 8 + 2 + 2 * 12 + 4)
+DAMAGED = {
+    "a resolution of -1/0": block(
+        [UPRIGHT_TAG, entry(0x011A, SIGNED_RATIONAL, TAIL_AT)], struct.pack("<ii", -1, 0)
+    ),
+    "a maker that is a number": block(
+        [entry(0x010F, RATIONAL, TAIL_AT), UPRIGHT_TAG], struct.pack("<II", 72, 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_one_damaged_tag_does_not_matter(tmp_path: Path, damage: str) -> None:
+    pixels = np.zeros((32, 48, 3), np.uint8)
+    path = save(tmp_path / "turned.jpg", pixels, exif=DAMAGED[damage])
+    assert read_photograph(path).shape == (48, 32, 3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_whatever_is_damaged_the_picture_is_read_or_refused(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x010F], exif[0x011A] = TURNED, "a maker", 72.0
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    path = save(tmp_path / "a.jpg", pixels, exif=exif)
+    sound = path.read_bytes()
+    start, stop = sound.index(b"Exif"), sound.index(b"a maker") + 16
+    damage, sizes = np.random.default_rng(1), set()
+    for _ in range(1000):
+        data = bytearray(sound)
+        for place in damage.integers(start, stop, damage.integers(1, 4)):
+            data[place] = damage.choice([0, 255, damage.integers(256)])
+        path.write_bytes(data)
+        try:
+            sizes.add(read_photograph(path).shape)
+        except ValueError as error:
+            assert "a.jpg: cannot be read" in str(error)
+    assert sizes == {(8, 12, 3), (12, 8, 3)}
 
 
 def test_transparency_becomes_paper(tmp_path: Path) -> None:

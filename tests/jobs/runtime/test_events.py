@@ -1,5 +1,7 @@
 """Events: JSON lines for machines, log lines without a terminal, bars with one."""
 
+from __future__ import annotations
+
 import io
 import json
 from pathlib import Path
@@ -7,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.pages.durations import in_words, read_events, stage_seconds
-from jobs.runtime.events import Events, describe, logging_to
+from jobs.report.stage_times import read_events
+from jobs.runtime.events import Events, event_line, logging_to
 
 
 def record(path: Path | None, terminal: bool = False) -> tuple[Events, Console, io.StringIO]:
@@ -68,25 +70,6 @@ def test_a_stage_that_fails_still_leaves_its_time(tmp_path: Path) -> None:
 
 
 def test_fields_are_short_and_quoted() -> None:
-    assert describe("e", {"loss": 0.123456, "why": "two words"}) == 'e loss=0.1235 why="two words"'
-
-
-def test_stage_times_add_up_over_attempts_of_resumed_stages(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    ends = [
-        ("stage.stopped", "teach", 2.0),
-        ("stage.finished", "evaluate", 5.0),
-        ("stage.finished", "teach", 3.0),
-        ("stage.finished", "evaluate", 1.0),
-    ]
-    lines = [
-        json.dumps({"event": event, "stage": stage, "seconds": seconds})
-        for event, stage, seconds in ends
-    ]
-    path.write_text("\n".join(lines) + '\n{"event": "cut sho')
-    assert stage_seconds(read_events(path)) == {"teach": 5.0, "evaluate": 1.0}
-
-
-def test_durations_in_words() -> None:
-    assert in_words(4.21) == "4.2 s"
-    assert in_words(185) == "3 min 05 s"
+    assert (
+        event_line("e", {"loss": 0.123456, "why": "two words"}) == 'e loss=0.1235 why="two words"'
+    )

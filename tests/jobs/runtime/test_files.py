@@ -1,5 +1,7 @@
 """Files are whole under their final name, or not there."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 import textwrap

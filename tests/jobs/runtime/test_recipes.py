@@ -1,10 +1,12 @@
 """Which recipe a command works on, where its artefacts and its weights lie, on which device."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
-from jobs.pages.durations import read_events
+from jobs.report.stage_times import read_events
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.recipes import find_recipe, open_recipe, shipped_styles
 from jobs.runtime.session import open_session

@@ -1,5 +1,7 @@
 """Prompt lists: a thousand, all different, varied in length, kind and words."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from pathlib import Path
@@ -41,12 +43,12 @@ def test_every_phrase_can_be_asked_for(prompts: list[str]) -> None:
     slots = {slot for text in (*SENTENCES, *SUBJECTS) for slot in SLOT.findall(text)}
     assert slots == PHRASES.keys() | {"subject"}
     text = "\n".join(prompts)
-    unused = [p for each in PHRASES.values() for p in each if p not in text]
+    unused = [p for phrases in PHRASES.values() for p in phrases if p not in text]
     assert len(unused) < 0.05 * sum(map(len, PHRASES.values()))
 
 
 def test_articles_fit_the_words_after_them() -> None:
-    for phrase in (p for each in (*PHRASES.values(), SENTENCES) for p in each):
+    for phrase in (p for phrases in (*PHRASES.values(), SENTENCES) for p in phrases):
         assert not re.search(r"\ba [aeio]|\ban [^aeiou{]", phrase), phrase
 
 

@@ -1,5 +1,7 @@
 """The run summary of `generate`."""
 
+from __future__ import annotations
+
 import io
 import json
 from pathlib import Path

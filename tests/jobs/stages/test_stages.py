@@ -1,5 +1,7 @@
 """The stages as commands, on tiny models: what each leaves, and what it says when it cannot."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -34,7 +36,7 @@ def onesketch(*arguments: str) -> Result:
 
 
 def refusal(*arguments: str) -> str:
-    """Run a command that must refuse; gives its one line."""
+    """Run a command that must refuse; return its one line."""
     result = onesketch(*arguments)
     own = [line for line in result.stderr.splitlines() if line.startswith("onesketch: ")]
     assert result.exit_code == 2, result.stderr

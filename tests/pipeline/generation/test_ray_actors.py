@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def generate_here(
     factory: Callable[[], StandinTeacher] = StandinTeacher,
     policy: Policy | None = None,
     **plan: int,
-):  # type: ignore[no-untyped-def]
+) -> tuple[Any, list[tuple[str, dict[str, object]]]]:
     from pipeline.generation.ray_actors import generate
 
     events: list[tuple[str, dict[str, object]]] = []

@@ -1,9 +1,18 @@
+"""The extractor on pictures of any size, and the folders it refuses."""
+
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from pipeline.pixels import Pixels
 from training.distillation.extractor import (
     Extractor,
     ExtractorError,
@@ -18,7 +27,7 @@ from training.students.pix2pixhd_generator import GeneratorConfig
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extractor")
     torch.manual_seed(0)
     preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
@@ -27,26 +36,26 @@ def folder(tmp_path_factory):
     return folder
 
 
-def picture(height, width, seed=0):
+def picture(height: int, width: int, seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (17, 16), (40, 41), (64, 32)])
-def test_any_size_comes_back_at_its_own_size(folder, size):
+def test_any_size_comes_back_at_its_own_size(folder: Path, size: tuple[int, int]) -> None:
     sketch = Extractor.load(folder).sketch(picture(*size))
     assert sketch.shape == size and sketch.dtype == np.uint8
 
 
-def test_a_fitting_picture_goes_through_the_network_as_it_is(folder):
+def test_a_fitting_picture_goes_through_the_network_as_it_is(folder: Path) -> None:
     extractor, image = Extractor.load(folder), picture(32, 48)
     x = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
     expected = ((extractor.network(x)[0, 0] + 1) * 127.5).round().clamp(0, 255)
     assert np.abs(extractor.sketch(image) - expected.numpy()).max() <= 1
 
 
-def test_padding_reflects():
+def test_padding_reflects() -> None:
     image = picture(13, 18)[None]
-    padded = reflected(image, 8)
+    padded = reflected(image, 8, 32)
     assert padded.shape == (1, 32, 32, 3)
     np.testing.assert_array_equal(padded[0, :13, :18], image[0])
     np.testing.assert_array_equal(
@@ -54,14 +63,14 @@ def test_padding_reflects():
     )
 
 
-def test_many_pictures_give_the_same_drawings_as_each_alone(folder):
+def test_many_pictures_give_the_same_drawings_as_each_alone(folder: Path) -> None:
     extractor = Extractor.load(folder)
     images = [picture(*size, seed) for seed, size in enumerate([(32, 32)] * 5 + [(20, 30)] * 2)]
     for drawn, image in zip(extractor.sketches(iter(images), batch=3), images, strict=True):
         assert np.abs(drawn.astype(int) - extractor.sketch(image)).max() <= 1
 
 
-def test_working_size_keeps_the_aspect_and_the_limit():
+def test_working_size_keeps_the_aspect_and_the_limit() -> None:
     assert working_size(600, 400, None) == (600, 400)
     assert working_size(600, 400, 100) == (150, 100)
     assert working_size(2, 400, 1) == (1, 200)
@@ -69,7 +78,7 @@ def test_working_size_keeps_the_aspect_and_the_limit():
     assert height * width <= 2**24 * 1.001 and height == pytest.approx(2 * width, abs=2)
 
 
-def test_drawing_small_gives_the_size_asked_for(folder):
+def test_drawing_small_gives_the_size_asked_for(folder: Path) -> None:
     assert Extractor.load(folder).sketch(picture(60, 90), short_side_px=32).shape == (60, 90)
 
 
@@ -82,12 +91,12 @@ def test_drawing_small_gives_the_size_asked_for(folder):
         np.zeros((8, 8, 4), np.uint8),
     ],
 )
-def test_other_arrays_are_refused(folder, wrong):
+def test_other_arrays_are_refused(folder: Path, wrong: NDArray[Any]) -> None:
     with pytest.raises(ExtractorError, match=r"expected a picture uint8 \(H, W, 3\)"):
         Extractor.load(folder).sketch(wrong)
 
 
-def test_the_config_tells_the_origin(folder):
+def test_the_config_tells_the_origin(folder: Path) -> None:
     assert Extractor.load(folder).config["provenance"] == {"style": "blobs"}
 
 
@@ -96,7 +105,7 @@ def test_the_config_tells_the_origin(folder):
     [
         (lambda f: (f / "config.json").unlink(), "config.json is missing"),
         (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
-        (lambda f: (f / "config.json").write_text("{}"), "no extractor of the format"),
+        (lambda f: (f / "config.json").write_text("{}"), "does not describe an extractor"),
         (lambda f: (f / "model.safetensors").unlink(), "cannot be read"),
         (lambda f: (f / "model.safetensors").write_bytes(b"x"), "SHA-256 differs"),
         (
@@ -107,7 +116,9 @@ def test_the_config_tells_the_origin(folder):
         ),
     ],
 )
-def test_unusable_folders_are_refused(folder, tmp_path, break_it, message):
+def test_unusable_folders_are_refused(
+    folder: Path, tmp_path: Path, break_it: Callable[[Path], object], message: str
+) -> None:
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     break_it(tmp_path)

@@ -1,43 +1,51 @@
+"""Distillation in one process: what it leaves, resumes from, learns and refuses."""
+
+from __future__ import annotations
+
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor
 
 from pipeline.reading.dataset import RefusedError
-from pipeline.recipe import Distill
+from pipeline.recipe.recipe import Distill
 from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
+from training.checkpoint import CHECKPOINT, OtherRunError
 from training.distillation import loop
 from training.distillation.extractor import Extractor
 from training.distillation.loop import DivergenceError, distill
 from training.distillation.spec import DistillationSpec, Execution
-from training.distillation.state import CHECKPOINT
-from training.oneshot.state import OtherRunError
+from training.distillation.state import State
+from training.students.student import Batch
 
 EXECUTION = Execution(checkpoint_every=3)
 
 
-def make_spec(folder, **settings):
+def make_spec(folder: Path, **settings: object) -> DistillationSpec:
     asked = {"preset": "small", "epochs": 2, "batch": 4, "true_pair_every": 4, "workers": 1}
-    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     return DistillationSpec(
         Distill.model_validate(asked | settings),
         write_dataset(folder / "dataset", 12),
-        known.image,
-        known.sketch,
+        example.image,
+        example.sketch,
         str(write_perceptual(folder / "features")),
         provenance={"style": "blobs"},
     )
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory):
+def spec(tmp_path_factory: pytest.TempPathFactory) -> DistillationSpec:
     """Two epochs of 12 pairs in batches of 4: 6 batches and twice the true pair, 8 iterations."""
     return make_spec(tmp_path_factory.mktemp("spec"))
 
@@ -45,36 +53,38 @@ def spec(tmp_path_factory):
 class Events:
     """Remembers events; `stop_at` is an iteration of which the event interrupts the training."""
 
-    def __init__(self, stop_at=None):
+    def __init__(self, stop_at: int | None = None) -> None:
         self.stop_at = stop_at
         self.seen = []
 
-    def __call__(self, name, **fields):
+    def __call__(self, name: str, **fields: Any) -> None:
         self.seen.append((name, fields))
         if name == "distill.iteration" and fields["done"] == self.stop_at:
             raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
-def undisturbed(spec, tmp_path_factory):
+def undisturbed(
+    spec: DistillationSpec, tmp_path_factory: pytest.TempPathFactory
+) -> SimpleNamespace:
     folder = tmp_path_factory.mktemp("undisturbed")
     events = Events()
     distill(spec, folder, EXECUTION, events)
     return SimpleNamespace(folder=folder, events=events)
 
 
-def weights_of(folder):
+def weights_of(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / "model.safetensors")
 
 
-def assert_same_weights(folder, other, **tolerance):
+def assert_same_weights(folder: Path, other: Path, **tolerance: float) -> None:
     expected = weights_of(other)
     assert weights_of(folder).keys() == expected.keys()
     for name, tensor in weights_of(folder).items():
         torch.testing.assert_close(tensor, expected[name], **({"atol": 0, "rtol": 0} | tolerance))
 
 
-def test_a_run_leaves_extractor_history_and_strip(undisturbed):
+def test_a_run_leaves_extractor_history_and_strip(undisturbed: SimpleNamespace) -> None:
     folder = undisturbed.folder
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
@@ -97,16 +107,18 @@ def test_a_run_leaves_extractor_history_and_strip(undisturbed):
     assert Image.open(folder / "strip.png").width > 500
 
 
-def test_the_extractor_draws_and_knows_its_origin(undisturbed):
+def test_the_extractor_draws_and_knows_its_origin(undisturbed: SimpleNamespace) -> None:
     extractor = Extractor.load(undisturbed.folder)
-    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
-    assert extractor.sketch(known.image).shape == (32, 32)
+    (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    assert extractor.sketch(example.image).shape == (32, 32)
     assert extractor.config["provenance"] == {"style": "blobs"}
     assert extractor.config["trained"]["pairs"] == 12
 
 
 @pytest.mark.parametrize("stop_at", [3, 6, 8])
-def test_an_interrupted_run_ends_with_the_same_weights(spec, undisturbed, tmp_path, stop_at):
+def test_an_interrupted_run_ends_with_the_same_weights(
+    spec: DistillationSpec, undisturbed: SimpleNamespace, tmp_path: Path, stop_at: int
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         distill(spec, tmp_path, EXECUTION, Events(stop_at))
     assert not (tmp_path / "config.json").exists()
@@ -120,7 +132,9 @@ def test_an_interrupted_run_ends_with_the_same_weights(spec, undisturbed, tmp_pa
         assert (tmp_path / name).read_bytes() == (undisturbed.folder / name).read_bytes()
 
 
-def test_a_finished_run_is_left_alone_and_another_course_refused(spec, undisturbed):
+def test_a_finished_run_is_left_alone_and_another_spec_refused(
+    spec: DistillationSpec, undisturbed: SimpleNamespace
+) -> None:
     before = (undisturbed.folder / "model.safetensors").stat()
     distill(spec, undisturbed.folder, EXECUTION, Events())
     assert (undisturbed.folder / "model.safetensors").stat() == before
@@ -129,7 +143,7 @@ def test_a_finished_run_is_left_alone_and_another_course_refused(spec, undisturb
         distill(other, undisturbed.folder, EXECUTION, Events())
 
 
-def test_a_checkpoint_of_another_course_is_refused(spec, tmp_path):
+def test_a_checkpoint_of_another_spec_is_refused(spec: DistillationSpec, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         distill(spec, tmp_path, EXECUTION, Events(stop_at=6))
     assert (tmp_path / CHECKPOINT).is_file()
@@ -137,7 +151,9 @@ def test_a_checkpoint_of_another_course_is_refused(spec, tmp_path):
         distill(replace(spec, drawing=spec.drawing.T.copy()), tmp_path, EXECUTION, Events())
 
 
-def test_the_true_pair_matters(spec, undisturbed, tmp_path):
+def test_the_true_pair_matters(
+    spec: DistillationSpec, undisturbed: SimpleNamespace, tmp_path: Path
+) -> None:
     distill(replace(spec, drawing=255 - spec.drawing), tmp_path, EXECUTION, Events())
     assert any(
         not torch.equal(a, b)
@@ -147,11 +163,13 @@ def test_the_true_pair_matters(spec, undisturbed, tmp_path):
     )
 
 
-def test_both_networks_learn_on_both_kinds_of_iteration(spec, tmp_path, monkeypatch):
+def test_both_networks_learn_on_both_kinds_of_iteration(
+    spec: DistillationSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     changed = []
     step = loop.train_step
 
-    def watched(context, state, batch):
+    def watched(context: loop.Context, state: State, batch: Batch) -> dict[str, float]:
         before = {
             phase.name: [p.detach().clone() for p in phase.module.parameters()]
             for phase in state.student.phases()
@@ -170,7 +188,7 @@ def test_both_networks_learn_on_both_kinds_of_iteration(spec, tmp_path, monkeypa
     assert changed == [4, 4, 4, 1] * 2
 
 
-def test_it_learns_what_the_teacher_draws(spec, tmp_path):
+def test_it_learns_what_the_teacher_draws(spec: DistillationSpec, tmp_path: Path) -> None:
     """More epochs bring the drawing of a pair nearer to the teacher's."""
     longer = replace(
         spec, distill=spec.distill.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
@@ -181,14 +199,16 @@ def test_it_learns_what_the_teacher_draws(spec, tmp_path):
     assert np.mean(perceptual[-5:]) < 0.8 * np.mean(perceptual[:5])
 
 
-def test_losses_that_are_no_numbers_end_the_training(spec, tmp_path):
+def test_losses_that_are_no_numbers_end_the_training(
+    spec: DistillationSpec, tmp_path: Path
+) -> None:
     hopeless = replace(spec, distill=spec.distill.model_copy(update={"learning_rate": 1e30}))
     with pytest.raises(DivergenceError, match=r"Lower distill\.learning_rate"):
         distill(hopeless, tmp_path, EXECUTION, Events())
     assert not (tmp_path / "config.json").exists()
 
 
-def test_a_damaged_dataset_ends_the_training_without_an_extractor(tmp_path):
+def test_a_damaged_dataset_ends_the_training_without_an_extractor(tmp_path: Path) -> None:
     spec = make_spec(tmp_path)
     shard = tmp_path / "dataset/shards/00001.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
@@ -197,7 +217,7 @@ def test_a_damaged_dataset_ends_the_training_without_an_extractor(tmp_path):
     assert not (tmp_path / "run/config.json").exists()
 
 
-def test_a_filter_leaves_pairs_out(tmp_path):
+def test_a_filter_leaves_pairs_out(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, where="cdst_step >= 8", epochs=1)  # all but the first shard
     distill(spec, tmp_path / "run", EXECUTION, Events())
     assert Extractor.load(tmp_path / "run").config["trained"]["pairs"] == 4
@@ -215,11 +235,13 @@ def test_a_filter_leaves_pairs_out(tmp_path):
         ({"true_pair_every": 1}, "expected 2 or more"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_at_once(tmp_path, settings, message):
+def test_settings_that_cannot_be_are_refused_at_once(
+    tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         distill(make_spec(tmp_path, **settings), tmp_path / "run", EXECUTION, Events())
 
 
-def test_half_precision_without_scaling_is_refused():
+def test_half_precision_without_scaling_is_refused() -> None:
     with pytest.raises(ValueError, match="expected float32 or bfloat16"):
         Execution(dtype=torch.float16)

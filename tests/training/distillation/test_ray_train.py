@@ -1,17 +1,21 @@
 """Distillation on Ray gives what the plain loop gives, whatever happens to its ranks."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from pipeline.reading.dataset import RefusedError
-from pipeline.recipe import Distill
+from pipeline.recipe.recipe import Distill
 from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
@@ -23,47 +27,47 @@ EXECUTION = Execution(checkpoint_every=3, threads=1)
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory):
+def spec(tmp_path_factory: pytest.TempPathFactory) -> DistillationSpec:
     """12 pairs in batches of 4, 8 epochs and the true pair every 4th time: 32 iterations."""
     folder = tmp_path_factory.mktemp("spec")
-    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=8, batch=4, true_pair_every=4, workers=1)
     return DistillationSpec(
         settings,
         write_dataset(folder / "dataset", 12),
-        known.image,
-        known.sketch,
+        example.image,
+        example.sketch,
         str(write_perceptual(folder / "features")),
     )
 
 
-def with_workers(spec, workers):
+def with_workers(spec: DistillationSpec, workers: int) -> DistillationSpec:
     return replace(spec, distill=spec.distill.model_copy(update={"workers": workers}))
 
 
-def weights_of(folder):
+def weights_of(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / "model.safetensors")
 
 
-def assert_same_weights(folder, other):
+def assert_same_weights(folder: Path, other: Path) -> None:
     ours, theirs = weights_of(folder), weights_of(other)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 class Events(list):
-    def __call__(self, name, **fields):
+    def __call__(self, name: str, **fields: Any) -> None:
         self.append((name, fields))
 
 
 class Killer(Events):
     """Kills a rank for good, once, when it has trained for a while."""
 
-    def __init__(self, rank, after):
+    def __init__(self, rank: int, after: int) -> None:
         super().__init__()
         self.rank, self.after, self.victim = rank, after, None
 
-    def __call__(self, name, **fields):
+    def __call__(self, name: str, **fields: Any) -> None:
         super().__call__(name, **fields)
         if name == "distill.iteration" and fields["done"] >= self.after and self.victim is None:
             self.victim = next(
@@ -73,14 +77,18 @@ class Killer(Events):
 
 
 @pytest.fixture(scope="module")
-def two_ranks(spec, local_ray, tmp_path_factory):
+def two_ranks(
+    spec: DistillationSpec, local_ray: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     folder = tmp_path_factory.mktemp("two")
     distill_on_ray(with_workers(spec, 2), folder, EXECUTION, Events())
     return folder
 
 
 @pytest.mark.ray
-def test_one_rank_gives_the_weights_of_the_plain_loop(spec, local_ray, tmp_path):
+def test_one_rank_gives_the_weights_of_the_plain_loop(
+    spec: DistillationSpec, local_ray: None, tmp_path: Path
+) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     distill(spec, tmp_path / "plain", EXECUTION, Events())
@@ -99,7 +107,9 @@ def test_one_rank_gives_the_weights_of_the_plain_loop(spec, local_ray, tmp_path)
 
 
 @pytest.mark.ray
-def test_two_ranks_share_the_batches_of_one(spec, two_ranks, tmp_path):
+def test_two_ranks_share_the_batches_of_one(
+    spec: DistillationSpec, two_ranks: Path, tmp_path: Path
+) -> None:
     """Losses agree up to rounding, which training amplifies from iteration to iteration."""
     distill(spec, tmp_path, EXECUTION, Events())
     one, two = (
@@ -115,7 +125,9 @@ def test_two_ranks_share_the_batches_of_one(spec, two_ranks, tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_rank_changes_nothing(spec, two_ranks, tmp_path, rank):
+def test_a_killed_rank_changes_nothing(
+    spec: DistillationSpec, two_ranks: Path, tmp_path: Path, rank: int
+) -> None:
     killer = Killer(rank, after=6)
     distill_on_ray(with_workers(spec, 2), tmp_path, EXECUTION, killer)
     assert killer.victim is not None
@@ -125,7 +137,9 @@ def test_a_killed_rank_changes_nothing(spec, two_ranks, tmp_path, rank):
 
 
 @pytest.mark.ray
-def test_a_refusal_in_a_rank_reaches_the_person(spec, local_ray, tmp_path):
+def test_a_refusal_in_a_rank_reaches_the_person(
+    spec: DistillationSpec, local_ray: None, tmp_path: Path
+) -> None:
     dataset = Path(write_dataset(tmp_path / "dataset", 12))
     shard = dataset / "shards/00001.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
@@ -135,7 +149,9 @@ def test_a_refusal_in_a_rank_reaches_the_person(spec, local_ray, tmp_path):
 
 
 @pytest.mark.ray
-def test_mistakes_are_found_before_ranks_start(spec, local_ray, tmp_path):
+def test_mistakes_are_found_before_ranks_start(
+    spec: DistillationSpec, local_ray: None, tmp_path: Path
+) -> None:
     events = Events()
     with pytest.raises(ValueError, match="expected a multiple of the 3 workers"):
         distill_on_ray(with_workers(spec, 3), tmp_path, EXECUTION, events)
@@ -146,11 +162,15 @@ def test_mistakes_are_found_before_ranks_start(spec, local_ray, tmp_path):
     ("asked", "batch", "context", "nodes", "used"),
     [(2, 4, 8, 1, 2), (2, 4, 1, 1, 1), (8, 8, 3, 1, 2), (4, 4, 0, 1, 4), (4, 4, 1, 3, 4)],
 )
-def test_ranks_fit_a_single_machine(asked, batch, context, nodes, used):
+def test_ranks_fit_a_single_machine(
+    asked: int, batch: int, context: int, nodes: int, used: int
+) -> None:
     assert fitting_workers(asked, batch, context, nodes) == used
 
 
-def test_locations_hold_in_another_working_directory(spec, tmp_path, monkeypatch):
+def test_locations_hold_in_another_working_directory(
+    spec: DistillationSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "features").mkdir()
     near = replace(spec, dataset="data", features="features")

@@ -1,15 +1,24 @@
+"""Feature networks: VGG-19 against torchvision's own activations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torch import Tensor
 
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.features import VGG19_SLICE_ENDS, feature_distance, load_features
 from training.encoders.lpips import PerceptualError
 
+Vgg19File = tuple[Path, dict[str, Tensor]]  # where the weights are, and what they are
+
 
 @pytest.fixture(scope="module")
-def vgg19_file(tmp_path_factory):
+def vgg19_file(tmp_path_factory: pytest.TempPathFactory) -> Vgg19File:
     """Random weights under torchvision's names, of the trunk alone."""
     with torch.device("meta"):
         shapes = torchvision.models.vgg19().features.state_dict()
@@ -23,7 +32,7 @@ def vgg19_file(tmp_path_factory):
     return path, state
 
 
-def test_vgg19_slices_are_torchvisions_activations(vgg19_file):
+def test_vgg19_slices_are_torchvisions_activations(vgg19_file: Vgg19File) -> None:
     path, state = vgg19_file
     network = load_features(f"vgg19:{path}")
     x = torch.rand(1, 1, 32, 32) * 2 - 1
@@ -44,12 +53,12 @@ def test_vgg19_slices_are_torchvisions_activations(vgg19_file):
     assert not any(p.requires_grad for p in network.parameters())
 
 
-def test_a_perceptual_network_serves_as_well(tmp_path):
+def test_a_perceptual_network_serves_as_well(tmp_path: Path) -> None:
     network = load_features(write_perceptual(tmp_path / "perceptual"))
     assert len(network.slices(torch.zeros(1, 1, 32, 32))) == 5
 
 
-def test_distance_weighs_coarse_slices_most():
+def test_distance_weighs_coarse_slices_most() -> None:
     zeros, ones = torch.zeros(1, 2, 4, 4, requires_grad=True), torch.ones(1, 2, 4, 4)
     weights = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1]
     for k, weight in enumerate(weights):
@@ -61,7 +70,7 @@ def test_distance_weighs_coarse_slices_most():
     ("content", "message"),
     [(None, "does not exist.*vgg19:FILE"), (b"no weights", "cannot be read as weights")],
 )
-def test_unusable_files_are_named(tmp_path, content, message):
+def test_unusable_files_are_named(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "vgg19.pth"
     if content is not None:
         path.write_bytes(content)
@@ -69,7 +78,7 @@ def test_unusable_files_are_named(tmp_path, content, message):
         load_features(f"vgg19:{path}")
 
 
-def test_another_networks_weights_are_refused(tmp_path):
+def test_another_networks_weights_are_refused(tmp_path: Path) -> None:
     save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(PerceptualError, match=r"no state dict of torchvision's VGG-19"):
+    with pytest.raises(PerceptualError, match=r"is not a state dict of torchvision's VGG-19"):
         load_features(f"vgg19:{tmp_path / 'other.safetensors'}")

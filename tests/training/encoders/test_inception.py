@@ -1,13 +1,18 @@
 """Inception features: of the file that was given, and of no other."""
 
+from __future__ import annotations
+
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torchvision.models import inception_v3
 
+from pipeline.pixels import Pixels
 from training.encoders.inception import FEATURES, InceptionError, load_inception
 
 
@@ -20,7 +25,7 @@ class Script(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def network():
+def network() -> nn.Module:
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
@@ -32,19 +37,19 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def files(network, tmp_path_factory):
+def files(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inception")
     save_file(network.state_dict(), folder / "inception.safetensors")
     torch.save(network.state_dict(), folder / "inception.pth")
     return folder
 
 
-def drawings():
+def drawings() -> list[Pixels]:
     rng = np.random.default_rng(0)
     return [rng.integers(0, 256, size=size, dtype=np.uint8) for size in ((40, 48), (299, 299))]
 
 
-def test_features_are_what_torchvisions_classifier_sees(network, files):
+def test_features_are_what_torchvisions_classifier_sees(network: nn.Module, files: Path) -> None:
     seen = []
     handle = network.fc.register_forward_hook(lambda module, args, out: seen.append(args[0]))
     drawing = torch.tensor(drawings()[1]).expand(1, 3, -1, -1) / 255
@@ -62,7 +67,7 @@ def test_features_are_what_torchvisions_classifier_sees(network, files):
     assert found[0].label.startswith("torchvision: inception.safetensors ")
 
 
-def test_torchscript_of_the_2015_network(tmp_path):
+def test_torchscript_of_the_2015_network(tmp_path: Path) -> None:
     torch.jit.script(Script()).save(str(tmp_path / "inception.pt"))
     inception = load_inception(tmp_path / "inception.pt")
     assert inception.label.startswith("torchscript: inception.pt ")
@@ -70,7 +75,7 @@ def test_torchscript_of_the_2015_network(tmp_path):
     assert described[:, 7] == pytest.approx([drawing.mean() for drawing in drawings()], rel=1e-5)
 
 
-def test_other_files_are_refused(files, network, tmp_path):
+def test_other_files_are_refused(files: Path, network: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(InceptionError, match=r"no such file.*inception_v3\(weights="):
         load_inception(tmp_path / "lost.pth")
     (tmp_path / "notes.pth").write_text("not weights")

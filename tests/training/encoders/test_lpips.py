@@ -1,29 +1,36 @@
+"""The perceptual distance against the lpips package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
 import lpips
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from tests.standins.tiny_encoders import random_trunk, write_perceptual
-from training.encoders.lpips import PerceptualError, load_perceptual
+from training.encoders.lpips import Perceptual, PerceptualError, load_perceptual
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_perceptual(tmp_path_factory.mktemp("perceptual"))
 
 
 @pytest.fixture(scope="module")
-def perceptual(folder):
+def perceptual(folder: Path) -> Perceptual:
     return load_perceptual(folder)
 
 
-def picture(seed, channels=3, side=48):
+def picture(seed: int, channels: int = 3, side: int = 48) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(2, channels, side, side, generator=generator) * 2 - 1
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_equals_the_lpips_package(folder, perceptual):
+def test_equals_the_lpips_package(folder: Path, perceptual: Perceptual) -> None:
     reference = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False).eval()
     weights = load_file(folder / "model.safetensors")
     slices = [
@@ -45,28 +52,28 @@ def test_equals_the_lpips_package(folder, perceptual):
         assert torch.allclose(perceptual.distance(a, b), reference(a, b).flatten(), rtol=1e-5)
 
 
-def test_is_a_distance_of_equal_pictures_zero_and_symmetric(perceptual):
+def test_is_a_distance_of_equal_pictures_zero_and_symmetric(perceptual: Perceptual) -> None:
     a, b = picture(1), picture(2)
     assert torch.equal(perceptual.distance(a, a), torch.zeros(2))
     assert torch.allclose(perceptual.distance(a, b), perceptual.distance(b, a))
     assert (perceptual.distance(a, b) > 0).all()
 
 
-def test_grey_is_repeated_and_slices_are_five(perceptual):
+def test_grey_is_repeated_and_slices_are_five(perceptual: Perceptual) -> None:
     a, b = picture(1, channels=1), picture(2, channels=1)
     three = perceptual.distance(a.repeat(1, 3, 1, 1), b.repeat(1, 3, 1, 1))
     assert torch.allclose(perceptual.distance(a, b), three)
     assert [f.shape[1] for f in perceptual.slices(a)] == [64, 192, 384, 256, 256]
 
 
-def test_gradient_reaches_the_picture_but_not_the_weights(perceptual):
+def test_gradient_reaches_the_picture_but_not_the_weights(perceptual: Perceptual) -> None:
     a = picture(1).requires_grad_()
     perceptual.distance(a, picture(2)).sum().backward()
     assert a.grad.abs().sum() > 0 and a.grad.isfinite().all()
     assert not any(p.requires_grad for p in perceptual.parameters())
 
 
-def test_silent_features_do_not_poison_the_gradient(tmp_path):
+def test_silent_features_do_not_poison_the_gradient(tmp_path: Path) -> None:
     folder = write_perceptual(tmp_path)
     weights = load_file(folder / "model.safetensors")
     weights["features.10.bias"] -= 1e6  # the last stage's ReLU never opens
@@ -76,7 +83,7 @@ def test_silent_features_do_not_poison_the_gradient(tmp_path):
     assert a.grad.isfinite().all()
 
 
-def test_without_heads_slices_count_equally(tmp_path):
+def test_without_heads_slices_count_equally(tmp_path: Path) -> None:
     network = load_perceptual(write_perceptual(tmp_path, heads=False))
     a, b = picture(1), picture(2)
     expected = torch.zeros(2)
@@ -90,7 +97,7 @@ def test_without_heads_slices_count_equally(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_real_trunk_takes_the_packages_calibrated_heads(tmp_path):
+def test_a_real_trunk_takes_the_packages_calibrated_heads(tmp_path: Path) -> None:
     path = tmp_path / "alexnet.pth"
     torch.save(random_trunk(3), path)
     network = load_perceptual(f"alex:{path}")
@@ -108,13 +115,15 @@ def test_a_real_trunk_takes_the_packages_calibrated_heads(tmp_path):
         ("vgg", r"vgg16-397923af\.pth.*vgg:FILE"),
     ],
 )
-def test_what_is_missing_is_named(location, said, monkeypatch, tmp_path):
+def test_what_is_missing_is_named(
+    location: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(PerceptualError, match=said):
         load_perceptual(location)
 
 
-def test_wrong_files_are_refused(tmp_path):
+def test_wrong_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "notes.pth"
     file.write_text("not weights")
     with pytest.raises(PerceptualError, match="cannot be read"):
@@ -130,6 +139,6 @@ def test_wrong_files_are_refused(tmp_path):
         load_perceptual(folder)
 
 
-def test_pictures_that_are_too_small_are_refused(perceptual):
+def test_pictures_that_are_too_small_are_refused(perceptual: Perceptual) -> None:
     with pytest.raises(ValueError, match="at least 32"):
         perceptual.slices(torch.zeros(1, 3, 16, 64))

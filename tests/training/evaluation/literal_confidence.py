@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+Pairs = Sequence[tuple[Vector, Vector]]  # (image, sketch)
 
 
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
+def cosine(a: Vector, b: Vector) -> float:
     """Cosine of the angle between two vectors."""
     return float(np.dot(a, b) / np.sqrt(np.dot(a, a)) / np.sqrt(np.dot(b, b)))
 
 
-def sim(x: Sequence[tuple[np.ndarray, np.ndarray]], y: Sequence[tuple[np.ndarray, np.ndarray]]):
-    """Sim(X, Y): x, y are lists of (image, sketch); a pair is not compared with itself."""
+def sim(x: Pairs, y: Pairs) -> float:
+    """Sim(X, Y): a pair is not compared with itself."""
     total, n = 0.0, 0
     for image_x, sketch_x in x:
         for image_y, sketch_y in y:
@@ -25,6 +29,6 @@ def sim(x: Sequence[tuple[np.ndarray, np.ndarray]], y: Sequence[tuple[np.ndarray
     return total / n
 
 
-def confidence(x: Sequence, y: Sequence, everything: Sequence) -> float:
+def confidence(x: Pairs, y: Pairs, everything: Pairs) -> float:
     """Equation 7."""
     return sim(x, y) / sim(everything, everything) * 100

@@ -1,4 +1,4 @@
-"""Scores of a pair against the known pair: the cosines written out, alone and in company."""
+"""Scores of a pair against the example: the cosines written out, alone and in company."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.pixels import Pixels
 from tests.standins.tiny_encoders import write_clip
-from tests.training.evaluation.literal_confidence import cosine
+from tests.training.evaluation.literal_confidence import Vector, cosine
 from training.encoders.clip import ClipEncoder, load_clip
 from training.evaluation.agreement import ClipAgreement
 
@@ -21,7 +22,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> ClipEncoder:
     return load_clip(write_clip(tmp_path_factory.mktemp("clip")))
 
 
-def pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def pictures(count: int, seed: int) -> tuple[Pixels, Pixels]:
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
     return images, rng.integers(0, 256, (count, SIDE, SIDE), dtype=np.uint8)
@@ -33,16 +34,16 @@ def scorer(clip: ClipEncoder) -> ClipAgreement:
     return ClipAgreement(clip, images[0], sketches[0])
 
 
-def embed(clip: ClipEncoder, picture: np.ndarray) -> np.ndarray:
+def embed(clip: ClipEncoder, picture: Pixels) -> Vector:
     rgb = np.stack([picture] * 3, -1) if picture.ndim == 2 else picture
     tensor = torch.tensor(rgb / 255.0, dtype=torch.float32).permute(2, 0, 1)[None]
     return clip.image(tensor)[0].double().numpy()
 
 
 def test_columns_equal_the_cosines_written_out(clip: ClipEncoder, scorer: ClipAgreement) -> None:
-    (known_image,), (known_sketch,) = (pictures(1, 9)[k] for k in (0, 1))
+    (example_image,), (example_sketch,) = pictures(1, 9)
     images, sketches = pictures(3, 1)
-    source, drawing = embed(clip, known_image), embed(clip, known_sketch)
+    source, drawing = embed(clip, example_image), embed(clip, example_sketch)
     for columns, image, sketch in zip(
         scorer.score(images, sketches), images, sketches, strict=True
     ):
@@ -57,7 +58,7 @@ def test_columns_equal_the_cosines_written_out(clip: ClipEncoder, scorer: ClipAg
         assert columns == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_known_pair_agrees_with_itself_across_and_has_no_way_to_itself(
+def test_the_example_agrees_with_itself_across_and_has_no_direction_to_itself(
     scorer: ClipAgreement,
 ) -> None:
     (columns,) = scorer.score(*pictures(1, 9))
@@ -78,7 +79,7 @@ def test_neighbours_change_nothing(scorer: ClipAgreement) -> None:
         assert alone == pytest.approx(together[i], abs=1e-4)
 
 
-def test_the_fingerprint_follows_weights_and_known_pair(tmp_path: Path, clip: ClipEncoder) -> None:
+def test_the_fingerprint_follows_weights_and_example(tmp_path: Path, clip: ClipEncoder) -> None:
     images, sketches = pictures(2, 0)
     own = ClipAgreement(clip, images[0], sketches[0]).fingerprint
     assert set(own) == {"clip/weights", "example/image", "example/drawing"}

@@ -25,7 +25,7 @@ def domain(count: int, seed: int, shift: float = 0.0, towards: int = 3) -> Domai
     return Domain(torch.tensor(images), torch.tensor(sketches))
 
 
-def as_list(domain: Domain) -> list[tuple[np.ndarray, np.ndarray]]:
+def as_list(domain: Domain) -> literal.Pairs:
     return list(zip(domain.images.numpy(), domain.sketches.numpy(), strict=True))
 
 

@@ -1,9 +1,15 @@
+"""An evaluation from pictures to a result, and what it refuses."""
+
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
@@ -14,19 +20,20 @@ from training.evaluation.pairs import (
     EvaluationPair,
     PairingError,
     folder_pairs,
-    read_drawing,
     read_picture,
+    read_true_drawing,
 )
-from training.styles.styles import STYLES, xdog
+from training.styles.registry import STYLES
+from training.styles.xdog import xdog
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory):
+def networks(tmp_path_factory: pytest.TempPathFactory) -> ScoringNetworks:
     return ScoringNetworks(load_perceptual(write_perceptual(tmp_path_factory.mktemp("perceptual"))))
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i in range(3):
@@ -35,15 +42,17 @@ def pictures(tmp_path):
     return folder
 
 
-def xdog_pairs(folder):
-    def pair(path):
+def xdog_pairs(folder: Path) -> list[EvaluationPair]:
+    def pair(path: Path) -> EvaluationPair:
         picture = read_picture(path)
         return EvaluationPair(path.stem, lambda: (picture, xdog(picture)))
 
     return [pair(path) for path in sorted(folder.iterdir())]
 
 
-def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, networks):
+def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(
+    pictures: Path, networks: ScoringNetworks
+) -> None:
     result = evaluate({"perfect": xdog}, xdog_pairs(pictures), "xdog", networks)
     result = json.loads(json.dumps(result))
     assert result["pairs"] == 3 and result["encoders"] == {"lpips": "embedded"}
@@ -57,7 +66,7 @@ def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(pictures, ne
             assert score["low"] <= score["mean"] <= score["high"]
 
 
-def eight_pixels(pictures):
+def eight_pixels(pictures: Tensor) -> Tensor:
     """Random projections stand for the network, whose weights are random in these tests too."""
     values = pictures.float().mean(1).flatten(1)  # (N, H W)
     generator = torch.Generator().manual_seed(0)
@@ -65,7 +74,9 @@ def eight_pixels(pictures):
     return values @ projection / values.shape[1]
 
 
-def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(pictures, networks):
+def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(
+    pictures: Path, networks: ScoringNetworks
+) -> None:
     missing = evaluate({}, xdog_pairs(pictures), "xdog", networks, metrics=["ssim"])
     assert "no Inception network" in missing["distribution"]["missing"]
     with_network = ScoringNetworks(networks.perceptual, Inception("random", eight_pixels, "cpu"))
@@ -84,14 +95,14 @@ def test_sets_of_drawings_are_compared_when_an_inception_network_is_given(pictur
     assert "at least 2 pictures" in alone["distribution"]["missing"]
 
 
-def test_the_same_seed_gives_the_same_interval(pictures, networks):
+def test_the_same_seed_gives_the_same_interval(pictures: Path, networks: ScoringNetworks) -> None:
     first, second = (
         evaluate({}, xdog_pairs(pictures), "xdog", networks, metrics=["ssim"]) for _ in range(2)
     )
     assert first == second
 
 
-def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
+def test_bootstrap_interval_covers_the_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(200):
@@ -100,7 +111,9 @@ def test_bootstrap_interval_covers_the_mean_as_often_as_it_says():
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_folders_are_paired_by_name(pictures, tmp_path, networks):
+def test_folders_are_paired_by_name(
+    pictures: Path, tmp_path: Path, networks: ScoringNetworks
+) -> None:
     drawings = tmp_path / "drawings"
     drawings.mkdir()
     for path in pictures.iterdir():
@@ -113,7 +126,7 @@ def test_folders_are_paired_by_name(pictures, tmp_path, networks):
     assert result["systems"]["perfect"]["ssim"]["mean"] == 1.0
 
 
-def test_a_missing_partner_is_named(pictures, tmp_path):
+def test_a_missing_partner_is_named(pictures: Path, tmp_path: Path) -> None:
     drawings = tmp_path / "drawings"
     drawings.mkdir()
     Image.new("L", (48, 40)).save(drawings / "1.png")
@@ -121,7 +134,9 @@ def test_a_missing_partner_is_named(pictures, tmp_path):
         folder_pairs(pictures, drawings)
 
 
-def test_a_drawing_of_another_size_is_refused_and_never_resized(pictures, tmp_path):
+def test_a_drawing_of_another_size_is_refused_and_never_resized(
+    pictures: Path, tmp_path: Path
+) -> None:
     drawings = tmp_path / "drawings"
     drawings.mkdir()
     for i in range(3):
@@ -130,21 +145,21 @@ def test_a_drawing_of_another_size_is_refused_and_never_resized(pictures, tmp_pa
         folder_pairs(pictures, drawings)[0].read()
 
 
-def test_modes_are_checked(tmp_path):
+def test_modes_are_checked(tmp_path: Path) -> None:
     Image.new("RGBA", (8, 8)).save(tmp_path / "clear.png")
     with pytest.raises(PairingError, match="Flatten it"):
-        read_drawing(tmp_path / "clear.png")
+        read_true_drawing(tmp_path / "clear.png")
     Image.new("RGB", (8, 8), (9, 8, 9)).save(tmp_path / "colour.png")
     with pytest.raises(PairingError, match="found colours"):
-        read_drawing(tmp_path / "colour.png")
+        read_true_drawing(tmp_path / "colour.png")
     Image.new("RGB", (8, 6), (9, 9, 9)).save(tmp_path / "grey.png")
-    assert read_drawing(tmp_path / "grey.png").tolist() == [[9] * 8] * 6
+    assert read_true_drawing(tmp_path / "grey.png").tolist() == [[9] * 8] * 6
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(PairingError, match="cannot be read"):
-        read_drawing(tmp_path / "text.png")
+        read_true_drawing(tmp_path / "text.png")
 
 
-def test_folders_that_cannot_be_used_are_named(pictures, tmp_path):
+def test_folders_that_cannot_be_used_are_named(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(PairingError, match="no such folder"):
         folder_pairs(pictures, tmp_path / "lost")
     (tmp_path / "empty").mkdir()
@@ -155,7 +170,9 @@ def test_folders_that_cannot_be_used_are_named(pictures, tmp_path):
         folder_pairs(pictures, pictures)
 
 
-def test_an_extractor_that_breaks_its_word_is_named(pictures, networks):
+def test_an_extractor_that_breaks_its_word_is_named(
+    pictures: Path, networks: ScoringNetworks
+) -> None:
     with pytest.raises(ValueError, match="system 'small', picture '0'"):
         evaluate(
             {"small": lambda picture: xdog(picture)[1:]},

@@ -1,29 +1,31 @@
 """FID and KID against SciPy's matrix root and a literal transcription."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import scipy.linalg
 
-from training.evaluation.fid_kid import FeatureSet, frechet_distance, kernel_distance
+from training.evaluation.fid_kid import Features, FeatureSet, frechet_distance, kernel_distance
 
 
-def features(seed, count, width=12):
+def features(seed: int, count: int, width: int = 12) -> Features:
     rng = np.random.default_rng(seed)
     mixing = rng.normal(size=(width, width))
     return rng.normal(size=(count, width)) @ mixing + rng.normal(size=width)
 
 
-def literal_fid(a, b):
+def literal_fid(a: Features, b: Features) -> float:
     """Heusel et al., equation 6, with SciPy's root of the product of the covariances."""
     sa, sb = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     root = scipy.linalg.sqrtm(sa @ sb)
     return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(sa + sb - 2 * root.real)
 
 
-def literal_kid(a, b):
+def literal_kid(a: Features, b: Features) -> float:
     """Binkowski et al., the estimate written as sums over pairs of pictures."""
 
-    def k(x, y):
+    def k(x: Features, y: Features) -> float:
         return (sum(x * y) / len(x) + 1) ** 3
 
     n, m = len(a), len(b)
@@ -34,12 +36,12 @@ def literal_kid(a, b):
 
 
 @pytest.mark.parametrize(("n", "m"), [(40, 60), (200, 30), (13, 13)])
-def test_fid_equals_scipys_root(n, m):
+def test_fid_equals_scipys_root(n: int, m: int) -> None:
     a, b = features(1, n), features(2, m)
     assert frechet_distance(a, b) == pytest.approx(literal_fid(a, b), rel=1e-6)
 
 
-def test_fid_with_fewer_pictures_than_features():
+def test_fid_with_fewer_pictures_than_features() -> None:
     """Where the covariances are singular, against the symmetric form of the root."""
     a, b = features(1, 6), features(2, 8)
     sa, sb = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
@@ -50,7 +52,7 @@ def test_fid_with_fewer_pictures_than_features():
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
 
 
-def test_fid_of_known_gaussians():
+def test_fid_of_known_gaussians() -> None:
     """Of sets whose means and variances are exact: |3|^2 + (2 - 1)^2 per axis."""
     a = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]) * np.sqrt(3 / 4)
     assert frechet_distance(a, 2 * a + 3) == pytest.approx(2 * 9 + 2 * 1)
@@ -58,12 +60,12 @@ def test_fid_of_known_gaussians():
 
 
 @pytest.mark.parametrize(("n", "m"), [(9, 7), (5, 12)])
-def test_kid_equals_the_sums_over_pairs(n, m):
+def test_kid_equals_the_sums_over_pairs(n: int, m: int) -> None:
     a, b = features(1, n), features(2, m)
     assert kernel_distance(a, b) == pytest.approx(literal_kid(a, b), rel=1e-9)
 
 
-def test_kid_is_unbiased_and_takes_subsets_of_large_sets(monkeypatch):
+def test_kid_is_unbiased_and_takes_subsets_of_large_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     same = [kernel_distance(*np.split(np.random.default_rng(i).normal(size=(40, 4)), 2))
             for i in range(300)]  # fmt: skip
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(300)
@@ -76,7 +78,7 @@ def test_kid_is_unbiased_and_takes_subsets_of_large_sets(monkeypatch):
     assert subsets == kernel_distance(a, b, seed=1)
 
 
-def test_merging_in_any_order_gives_what_one_worker_finds():
+def test_merging_in_any_order_gives_what_one_worker_finds() -> None:
     a, b = features(1, 8), features(2, 8)
     whole, left, right = FeatureSet(), FeatureSet(), FeatureSet()
     for i in range(8):
@@ -91,7 +93,7 @@ def test_merging_in_any_order_gives_what_one_worker_finds():
         right.update("picture-0", a[0], b[0])
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_what_cannot_be_compared_is_refused() -> None:
     a = features(1, 5)
     with pytest.raises(ValueError, match=r"\(5, 12\) and \(5, 11\)"):
         frechet_distance(a, a[:, :-1])

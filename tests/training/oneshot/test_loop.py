@@ -1,51 +1,61 @@
+"""One-shot training: what it leaves, resumes from, learns and refuses."""
+
+from __future__ import annotations
+
 import dataclasses
 import json
 import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
-from pipeline.diffusion.backbone import load_backbone
+from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
+from pipeline.diffusion.sampling import Sample
 from pipeline.gsketch.network import GSketch
 from tests.standins import tiny_spec
+from training.checkpoint import OtherRunError
 from training.oneshot import loop
 from training.oneshot.loop import DivergenceError, beside, fit, initial_state, prepare
 from training.oneshot.objective import TERMS, Objective
-from training.oneshot.state import OtherRunError
+from training.oneshot.spec import OneShotSpec
 
 
 @pytest.fixture(scope="module")
-def backbone(tiny_backbone_folder):
+def backbone(tiny_backbone_folder: Path) -> Backbone:
     return load_backbone(tiny_backbone_folder)
 
 
 @pytest.fixture(scope="module")
-def spec(backbone, tmp_path_factory):
+def spec(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> OneShotSpec:
     return tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(spec, tmp_path_factory):
+def undisturbed(spec: OneShotSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
     fit(spec, folder, ignore)
     return folder
 
 
-def ignore(name, **fields):
+def ignore(name: str, **fields: object) -> None:
     pass
 
 
-def changed(spec, **teach):
+def changed(spec: OneShotSpec, **teach: object) -> OneShotSpec:
     return dataclasses.replace(spec, teach=spec.teach.model_copy(update=teach))
 
 
-def history(folder):
+def history(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
-def test_a_whole_teacher_is_left(spec, undisturbed):
+def test_a_whole_teacher_is_left(spec: OneShotSpec, undisturbed: Path) -> None:
     names = {path.name for path in undisturbed.iterdir()}
     assert names == {
         "gsketch.safetensors",
@@ -68,13 +78,13 @@ def test_a_whole_teacher_is_left(spec, undisturbed):
     assert GSketch.load(undisturbed).config.timesteps == tiny_spec.TIMESTEPS
 
 
-def test_every_parameter_learns(spec, undisturbed):
+def test_every_parameter_learns(spec: OneShotSpec, undisturbed: Path) -> None:
     start = initial_state(spec).network.state_dict()
     end = GSketch.load(undisturbed).state_dict()
     assert [name for name in start if torch.equal(start[name], end[name])] == []
 
 
-def test_the_known_drawing_is_learned(spec, tmp_path):
+def test_the_known_drawing_is_learned(spec: OneShotSpec, tmp_path: Path) -> None:
     fit(changed(spec, iterations=8, learning_rate=5e-3), tmp_path, ignore)
     lines = history(tmp_path)
     assert lines[-1]["pixel"] < 0.8 * lines[0]["pixel"]
@@ -82,8 +92,10 @@ def test_the_known_drawing_is_learned(spec, tmp_path):
 
 
 @pytest.mark.parametrize("killed_at", [1, 4])
-def test_a_killed_run_ends_with_the_same_bytes(spec, undisturbed, tmp_path, killed_at):
-    def kill(name, **fields):
+def test_a_killed_run_ends_with_the_same_bytes(
+    spec: OneShotSpec, undisturbed: Path, tmp_path: Path, killed_at: int
+) -> None:
+    def kill(name: str, **fields: Any) -> None:
         if name == "teach.iteration" and fields["done"] == killed_at:
             raise InterruptedError
 
@@ -98,7 +110,9 @@ def test_a_killed_run_ends_with_the_same_bytes(spec, undisturbed, tmp_path, kill
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
 
-def test_a_finished_folder_is_loaded_and_another_lesson_refused(spec, undisturbed):
+def test_a_finished_folder_is_loaded_and_another_spec_refused(
+    spec: OneShotSpec, undisturbed: Path
+) -> None:
     events = []
     fit(spec, undisturbed, lambda name, **fields: events.append(name))
     assert events == []
@@ -106,7 +120,7 @@ def test_a_finished_folder_is_loaded_and_another_lesson_refused(spec, undisturbe
         fit(changed(spec, reconstruction="l2"), undisturbed, ignore)
 
 
-def test_the_checkpoint_of_another_drawing_is_refused(spec, tmp_path):
+def test_the_checkpoint_of_another_drawing_is_refused(spec: OneShotSpec, tmp_path: Path) -> None:
     state = initial_state(spec)
     loop.save_checkpoint(tmp_path, state, spec.identity())
     pair = dataclasses.replace(spec.pair, drawing=255 - spec.pair.drawing)
@@ -118,11 +132,11 @@ def test_the_checkpoint_of_another_drawing_is_refused(spec, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
-    spec, tmp_path, monkeypatch
-):
+    spec: OneShotSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sound = Objective.terms
 
-    def poisoned(self, drawn, sample):
+    def poisoned(self: Objective, drawn: Tensor, sample: Tensor) -> dict[str, Tensor]:
         terms = sound(self, drawn, sample)
         if poisoned.calls == 2:
             terms["lpips"] = terms["lpips"] * float("nan")
@@ -137,13 +151,15 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
     assert not (tmp_path / "gsketch.safetensors").exists()
 
 
-def test_a_backbone_that_makes_another_picture_is_refused(spec, tmp_path):
+def test_a_backbone_that_makes_another_picture_is_refused(
+    spec: OneShotSpec, tmp_path: Path
+) -> None:
     pair = dataclasses.replace(spec.pair, image=255 - spec.pair.image)
     with pytest.raises(ValueError, match="no longer makes the picture"):
         fit(dataclasses.replace(spec, pair=pair), tmp_path, ignore)
 
 
-def test_two_pictures_in_one_pass_equal_two_passes(spec):
+def test_two_pictures_in_one_pass_equal_two_passes(spec: OneShotSpec) -> None:
     context, network = prepare(spec), initial_state(spec).network
     chunk = context.samples.make([0, 1])
     with torch.no_grad():
@@ -153,10 +169,12 @@ def test_two_pictures_in_one_pass_equal_two_passes(spec):
     assert torch.allclose(both, torch.cat([one, other]), atol=1e-5)
 
 
-def test_a_batch_of_taps_is_freed_before_the_next_is_made(spec, tmp_path, monkeypatch):
+def test_a_batch_of_taps_is_freed_before_the_next_is_made(
+    spec: OneShotSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make, alive, living = loop.GeneratedSamples.make, [], []
 
-    def counted(self, indices):
+    def counted(self: loop.GeneratedSamples, indices: Sequence[int]) -> Sample:
         living.append(sum(reference() is not None for reference in alive))
         made = make(self, indices)
         if self.seed == spec.teach.seed:  # not the strip's gallery, which stays
@@ -171,18 +189,20 @@ def test_a_batch_of_taps_is_freed_before_the_next_is_made(spec, tmp_path, monkey
 @pytest.mark.parametrize(
     "option", [{"reconstruction": "l2"}, {"cdst": False}, {"vae_features": False}]
 )
-def test_ablations_train(spec, undisturbed, tmp_path, option):
+def test_ablations_train(
+    spec: OneShotSpec, undisturbed: Path, tmp_path: Path, option: dict[str, object]
+) -> None:
     fit(changed(spec, iterations=2, **option), tmp_path, ignore)
     assert history(tmp_path)[1]["loss"] != history(undisturbed)[1]["loss"]
 
 
-def test_one_timestep_trains(spec, tmp_path):
+def test_one_timestep_trains(spec: OneShotSpec, tmp_path: Path) -> None:
     network = fit(
         dataclasses.replace(changed(spec, iterations=1), timesteps=(0,)), tmp_path, ignore
     )
     assert network.config.timesteps == (0,)
 
 
-def test_the_strip_shows_all_rows_and_snapshots(undisturbed):
+def test_the_strip_shows_all_rows_and_snapshots(undisturbed: Path) -> None:
     strip = Image.open(undisturbed / "strip.png")
     assert strip.mode == "RGB" and strip.height > 4 * 160 and strip.width > 8 * 160

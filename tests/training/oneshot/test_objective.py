@@ -1,30 +1,38 @@
+"""The terms of one-shot training against the equations written out."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from pipeline.recipe import Teach
+from pipeline.recipe.diffsketch import DiffSketchTeach
 from tests.standins.tiny_encoders import write_clip, write_perceptual
-from training.encoders.clip import load_clip
-from training.encoders.lpips import load_perceptual
+from training.encoders.clip import ClipEncoder, load_clip
+from training.encoders.lpips import Perceptual, load_perceptual
 from training.oneshot.objective import TERMS, Objective
+
+Encoders = tuple[ClipEncoder, Perceptual]
 
 
 @pytest.fixture(scope="module")
-def encoders(tmp_path_factory):
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Encoders:
     folder = tmp_path_factory.mktemp("encoders")
     return load_clip(write_clip(folder / "c")), load_perceptual(write_perceptual(folder / "p"))
 
 
-def pictures(count, channels, seed):
+def pictures(count: int, channels: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(count, channels, 40, 40, generator=generator)
 
 
-def test_terms_equal_the_equations_written_out(encoders):
+def test_terms_equal_the_equations_written_out(encoders: Encoders) -> None:
     clip, perceptual = encoders
     source, sample, drawn = pictures(1, 3, 0) * 2 - 1, pictures(1, 3, 1) * 2 - 1, pictures(2, 1, 2)
     page = pictures(1, 1, 3)
-    objective = Objective.of(source, page, Teach(), clip, perceptual)
+    objective = Objective.of(source, page, DiffSketchTeach(), clip, perceptual)
     terms = objective.terms(drawn, objective.embed(sample))
 
     e = [
@@ -33,7 +41,7 @@ def test_terms_equal_the_equations_written_out(encoders):
     ]
     source_e, sketch_e, sample_e, sample_sketch_e, reconstruction_e = e
 
-    def distance(a, b):
+    def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return 1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
     three = [x.repeat(1, 3, 1, 1) * 2 - 1 for x in (drawn[:1], page)]
@@ -56,8 +64,8 @@ def test_terms_equal_the_equations_written_out(encoders):
     assert objective.total(terms).item() == pytest.approx(total, rel=1e-4)
 
 
-def test_both_drawings_receive_gradient_from_their_terms(encoders):
-    objective = Objective.of(pictures(1, 3, 0), pictures(1, 1, 3), Teach(), *encoders)
+def test_both_drawings_receive_gradient_from_their_terms(encoders: Encoders) -> None:
+    objective = Objective.of(pictures(1, 3, 0), pictures(1, 1, 3), DiffSketchTeach(), *encoders)
     sample = objective.embed(pictures(1, 3, 1))
     for names, reached in ((("across", "within"), 1), (("pixel", "lpips", "clip"), 0)):
         drawn = pictures(2, 1, 2).requires_grad_()

@@ -1,4 +1,9 @@
+"""Samples that were stored: the bits that were made, and the same teacher from them."""
+
+from __future__ import annotations
+
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,17 +11,18 @@ import torch
 from pipeline.diffusion.backbone import load_backbone
 from tests.standins import tiny_spec
 from training.oneshot.loop import fit, prepare
+from training.oneshot.spec import OneShotSpec
 from training.oneshot.stored_samples import StoredSamples, batch_path, read_batch, write_batch
 
 
 @pytest.fixture(scope="module")
-def spec(tiny_backbone_folder, tmp_path_factory):
+def spec(tiny_backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> OneShotSpec:
     backbone = load_backbone(tiny_backbone_folder)
     return tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"), iterations=3)
 
 
 @pytest.fixture(scope="module")
-def stored(spec, tmp_path_factory):
+def stored(spec: OneShotSpec, tmp_path_factory: pytest.TempPathFactory) -> StoredSamples:
     """The spec's batches, with taps of a step that it does not use."""
     folder = tmp_path_factory.mktemp("samples")
     samples = prepare(spec).samples
@@ -26,11 +32,13 @@ def stored(spec, tmp_path_factory):
     return StoredSamples(folder, spec.sampling.batch, spec.timesteps)
 
 
-def ignore(name, **fields):
+def ignore(name: str, **fields: object) -> None:
     pass
 
 
-def test_what_is_read_has_the_bits_of_what_was_made(spec, stored):
+def test_what_is_read_has_the_bits_of_what_was_made(
+    spec: OneShotSpec, stored: StoredSamples
+) -> None:
     made = prepare(spec).samples.make(stored.chunk_of(3))
     read = stored.make(stored.chunk_of(3))
     assert stored.chunk_of(3) == range(2, 4)
@@ -42,14 +50,18 @@ def test_what_is_read_has_the_bits_of_what_was_made(spec, stored):
     assert all(map(torch.equal, read.taps.vae, made.taps.vae))
 
 
-def test_training_on_stored_samples_gives_the_same_teacher(spec, stored, tmp_path):
+def test_training_on_stored_samples_gives_the_same_teacher(
+    spec: OneShotSpec, stored: StoredSamples, tmp_path: Path
+) -> None:
     fit(spec, tmp_path / "made", ignore)
     fit(spec, tmp_path / "read", ignore, samples=stored)
     for name in ("gsketch.safetensors", "history.jsonl", "teach.json"):
         assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "read" / name).read_bytes()
 
 
-def test_a_known_picture_that_was_given_is_not_sampled_again(spec, tmp_path):
+def test_a_known_picture_that_was_given_is_not_sampled_again(
+    spec: OneShotSpec, tmp_path: Path
+) -> None:
     context = prepare(spec)
     # Another noise would make another picture, which `prepare` refuses.
     pair = dataclasses.replace(spec.pair, noise=-spec.pair.noise)
@@ -61,7 +73,7 @@ def test_a_known_picture_that_was_given_is_not_sampled_again(spec, tmp_path):
     assert changed["known picture"] != given.identity()["known picture"]
 
 
-def test_a_batch_that_cannot_be_used_is_named(stored, tmp_path):
+def test_a_batch_that_cannot_be_used_is_named(stored: StoredSamples, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\[7\] are missing"):
         read_batch(batch_path(stored.folder, 0), (0, 7))
     with pytest.raises(ValueError, match="batch-000008.*cannot be read"):

@@ -1,7 +1,13 @@
+"""Pix2PixHD against its description, written out operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from training.encoders.features import SLICE_WEIGHTS
 from training.students.pix2pixhd import PRESETS, Pix2PixHD
@@ -15,15 +21,15 @@ class Halves:
 
     label = "halves"
 
-    def slices(self, x):
-        return [functional.avg_pool2d(x, 2**k) for k in range(5)]
+    def slices(self, x: Tensor) -> list[Tensor]:
+        return [F.avg_pool2d(x, 2**k) for k in range(5)]
 
 
-def num_parameters(module):
+def num_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def make_batch(side=32, seed=0):
+def make_batch(side: int = 32, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     images = torch.rand(2, 3, side, side, generator=generator) * 2 - 1
     return Batch(images, images.mean(dim=1, keepdim=True).sign())
@@ -33,40 +39,40 @@ def make_batch(side=32, seed=0):
     ("preset", "generator", "discriminators"),
     [("paper", 182_436_993, 5_531_522), ("small", 1_082_529, 350_690)],
 )
-def test_numbers_of_parameters(preset, generator, discriminators):
+def test_numbers_of_parameters(preset: str, generator: int, discriminators: int) -> None:
     with torch.device("meta"):
         student = Pix2PixHD(PRESETS[preset](), Halves())
     assert num_parameters(student.generator) == generator
     assert num_parameters(student.discriminators) == discriminators
 
 
-def literal_generator(state, x, downs, blocks):
+def literal_generator(state: Mapping[str, Tensor], x: Tensor, downs: int, blocks: int) -> Tensor:
     """The description of Wang et al. (3.1) and method.md section 6, operation by operation."""
     weights = iter(state.values())
 
-    def take():
+    def take() -> tuple[Tensor, Tensor]:
         return next(weights), next(weights)
 
-    def norm(y):
+    def norm(y: Tensor) -> Tensor:
         mean, variance = y.mean((2, 3), keepdim=True), y.var((2, 3), keepdim=True, correction=0)
         return (y - mean) / (variance + 1e-5).sqrt()
 
-    def reflected(y, pad):
-        return functional.conv2d(functional.pad(y, [pad] * 4, mode="reflect"), *take())
+    def reflected(y: Tensor, pad: int) -> Tensor:
+        return F.conv2d(F.pad(y, [pad] * 4, mode="reflect"), *take())
 
     x = norm(reflected(x, 3)).clamp(min=0)
     for _ in range(downs):
-        x = norm(functional.conv2d(x, *take(), stride=2, padding=1)).clamp(min=0)
+        x = norm(F.conv2d(x, *take(), stride=2, padding=1)).clamp(min=0)
     for _ in range(blocks):
         inner = norm(reflected(x, 1)).clamp(min=0)
         x = x + norm(reflected(inner, 1))
     for _ in range(downs):
-        x = functional.conv_transpose2d(x, *take(), stride=2, padding=1, output_padding=1)
+        x = F.conv_transpose2d(x, *take(), stride=2, padding=1, output_padding=1)
         x = norm(x).clamp(min=0)
     return reflected(x, 3).tanh()
 
 
-def test_the_generator_is_the_one_described():
+def test_the_generator_is_the_one_described() -> None:
     torch.manual_seed(0)
     network = GlobalGenerator(GeneratorConfig(width=4, downs=2, blocks=2)).double()
     x = torch.rand(1, 3, 24, 16).double() * 2 - 1
@@ -75,7 +81,7 @@ def test_the_generator_is_the_one_described():
     torch.testing.assert_close(network(x), expected, atol=1e-9, rtol=1e-7)
 
 
-def test_discriminators_see_both_pictures_at_both_scales():
+def test_discriminators_see_both_pictures_at_both_scales() -> None:
     torch.manual_seed(0)
     network = MultiScaleDiscriminators(DiscriminatorConfig(width=4))
     batch = make_batch(64)
@@ -93,7 +99,7 @@ def test_discriminators_see_both_pictures_at_both_scales():
         assert not torch.allclose(maps[scale][-1], grey[scale][-1])
 
 
-def test_losses_are_the_weighted_terms_of_the_paper():
+def test_losses_are_the_weighted_terms_of_the_paper() -> None:
     torch.manual_seed(0)
     student, batch = Pix2PixHD.create("small", Halves()), make_batch()
     terms = student.losses("generator", batch)
@@ -123,7 +129,7 @@ def test_losses_are_the_weighted_terms_of_the_paper():
     torch.testing.assert_close(terms["real"], 0.5 * sum((s[-1] - 1).square().mean() for s in real))
 
 
-def test_nothing_flows_from_one_phase_into_the_other():
+def test_nothing_flows_from_one_phase_into_the_other() -> None:
     torch.manual_seed(0)
     student, batch = Pix2PixHD.create("small", Halves()), make_batch()
     student.discriminators.requires_grad_(False)
@@ -135,7 +141,7 @@ def test_nothing_flows_from_one_phase_into_the_other():
     assert all(p.grad is None for p in student.generator.parameters())
 
 
-def test_all_that_can_matter_receives_gradient():
+def test_all_that_can_matter_receives_gradient() -> None:
     torch.manual_seed(0)
     student, batch = Pix2PixHD.create("small", Halves()), make_batch()
     sum(student.losses("generator", batch).values()).backward()
@@ -148,7 +154,7 @@ def test_all_that_can_matter_receives_gradient():
             assert name.endswith("bias") or parameter.grad.abs().max() > 0, name
 
 
-def test_weights_start_narrow():
+def test_weights_start_narrow() -> None:
     torch.manual_seed(0)
     network = GlobalGenerator(GeneratorConfig(width=32, downs=1, blocks=1))
     weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d)]
@@ -156,7 +162,7 @@ def test_weights_start_narrow():
 
 
 @pytest.mark.parametrize("wrong", [{"preset": "huge"}, {"phase": "encoder"}])
-def test_unknown_names_are_refused(wrong):
+def test_unknown_names_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="expected"):
         student = Pix2PixHD.create(wrong.get("preset", "small"), Halves())
         student.losses(wrong["phase"], make_batch())

@@ -1,16 +1,22 @@
 """The learned edge style: its network, its files, and what the shipped weights draw."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score
 
-from training.embedded.scenes.arrays import HELD_OUT_SEED
+from pipeline.pixels import Pixels
+from training.embedded.scenes.reserved_seeds import HELD_OUT_SEEDS
 from training.embedded.scenes.scene import Scene, make_scene
+from training.styles import edges
 from training.styles.edges import (
     SHIPPED,
     EdgeNetwork,
@@ -20,21 +26,21 @@ from training.styles.edges import (
     load_edges,
     save_edges,
 )
-from training.styles.styles import STYLES, edges
+from training.styles.registry import STYLES
 
 
-def picture(height: int, width: int) -> np.ndarray:
-    whole = make_scene(HELD_OUT_SEED + 900_003, 256).image
+def picture(height: int, width: int) -> Pixels:
+    whole = make_scene(HELD_OUT_SEEDS[900_003], 256).image
     return np.tile(whole, (2, 2, 1))[:height, :width].copy()
 
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
-    return [make_scene(HELD_OUT_SEED + 900_000 + i) for i in range(24)]
+    return [make_scene(HELD_OUT_SEEDS[900_000 + i]) for i in range(24)]
 
 
 @pytest.fixture(scope="module")
-def drawn(scenes: list[Scene]) -> dict[str, list[np.ndarray]]:
+def drawn(scenes: list[Scene]) -> dict[str, list[Pixels]]:
     return {style: [STYLES[style](s.image) for s in scenes] for style in ("edges", "sobel")}
 
 
@@ -98,7 +104,7 @@ def test_grey_pictures_have_lines_too(scenes: list[Scene]) -> None:
     assert page[lines].mean() < page[~lines].mean() - 80
 
 
-def test_borders_are_no_lines(drawn: dict[str, list[np.ndarray]]) -> None:
+def test_borders_are_no_lines(drawn: dict[str, list[Pixels]]) -> None:
     paper = np.stack(drawn["edges"]) / 255
     inside = paper[:, 8:-8, 8:-8].mean()
     frame = np.concatenate([paper[:, :2].ravel(), paper[:, -2:].ravel()])
@@ -106,7 +112,7 @@ def test_borders_are_no_lines(drawn: dict[str, list[np.ndarray]]) -> None:
 
 
 def test_the_shipped_weights_beat_sobel_on_exact_lines(
-    scenes: list[Scene], drawn: dict[str, list[np.ndarray]]
+    scenes: list[Scene], drawn: dict[str, list[Pixels]]
 ) -> None:
     # Both styles draw lines about three pixels wide: so wide is the truth.
     wide = [cv2.erode(scene.line_art, np.ones((3, 3), np.uint8)) < 128 for scene in scenes]
@@ -118,7 +124,7 @@ def test_the_shipped_weights_beat_sobel_on_exact_lines(
     assert precision("edges") > precision("sobel") + 0.05
 
 
-def test_drawings_are_clean(scenes: list[Scene], drawn: dict[str, list[np.ndarray]]) -> None:
+def test_drawings_are_clean(scenes: list[Scene], drawn: dict[str, list[Pixels]]) -> None:
     """Where no line is near, paper stays white; the plain edge filter leaves grain there."""
     far = [cv2.erode(scene.line_art, np.ones((9, 9), np.uint8)) > 250 for scene in scenes]
 
@@ -164,6 +170,6 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)])
-def test_a_picture_in_another_form_is_refused(fresh: EdgeNetwork, wrong: np.ndarray) -> None:
+def test_a_picture_in_another_form_is_refused(fresh: EdgeNetwork, wrong: NDArray[Any]) -> None:
     with pytest.raises(ValueError, match="convert it to RGB"):
         draw_edges(fresh, wrong)

@@ -1,7 +1,9 @@
-"""Trains the embedded UNet2DConditionModel and its text encoder on the autoencoder's latents.
+"""The embedded UNet2DConditionModel, its text encoder, and their loss on latents.
 
 Shapes: N scenes, B batch, C latent channels, h side of a latent, K tokens a caption.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,16 +23,23 @@ CAPTION_DROPOUT = 0.1
 
 @dataclass(frozen=True)
 class LatentScenes:
-    """The autoencoder's posteriors of N captioned scenes, scaled to unit variance."""
+    """The autoencoder's posteriors of N captioned scenes, scaled to unit variance.
 
-    means: Tensor  # (N, C, h, h) fp16
-    deviations: Tensor  # (N, C, h, h) fp16
-    tokens: Tensor  # (N, K) int64
-    empty: Tensor  # (K,) int64, the tokens of ""
+    Attributes:
+        means: float16 (N, C, h, h).
+        deviations: float16 (N, C, h, h).
+        tokens: of the captions, int64 (N, K).
+        empty: of the empty caption, int64 (K,).
+    """
+
+    means: Tensor
+    deviations: Tensor
+    tokens: Tensor
+    empty: Tensor
 
 
 def new_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule; predicting the velocity converges sooner."""
+    """Build Stable Diffusion's noise schedule; predicting the velocity converges sooner."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -43,10 +52,11 @@ def new_scheduler() -> DDIMScheduler:
 
 
 def new_unet(latent_channels: int, sample_size: int = 16) -> UNet2DConditionModel:
-    """The embedded UNet with random weights: 12 decoder resnets, as Stable Diffusion's.
+    """Build the embedded UNet with random weights: 12 decoder resnets, as Stable Diffusion's.
 
-    Attention stands at the two middle resolutions only: at the first it would cost a third of all
-    the time. Residual branches start at zero, as in the autoencoder."""
+    Attention stands at the two middle resolutions only: at the first it would cost too much of the
+    time (docs/results.md). Residual branches start at zero, as in the autoencoder.
+    """
     unet = UNet2DConditionModel(
         sample_size=sample_size,
         in_channels=latent_channels,
@@ -70,7 +80,7 @@ def new_unet(latent_channels: int, sample_size: int = 16) -> UNet2DConditionMode
 
 
 def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """The embedded text encoder with random weights."""
+    """Build the embedded text encoder with random weights."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
@@ -87,20 +97,32 @@ def new_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 class TextToLatent(nn.Module):
-    """UNet and text encoder, learned together."""
+    """UNet and text encoder, which learn together."""
 
     def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
 
     def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
+        """Predict the velocity: latents (B, C, h, h), (B,) and tokens (B, K) -> (B, C, h, h)."""
         return self.unet(noisy, timesteps, self.text_encoder(tokens).last_hidden_state).sample
 
 
 def denoising_loss(
     model: TextToLatent, scenes: LatentScenes, scheduler: DDIMScheduler, seed: int, batch: int
 ) -> Callable[[int], tuple[Tensor, dict[str, float]]]:
-    """Mean squared error of the velocity at uniformly drawn timesteps."""
+    """Make the loss of a step: the velocity's mean squared error at uniformly drawn timesteps.
+
+    Args:
+        model: what learns.
+        scenes: what it learns from.
+        scheduler: of the noise.
+        seed: of scenes, noise and timesteps, together with the step.
+        batch: latents of a step.
+
+    Returns:
+        A function of the step that gives the loss and its terms.
+    """
     device = next(model.parameters()).device
 
     def loss_fn(step: int) -> tuple[Tensor, dict[str, float]]:

@@ -1,19 +1,25 @@
-"""What the edge network learns from: crops of scenes, spoilt as photographs are, and soft lines.
+"""The edge network's loss and data: crops of scenes, augmented like photographs, and soft lines.
 
 Shapes: B batch, K scales, S side in pixels.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
+from pipeline.pixels import Pixels
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 from training.embedded.scenes.noise import pink
 from training.styles.edges import EdgeNetwork, to_network
+
+Floats = NDArray[np.floating]
 
 SCENE_SIDE = 256  # crops show it at up to this enlargement: see CROP
 CROP = 96
@@ -21,14 +27,18 @@ SOFTNESS = 1.0  # standard deviation of a line's profile in pixels
 THIN_LINE = 1.6  # so that the softened ridge of a line one pixel wide still has most of its ink
 
 
-def soft_boundaries(line_art: np.ndarray) -> np.ndarray:
-    """Line art, uint8 (S, S), 255 = paper -> how much of a boundary, float32 (S, S) in [0, 1]."""
+def soft_boundaries(line_art: Pixels) -> Floats:
+    """Soften line art: uint8 (S, S), 255 = paper -> share of a boundary, float32 (S, S)."""
     ink = 1 - line_art.astype(np.float32) / 255
     return np.clip(THIN_LINE * cv2.GaussianBlur(ink, (0, 0), SOFTNESS), 0, 1)
 
 
-def crop(scenes: SceneArrays, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A square of a scene at a random scale, turned or mirrored: picture and line art of CROP."""
+def crop(scenes: SceneArrays, row: int, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+    """Cut a square of a scene at a random scale, turned or mirrored.
+
+    Returns:
+        Its picture, uint8 (CROP, CROP, 3), and its line art, uint8 (CROP, CROP).
+    """
     whole = scenes.images.shape[1]
     side = int(rng.integers(min(CROP, whole), whole + 1))
     x, y = rng.integers(0, whole - side + 1, 2)
@@ -43,38 +53,8 @@ def crop(scenes: SceneArrays, row: int, rng: np.random.Generator) -> tuple[np.nd
     return out[0], out[1]
 
 
-def fibres(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Fur, grass or wood grain in some places: fine stretched noise; (side, side) float32."""
-    along, across = rng.uniform(2, 8), rng.uniform(1, 2)
-    fine = rng.standard_normal((round(side / across), round(side / along)), dtype=np.float32)
-    fine = cv2.resize(fine, (side, side), interpolation=cv2.INTER_CUBIC)
-    middle, turn = (side / 2, side / 2), rng.uniform(0, 180)
-    matrix = cv2.getRotationMatrix2D(middle, turn, 1.0)
-    fine = cv2.warpAffine(fine, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
-    somewhere = 1 / (1 + np.exp(-6 * (pink(rng, side, side) - rng.uniform(-1, 1))))
-    return fine * somewhere
-
-
-def textured(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Surfaces that are not smooth: (S, S, 3) float32 -> the same."""
-    side = image.shape[0]
-    if rng.random() < 0.6:
-        stretch = (1.0, rng.uniform(1, 5)) if rng.random() < 0.5 else (rng.uniform(1, 5), 1.0)
-        image = image * (1 + rng.uniform(0, 0.3) * pink(rng, side, side, stretch)[..., None])
-    if rng.random() < 0.5:
-        image = image * (1 + rng.uniform(0, 0.25) * fibres(rng, side)[..., None])
-    return image
-
-
-def lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another light, gradation and contrast: (S, S, 3) in [0, 255] -> about the same range."""
-    image = image * np.linspace(1, rng.uniform(0.5, 1.5), image.shape[1], dtype=np.float32)[:, None]
-    image = 255 * (np.clip(image, 0, 255) / 255) ** rng.uniform(0.6, 1.6)
-    return rng.uniform(0, 100) + rng.uniform(0.3, 1.1) * image + rng.uniform(-15, 15, 3)
-
-
-def spoil(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Other colours, texture, light, blur and grain: uint8 (S, S, 3) -> the same.
+def augment(picture: Pixels, rng: np.random.Generator) -> Pixels:
+    """Change colours, texture, light, blur and grain: uint8 (S, S, 3) -> uint8 (S, S, 3).
 
     None of it is a boundary, all of it is in photographs and hardly any of it in scenes.
     """
@@ -83,7 +63,7 @@ def spoil(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         image[:] = image.mean(axis=2, keepdims=True)
     if rng.random() < 0.15:
         image = 255 - image
-    image = lit(textured(image, rng), rng).astype(np.float32)
+    image = _relight(_add_texture(image, rng), rng).astype(np.float32)
     if rng.random() < 0.5:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.6))
     if rng.random() < 0.6:
@@ -95,13 +75,17 @@ def spoil(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def balanced_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
-    """Class-balanced cross entropy of each map (HED, equation 2), summed over the maps.
+    """Take the class-balanced cross entropy of each map (HED, equation 2) and add them.
 
-    logits (B, K, S, S), truth (B, 1, S, S) in [0, 1]. A boundary weighs as much more as there is
-    less of it: beta = share of paper for boundaries, 1 - beta for paper.
+    The rarer boundaries are, the more they weigh: beta, the share of paper, for boundaries, and
+    1 - beta for paper.
+
+    Args:
+        logits: (B, K, S, S).
+        truth: (B, 1, S, S) in [0, 1].
     """
     beta = 1 - truth.mean()
-    on_line, on_paper = functional.logsigmoid(logits), functional.logsigmoid(-logits)
+    on_line, on_paper = F.logsigmoid(logits), F.logsigmoid(-logits)
     loss = -(beta * truth * on_line + (1 - beta) * (1 - truth) * on_paper)
     return loss.mean(dim=(0, 2, 3)).sum()
 
@@ -109,13 +93,23 @@ def balanced_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
 def edge_loss(
     model: EdgeNetwork, scenes: SceneArrays, seed: int, batch: int = 8
 ) -> Callable[[int], tuple[Tensor, dict[str, float]]]:
-    """Deep supervision: the same soft boundaries for the fused map and for every side's."""
+    """Make the loss of a step, with the same soft boundaries for the fused map and every side's.
+
+    Args:
+        model: what learns.
+        scenes: what it learns from.
+        seed: of crops and augmentation, together with the step.
+        batch: crops of a step.
+
+    Returns:
+        A function of the step that gives the loss and its terms.
+    """
     device = next(model.parameters()).device
 
     def loss_fn(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = step_rng(seed, step)
         crops = [crop(scenes, row, rng) for row in rng.integers(0, len(scenes), batch)]
-        pictures = np.stack([spoil(picture, rng) for picture, _ in crops])
+        pictures = np.stack([augment(picture, rng) for picture, _ in crops])
         lines = np.stack([soft_boundaries(drawing) for _, drawing in crops])
         x = to_network(torch.from_numpy(pictures).to(device))
         truth = torch.from_numpy(lines)[:, None].to(device)  # (B, 1, S, S)
@@ -125,3 +119,33 @@ def edge_loss(
         return of_fused + of_sides, {"fused": of_fused.item()}
 
     return loss_fn
+
+
+def _fibres(rng: np.random.Generator, side: int) -> Floats:
+    """Make stretched noise like fur, grass or wood grain, in some places; float32 (side, side)."""
+    along, across = rng.uniform(2, 8), rng.uniform(1, 2)
+    fine = rng.standard_normal((round(side / across), round(side / along)), dtype=np.float32)
+    fine = cv2.resize(fine, (side, side), interpolation=cv2.INTER_CUBIC)
+    middle, turn = (side / 2, side / 2), rng.uniform(0, 180)
+    matrix = cv2.getRotationMatrix2D(middle, turn, 1.0)
+    fine = cv2.warpAffine(fine, matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
+    somewhere = 1 / (1 + np.exp(-6 * (pink(rng, side, side) - rng.uniform(-1, 1))))
+    return fine * somewhere
+
+
+def _add_texture(image: Floats, rng: np.random.Generator) -> Floats:
+    """Roughen smooth surfaces: float32 (S, S, 3) -> float32 (S, S, 3)."""
+    side = image.shape[0]
+    if rng.random() < 0.6:
+        stretch = (1.0, rng.uniform(1, 5)) if rng.random() < 0.5 else (rng.uniform(1, 5), 1.0)
+        image = image * (1 + rng.uniform(0, 0.3) * pink(rng, side, side, stretch)[..., None])
+    if rng.random() < 0.5:
+        image = image * (1 + rng.uniform(0, 0.25) * _fibres(rng, side)[..., None])
+    return image
+
+
+def _relight(image: Floats, rng: np.random.Generator) -> Floats:
+    """Change light, gradation and contrast: (S, S, 3) in [0, 255] -> about the same range."""
+    image = image * np.linspace(1, rng.uniform(0.5, 1.5), image.shape[1], dtype=np.float32)[:, None]
+    image = 255 * (np.clip(image, 0, 255) / 255) ** rng.uniform(0.6, 1.6)
+    return rng.uniform(0, 100) + rng.uniform(0.3, 1.1) * image + rng.uniform(-15, 15, 3)

@@ -1,5 +1,7 @@
 """A CLIP tokenizer for the vocabulary of the scenes' captions."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable
 
@@ -11,9 +13,10 @@ _BEGIN, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 def learn_tokenizer(captions: Iterable[str], vocabulary_size: int = 1024) -> CLIPTokenizer:
-    """Byte-pair merges learned from captions, as a CLIPTokenizer of 32 tokens a text.
+    """Learn byte-pair merges from captions: -> a CLIPTokenizer of 32 tokens a text.
 
-    The vocabulary starts with every byte, alone and as a word's end, so any text can be encoded."""
+    The vocabulary starts with every byte, alone and as a word's end, so any text can be encoded.
+    """
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer = normalizers.Lowercase()
     learner.pre_tokenizer = pre_tokenizers.Sequence(

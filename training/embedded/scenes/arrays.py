@@ -1,29 +1,42 @@
-"""Scenes as training arrays: made once on all cores, kept in memory, drawn from by step number.
+"""Scenes as arrays: made once in several processes, kept in memory, drawn from by step.
 
 Shapes: N scenes, B batch, S side in pixels.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from training.embedded.scenes.scene import Scene, make_scene
 
-# Held-out scenes have seeds that no training run reaches.
-HELD_OUT_SEED = 1_000_000_000
+if TYPE_CHECKING:
+    # Only for its type: the processes that make scenes need not wait seconds for torch.
+    from pipeline.pixels import Pixels
 
 
 @dataclass(frozen=True)
 class SceneArrays:
-    """Scenes of consecutive seeds, side by side."""
+    """Scenes of consecutive seeds, side by side.
 
-    images: np.ndarray  # (N, S, S, 3) uint8
-    line_art: np.ndarray  # (N, S, S) uint8, 255 = paper
+    Attributes:
+        images: uint8 (N, S, S, 3).
+        line_art: uint8 (N, S, S), 255 = paper.
+        captions: one of each scene.
+        kinds: of the objects in each scene.
+        colours: of the objects in each scene.
+        grounds: one of each scene.
+    """
+
+    images: Pixels
+    line_art: Pixels
     captions: tuple[str, ...]
     kinds: tuple[tuple[str, ...], ...]
     colours: tuple[tuple[str, ...], ...]
@@ -32,25 +45,20 @@ class SceneArrays:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def first(self, count: int) -> "SceneArrays":
-        """The first `count` scenes, or all if there are fewer."""
+    def first(self, count: int) -> SceneArrays:
+        """Return the first `count` scenes, or all if there are fewer."""
         return SceneArrays(**{f.name: getattr(self, f.name)[:count] for f in fields(self)})
 
 
-def _make(seed: int, size: int) -> Scene:
-    cv2.setNumThreads(1)
-    return make_scene(seed, size)
-
-
 def make_scenes(first_seed: int, count: int, size: int = 128, workers: int = 2) -> SceneArrays:
-    """Scenes of seeds first_seed .. first_seed + count - 1, made on `workers` processes."""
+    """Make the scenes of seeds first_seed .. first_seed + count - 1 in `workers` processes."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         seeds = range(first_seed, first_seed + count)
         return stack(list(pool.map(partial(_make, size=size), seeds, chunksize=128)))
 
 
 def stack(scenes: Sequence[Scene]) -> SceneArrays:
-    """The scenes' fields, stacked."""
+    """Stack the fields of scenes."""
     return SceneArrays(
         images=np.stack([s.image for s in scenes]),
         line_art=np.stack([s.line_art for s in scenes]),
@@ -62,6 +70,13 @@ def stack(scenes: Sequence[Scene]) -> SceneArrays:
 
 
 def step_rng(seed: int, step: int) -> np.random.Generator:
-    """The random source of one training step, a function of (seed, step): a resumed run sees what
-    the undisturbed one would have seen."""
+    """Make the random source of one training step, a function of (seed, step) alone.
+
+    So a resumed training draws what the undisturbed one would have drawn.
+    """
     return np.random.default_rng([seed, step])
+
+
+def _make(seed: int, size: int) -> Scene:
+    cv2.setNumThreads(1)
+    return make_scene(seed, size)

@@ -1,24 +1,32 @@
 """Grounds: where objects stand, as sky or wall plus layers below an edge."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.embedded.scenes.leaves import paint_leaves
 from training.embedded.scenes.noise import pink
-from training.embedded.scenes.palette import COLOURS, jitter
+from training.embedded.scenes.palette import COLOURS, Colour, Rgb, jitter
 from training.embedded.scenes.render import Canvas, draw_ink
 
-Rgb = tuple[int, int, int]
 NEAR = 0.88
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What lies below an edge: edge range of frame fractions from the top; colours far to near.
+    """What lies below an edge. Lengths are fractions of the frame.
 
-    hill: height of the edge's undulation, frame fraction; stretch: of the texture along x.
+    Attributes:
+        edge: the range of the edge's height, from the top.
+        far: colour at the edge.
+        near: colour at the bottom of the frame.
+        amplitude: of the texture's brightness.
+        stretch: of the texture along x.
+        hill: height of the edge's undulation.
     """
 
     edge: tuple[float, float]
@@ -31,9 +39,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Ground:
-    """A place: caption phrases, sky or wall colours top to bottom, layers back to front.
+    """A place where objects stand.
 
-    floats: objects hang rather than stand, without shadow; avoid: colours that would vanish.
+    Attributes:
+        name: its own.
+        phrases: what captions may call it.
+        top: colour of the sky or wall at the top of the frame.
+        bottom: likewise at the bottom.
+        layers: what lies before it, from back to front.
+        clouds: how much they cover of the sky, from 0.
+        texture: amplitude of the sky's or wall's brightness.
+        floats: whether objects hang rather than stand, without shadow.
+        avoid: colours of objects that would not show.
     """
 
     name: str
@@ -79,23 +96,58 @@ GROUNDS: dict[str, Ground] = {g.name: g for g in (
     Ground("leaves", ("among dead leaves",), (0, 0, 0), (0, 0, 0), floats=True),
 )}  # fmt: skip
 COMMON = ("grass", "sand", "snow", "table", "night", "sunset", "studio", "stone", "leaves")
-# Where a kind is at home, and how often it is found there.
+# Where a kind is most at home, and how often it is there.
 HOMES = {"fish": ("water", 0.45), "boat": ("sea", 0.5), "star": ("night sky", 0.4)}
 DEAD = [(142, 112, 80), (118, 92, 66), (164, 138, 100), (108, 104, 88), (134, 98, 72)]
 GREEN = [(74, 122, 52), (98, 146, 66), (54, 98, 46), (124, 158, 84), (64, 110, 70)]
 WALLS = ("white", "blue", "green", "pink", "yellow", "grey", "orange", "purple")
 
 
-def blend(size: int, top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Vertical gradient; (size, 1, 3) float32."""
+def paint_ground(canvas: Canvas, ground: Ground, rng: np.random.Generator) -> float:
+    """Paint a whole ground, unless it is the studio.
+
+    Returns:
+        Height of the horizon, a fraction of the frame from the top.
+    """
+    if ground.name == "leaves":
+        paint_leaves(canvas, rng, DEAD, leafy=0.7, coarse=8.0)
+        return 0.0
+    _paint_sky(canvas, ground, rng)
+    if ground.name.startswith("night"):
+        _paint_stars(canvas, rng)
+    horizon = 0.0
+    for layer in ground.layers:
+        horizon = _paint_layer(canvas, layer, rng)
+    return horizon
+
+
+def wall_colour(name: str) -> Rgb:
+    """Look up a wall's colour, softer than an object's of the same name."""
+    rgb = (150, 150, 152) if name == "grey" else COLOURS[name]
+    return _mixed(rgb, 205, 0.4)
+
+
+def studio(rng: np.random.Generator, avoid: tuple[str, ...]) -> Ground:
+    """Make a plain backdrop of one named colour, not one of those to avoid."""
+    names = [n for n in WALLS if n not in avoid]
+    name = names[rng.integers(len(names))]
+    rgb = wall_colour(name)
+    shade = _mixed(rgb, 0, 0.14)
+    floor = Layer((0.64, 0.74), shade, rgb, 0.02)
+    phrases = tuple(p.format(name) for p in GROUNDS["studio"].phrases)
+    return Ground("studio", phrases, rgb, shade, (floor,), texture=0.015)
+
+
+def _blend(size: int, top: Colour, bottom: Colour) -> NDArray[np.float32]:
+    """Make a vertical gradient from one colour (3,) to another; float32 (size, 1, 3)."""
     t = np.linspace(0.0, 1.0, size, dtype=np.float32)[:, None, None]
     return top + t * (bottom - top)
 
 
-def paint_sky(canvas: Canvas, ground: Ground, rng: np.random.Generator) -> None:
+def _paint_sky(canvas: Canvas, ground: Ground, rng: np.random.Generator) -> None:
     """Fill the frame with the ground's sky or wall."""
     size = canvas.size
-    gradient = blend(size, jitter(rng, ground.top), jitter(rng, ground.bottom))
+    gradient = _blend(size, jitter(rng, ground.top), jitter(rng, ground.bottom))
     canvas.image[:] = gradient * (1.0 + ground.texture * pink(rng, size, size))[:, :, None]
     if ground.clouds > 0.0:
         cover = np.clip(0.45 * pink(rng, size, size, (1.0, 2.0)) - 0.1, 0.0, 1.0)
@@ -104,7 +156,7 @@ def paint_sky(canvas: Canvas, ground: Ground, rng: np.random.Generator) -> None:
     canvas.depth[:] = 0.02
 
 
-def paint_stars(canvas: Canvas, rng: np.random.Generator) -> None:
+def _paint_stars(canvas: Canvas, rng: np.random.Generator) -> None:
     """Sprinkle small points of light in the sky."""
     sky = np.zeros((canvas.size, canvas.size), np.uint8)
     for x, y, glow in rng.random((int(rng.integers(12, 30)), 3)):
@@ -113,8 +165,8 @@ def paint_stars(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.image[:] += sky[:, :, None] * np.float32(0.8)
 
 
-def paint_layer(canvas: Canvas, layer: Layer, rng: np.random.Generator) -> float:
-    """Paint what lies below the layer's edge; gives the edge's mean height, frame fraction."""
+def _paint_layer(canvas: Canvas, layer: Layer, rng: np.random.Generator) -> float:
+    """Paint what lies below the layer's edge: -> the edge's mean height, a frame fraction."""
     size = canvas.size
     level = rng.uniform(*layer.edge)
     x = np.linspace(0.0, 1.0, size + 1)
@@ -149,38 +201,7 @@ def paint_layer(canvas: Canvas, layer: Layer, rng: np.random.Generator) -> float
     return level
 
 
-def paint_ground(canvas: Canvas, ground: Ground, rng: np.random.Generator) -> float:
-    """Paint a whole ground but for the studio; gives the horizon, frame fraction from the top."""
-    if ground.name == "leaves":
-        paint_leaves(canvas, rng, DEAD, leafy=0.7, coarse=8.0)
-        return 0.0
-    paint_sky(canvas, ground, rng)
-    if ground.name.startswith("night"):
-        paint_stars(canvas, rng)
-    horizon = 0.0
-    for layer in ground.layers:
-        horizon = paint_layer(canvas, layer, rng)
-    return horizon
-
-
-def mixed(rgb: Rgb, level: int, share: float) -> Rgb:
-    """The colour with `share` of a grey level mixed in."""
+def _mixed(rgb: Rgb, level: int, share: float) -> Rgb:
+    """Mix `share` of a grey level into a colour."""
     red, green, blue = (int((1 - share) * c + share * level) for c in rgb)
     return red, green, blue
-
-
-def wall_colour(name: str) -> Rgb:
-    """A named wall colour, softer than an object's of the same name."""
-    rgb = (150, 150, 152) if name == "grey" else COLOURS[name]
-    return mixed(rgb, 205, 0.4)
-
-
-def studio(rng: np.random.Generator, avoid: tuple[str, ...]) -> Ground:
-    """A plain backdrop of one named colour, not one of those to avoid."""
-    names = [n for n in WALLS if n not in avoid]
-    name = names[rng.integers(len(names))]
-    rgb = wall_colour(name)
-    shade = mixed(rgb, 0, 0.14)
-    floor = Layer((0.64, 0.74), shade, rgb, 0.02)
-    phrases = tuple(p.format(name) for p in GROUNDS["studio"].phrases)
-    return Ground("studio", phrases, rgb, shade, (floor,), texture=0.015)

@@ -1,43 +1,49 @@
 """The ten object kinds: each makes its Parts, back to front, from a generator and a colour."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
 
-from training.embedded.scenes.outline import Part, arc, lobed, points, rectangle, rotated, smooth
-from training.embedded.scenes.palette import CREAM, DARK, GLASS, LEAF, PALE, WOOD, jitter
+from training.embedded.scenes.outline import (
+    Part,
+    Texture,
+    arc,
+    lobed,
+    points,
+    rectangle,
+    rotated,
+    smooth,
+)
+from training.embedded.scenes.palette import (
+    CREAM,
+    DARK,
+    GLASS,
+    LEAF,
+    PALE,
+    WOOD,
+    Colour,
+    Rgb,
+    jitter,
+)
 
-Maker = Callable[[np.random.Generator, np.ndarray], list[Part]]
+Maker = Callable[[np.random.Generator, Colour], list[Part]]
 
 
-def luminance(rgb: np.ndarray) -> float:
-    """Rec. 601 luma of an RGB colour in [0, 255]."""
-    return float(rgb @ np.array([0.299, 0.587, 0.114], np.float32))
-
-
-def contrast(rgb: np.ndarray, light: tuple = PALE, dark: tuple = DARK) -> np.ndarray:
-    """Whichever of a light and a dark colour stands out against rgb; (3,)."""
-    return np.array(dark if luminance(rgb) > 150.0 else light, np.float32)
-
-
-def surface(rng: np.random.Generator, *textures: str) -> str:
-    """A texture for a main part: plain twice as often as patterned."""
-    return textures[rng.integers(len(textures))] if rng.random() < 0.33 else "plain"
-
-
-def house(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Gabled house: chimney, walls, roof, door, two windows."""
+def house(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Build a gabled house: chimney, walls, roof, door, two windows."""
     w, h, roof = rng.uniform(0.38, 0.46), rng.uniform(0.46, 0.56), rng.uniform(0.34, 0.46)
     roofs = [(150, 62, 48), (92, 84, 88), (112, 70, 46), (70, 88, 116)]
     tile = jitter(rng, roofs[rng.integers(4)])
     if np.abs(tile - colour).sum() < 130.0:
-        tile = contrast(colour, (196, 186, 176), (84, 76, 78))
+        tile = _contrast(colour, (196, 186, 176), (84, 76, 78))
     side = 1.0 if rng.random() < 0.5 else -1.0
     parts = [
         Part(rectangle(side * 0.24 - 0.055, h, side * 0.24 + 0.055, h + 0.95 * roof), tile * 0.8),
-        Part(rectangle(-w, 0.0, w, h), colour, texture=surface(rng, "stripes")),
+        Part(rectangle(-w, 0.0, w, h), colour, texture=_surface(rng, "stripes")),
         Part(points((-w - 0.09, h - 0.02), (w + 0.09, h - 0.02), (0.0, h + roof)), tile),
-        Part(rectangle(-0.085, 0.0, 0.085, 0.3), contrast(colour, (214, 170, 110), (104, 60, 36))),
+        Part(rectangle(-0.085, 0.0, 0.085, 0.3), _contrast(colour, (214, 170, 110), (104, 60, 36))),
     ]
     for x in (-0.6 * w, 0.6 * w):
         x0, y0, x1, y1 = x - 0.085, 0.22, x + 0.085, 0.4
@@ -49,10 +55,10 @@ def house(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     return parts
 
 
-def tree(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Broadleaf with a lobed crown, or conifer of three tiers."""
+def tree(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Grow a broadleaf with a lobed crown, or a conifer of three tiers."""
     t = rng.uniform(0.06, 0.085)
-    bark = contrast(colour, (146, 98, 60), (104, 66, 40))
+    bark = _contrast(colour, (146, 98, 60), (104, 66, 40))
     half = points((1.5 * t, 0.0), (0.9 * t, 0.12), (0.8 * t, 0.5))
     trunk = np.vstack([half, (half * (-1.0, 1.0))[::-1]])
     parts = [Part(trunk, bark, "cylinder")]
@@ -60,7 +66,7 @@ def tree(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
         rx, ry = rng.uniform(0.36, 0.44), rng.uniform(0.3, 0.36)
         lobes = int(rng.integers(7, 10))
         crown = lobed((0.0, 1.0 - ry), (rx, ry), lobes, 0.16, rng.uniform(0.0, 2.0))
-        return parts + [Part(crown, colour, "sphere", surface(rng, "dots"))]
+        return parts + [Part(crown, colour, "sphere", _surface(rng, "dots"))]
     base, w = rng.uniform(0.16, 0.24), rng.uniform(0.34, 0.4)
     for i, shrink in enumerate((1.0, 0.8, 0.58)):
         y = base + 0.24 * i
@@ -69,8 +75,8 @@ def tree(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     return parts
 
 
-def ball(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Sphere: plain, with a band, or with beach-ball wedges."""
+def ball(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Make a sphere: plain, with a band, or with beach-ball wedges."""
     second = np.array((164, 176, 188) if colour.min() > 200.0 else PALE, np.float32)
     disc = arc((0.0, 0.5), (0.5, 0.5), num=48)
     parts = [Part(disc, colour, "sphere")]
@@ -92,8 +98,8 @@ def ball(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     return parts
 
 
-def mushroom(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Toadstool: swollen stem, gills, domed cap with round spots."""
+def mushroom(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Grow a toadstool: swollen stem, gills, domed cap with round spots."""
     s, brim = rng.uniform(0.11, 0.15), rng.uniform(0.42, 0.5)
     cream = jitter(rng, CREAM)
     half = points((1.5 * s, 0.0), (1.35 * s, 0.14), (s, 0.3), (s, brim + 0.04))
@@ -114,9 +120,9 @@ def mushroom(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     return parts
 
 
-def fish(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Side view facing right: forked tail, fins, almond body, eye, gill and mouth."""
-    h, fin = rng.uniform(0.25, 0.33), colour * 0.78 + 0.1 * contrast(colour)
+def fish(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Make a fish that faces right: forked tail, fins, almond body, eye, gill and mouth."""
+    h, fin = rng.uniform(0.25, 0.33), colour * 0.78 + 0.1 * _contrast(colour)
     t = np.linspace(0.0, np.pi, 18)
     x = 0.08 + 0.44 * np.cos(t)
     body = np.concatenate(
@@ -129,12 +135,12 @@ def fish(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     tail = points((-0.3, 0.35), (-0.6, 0.35 + spread), (-0.52, 0.35), (-0.6, 0.35 - spread))
     top = points((-0.14, 0.52), (-0.1, 0.4 + h + 0.1), (0.12, 0.37 + h + 0.08), (0.28, 0.5))
     low = points((-0.02, 0.2), (-0.12, 0.26 - h), (0.14, 0.15))
-    ink = contrast(colour)
+    ink = _contrast(colour)
     return [
         Part(tail, fin),
         Part(smooth(top, 1), fin),
         Part(low, fin),
-        Part(body, colour, "sphere", surface(rng, "stripes", "dots")),
+        Part(body, colour, "sphere", _surface(rng, "stripes", "dots")),
         Part(points((0.02, 0.38), (-0.16, 0.46), (-0.14, 0.28)), fin),
         Part(arc((0.16, 0.35), (0.08, 0.6 * h), (-80.0, 80.0), 10), ink, closed=False),
         Part(points((0.515, 0.32), (0.42, 0.3)), ink, closed=False),
@@ -143,8 +149,8 @@ def fish(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     ]
 
 
-def star(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Five-pointed star, plain or with bevelled facets."""
+def star(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Cut a five-pointed star, plain or with bevelled facets."""
     inner, turn = rng.uniform(0.21, 0.26), rng.uniform(-10.0, 10.0)
     t = np.radians(90.0 + turn + 36.0 * np.arange(10))
     r = np.where(np.arange(10) % 2 == 0, 0.54, inner)
@@ -158,8 +164,8 @@ def star(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     return parts
 
 
-def cup(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Mug: handle ring, tapered body, open rim, drink; sometimes a band."""
+def cup(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Make a mug: handle ring, tapered body, open rim, drink; sometimes a band."""
     top, foot, h = rng.uniform(0.36, 0.42), rng.uniform(0.28, 0.36), rng.uniform(0.74, 0.86)
     ring = np.vstack(
         [
@@ -169,9 +175,9 @@ def cup(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     )
     base = arc((0.0, 0.06), (foot, 0.07), (180.0, 360.0), 16)
     body = np.vstack([base, [[top, h], [-top, h]]])
-    inside = np.minimum(colour * 0.55 + 0.12 * contrast(colour), 255.0)
+    inside = np.minimum(colour * 0.55 + 0.12 * _contrast(colour), 255.0)
     drink = np.array((96, 58, 34), np.float32)
-    glaze = surface(rng, "dots", "stripes")
+    glaze = _surface(rng, "dots", "stripes")
     parts = [Part(ring, colour * 0.9), Part(body, colour, "cylinder", glaze)]
     if rng.random() < 0.35:
         y0, y1 = 0.3 * h, 0.5 * h
@@ -182,7 +188,7 @@ def cup(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
                 arc((0.0, y1), (x1, 0.06), (360.0, 180.0), 12),
             ]
         )
-        parts.append(Part(band, contrast(colour, CREAM, (150, 90, 70)), "cylinder"))
+        parts.append(Part(band, _contrast(colour, CREAM, (150, 90, 70)), "cylinder"))
     return parts + [
         Part(arc((0.0, h), (top, 0.1)), np.minimum(colour * 1.06 + 8.0, 255.0)),
         Part(arc((0.0, h), (0.86 * top, 0.078)), inside),
@@ -190,8 +196,8 @@ def cup(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     ]
 
 
-def flower(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Daisy-like: stem, two leaves, five to eight petals, round heart."""
+def flower(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Grow a daisy: stem, two leaves, five to eight petals, round heart."""
     bend, n = rng.uniform(-0.05, 0.05), int(rng.integers(5, 9))
     y, heart = 0.68, rng.uniform(0.09, 0.12)
     green = jitter(rng, LEAF)
@@ -211,8 +217,8 @@ def flower(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     return parts + [Part(arc((0.0, y), (heart, heart), num=18), jitter(rng, warm), "sphere")]
 
 
-def boat(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Sailing boat: mast, two sails, hull with a pale stripe."""
+def boat(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Build a sailing boat: mast, two sails, hull with a pale stripe."""
     deck, tip = rng.uniform(0.26, 0.32), rng.uniform(0.4, 0.48)
     hull = points((-0.32, 0.0), (0.3, 0.0), (0.42, 0.14), (0.54, deck), (-tip, deck), (-0.42, 0.1))
     sail = np.array(PALE if colour.min() < 200.0 else (206, 196, 176), np.float32)
@@ -225,12 +231,12 @@ def boat(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
         Part(points((x + 0.055, foot), (x + 0.48, foot), (x + 0.055, 0.94)), sail),
         Part(points((x - 0.055, foot), (x - 0.38, foot), (x - 0.055, 0.84)), sail * 0.93),
         Part(hull, colour, "linear"),
-        Part(stripe, contrast(colour, (236, 226, 206), (120, 84, 60))),
+        Part(stripe, _contrast(colour, (236, 226, 206), (120, 84, 60))),
     ]
 
 
-def cat(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """Sitting cat from the front: tail, body, paws, big head with ears, eyes and whiskers."""
+def cat(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Seat a cat, seen from the front: tail, body, paws, big head with ears, eyes and whiskers."""
     tail = smooth(
         points(
             (0.2, 0.02),
@@ -246,18 +252,33 @@ def cat(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
     )
     half = points((0.28, 0.0), (0.33, 0.16), (0.2, 0.5))
     body = smooth(np.vstack([half, (half * (-1.0, 1.0))[::-1]]), 2)
-    fur = surface(rng, "stripes")
+    fur = _surface(rng, "stripes")
     parts = [Part(tail, colour * 0.88), Part(body, colour * 0.95, "sphere", fur)]
     for side in (-1.0, 1.0):
         parts.append(Part(arc((side * 0.11, 0.04), (0.1, 0.055), num=16), colour))
-    return parts + cat_head(rng, colour)
+    return parts + _cat_head(rng, colour)
 
 
-def cat_head(rng: np.random.Generator, colour: np.ndarray) -> list[Part]:
-    """The cat's ears, face, eyes, nose, mouth and whiskers."""
+def _luminance(rgb: Colour) -> float:
+    """Weigh the channels of a colour to its Rec. 601 luma, in [0, 255]."""
+    return float(rgb @ np.array([0.299, 0.587, 0.114], np.float32))
+
+
+def _contrast(rgb: Colour, light: Rgb = PALE, dark: Rgb = DARK) -> Colour:
+    """Choose whichever of a light and a dark colour stands out against rgb."""
+    return np.array(dark if _luminance(rgb) > 150.0 else light, np.float32)
+
+
+def _surface(rng: np.random.Generator, *textures: Texture) -> Texture:
+    """Draw the texture of a main part: plain twice as often as patterned."""
+    return textures[rng.integers(len(textures))] if rng.random() < 0.33 else "plain"
+
+
+def _cat_head(rng: np.random.Generator, colour: Colour) -> list[Part]:
+    """Make the cat's ears, face, eyes, nose, mouth and whiskers."""
     cheek, ear = rng.uniform(0.33, 0.37), rng.uniform(0.98, 1.06)
     iris = jitter(rng, [(150, 200, 70), (240, 196, 50), (110, 180, 220)][rng.integers(3)])
-    ink, pink = contrast(colour), np.array((232, 142, 150), np.float32)
+    ink, pink = _contrast(colour), np.array((232, 142, 150), np.float32)
     parts = []
     for s in (-1.0, 1.0):
         outer = points((s * 0.34, 0.68), (s * 0.31, ear), (s * 0.06, 0.82))

@@ -1,11 +1,14 @@
 """Dead leaves: overlapping shapes with power-law sizes, the statistics of natural clutter."""
 
+from __future__ import annotations
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.embedded.scenes.noise import pink
 from training.embedded.scenes.outline import arc, rotated, smooth
-from training.embedded.scenes.palette import jitter
+from training.embedded.scenes.palette import Rgb, jitter
 from training.embedded.scenes.render import SHIFT, Canvas, draw_ink, fixed
 
 LEAF_SHAPE = smooth(
@@ -14,23 +17,25 @@ LEAF_SHAPE = smooth(
 DISC = arc((0.0, 0.0), (1.0, 1.0), num=28)
 
 
-def radii(rng: np.random.Generator, num: int, low: float, high: float) -> np.ndarray:
-    """Draw num sizes with density r**-3 in [low, high]; (num,)."""
-    u = rng.random(num)
-    return 1.0 / np.sqrt(u / low**2 + (1.0 - u) / high**2)
-
-
 def paint_leaves(
     canvas: Canvas,
     rng: np.random.Generator,
-    hues: list[tuple[int, int, int]],
+    hues: list[Rgb],
     leafy: float,
     coarse: float,
 ) -> None:
-    """Cover the canvas: leafy is the share of leaf shapes, coarse the least radius in px at 128."""
+    """Cover the canvas with overlapping shapes.
+
+    Args:
+        canvas: what is painted.
+        rng: draws sizes, places and colours.
+        hues: colours to vary, RGB in [0, 255]; the first is the background's.
+        leafy: share of leaf shapes; the others are discs.
+        coarse: the smallest radius, in pixels of a canvas of 128.
+    """
     size = canvas.size
     num = int(160 * (5.0 / coarse) ** 1.3)
-    r = radii(rng, num, coarse * size / 128, 0.24 * size)
+    r = _radii(rng, num, coarse * size / 128, 0.24 * size)
     # Big ones mostly at the back, or they would hide all the rest.
     r = r[np.argsort(-r + rng.normal(0.0, 0.08 * size, num))]
     place = rng.uniform(-0.05, 1.05, (num, 2)) * size
@@ -48,3 +53,9 @@ def paint_leaves(
         draw_ink(canvas.ink, xy, closed=True)
     canvas.image[:] = image * (1.0 + 0.06 * pink(rng, size, size))[:, :, None]
     canvas.depth[:] = depth * np.float32(1.0 / 255.0)
+
+
+def _radii(rng: np.random.Generator, num: int, low: float, high: float) -> NDArray[np.float64]:
+    """Draw num sizes with density r**-3 in [low, high]; (num,)."""
+    u = rng.random(num)
+    return 1.0 / np.sqrt(u / low**2 + (1.0 - u) / high**2)

@@ -1,10 +1,16 @@
 """Named colours and their jitter; RGB float32 in [0, 255]."""
 
+from __future__ import annotations
+
 import colorsys
 
 import numpy as np
+from numpy.typing import NDArray
 
-COLOURS: dict[str, tuple[int, int, int]] = {
+Rgb = tuple[int, int, int]  # in [0, 255]
+Colour = NDArray[np.float32]  # (3,), RGB in [0, 255]
+
+COLOURS: dict[str, Rgb] = {
     "red": (205, 36, 36),
     "orange": (240, 132, 28),
     "yellow": (245, 212, 46),
@@ -26,8 +32,8 @@ PALE = (246, 246, 244)
 GLASS = (158, 204, 230)
 
 
-def jitter(rng: np.random.Generator, rgb: tuple[float, ...], amount: float = 1.0) -> np.ndarray:
-    """Move an RGB colour a little in HSV; (3,) float32 in [0, 255]."""
+def jitter(rng: np.random.Generator, rgb: tuple[float, ...], amount: float = 1.0) -> Colour:
+    """Move an RGB colour a little in HSV."""
     h, s, v = colorsys.rgb_to_hsv(*(c / 255.0 for c in rgb))
     dh, ds, dv = rng.uniform(-1.0, 1.0, 3) * amount
     # Greys keep their lack of hue: saturation moves in proportion to what is there.

@@ -1,15 +1,25 @@
 """Painter's algorithm: parts onto an image, a depth map and a line drawing at once.
 
-S: frame size in px.  Image float32 RGB in [0, 255]; depth float32, 1 near; ink uint8 at 2 S.
+S: side of the frame in pixels, h, w: sides of a box in it, N: points of an outline.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from training.embedded.scenes.noise import grain, pink
-from training.embedded.scenes.outline import Part
+from training.embedded.scenes.outline import Part, Points
+
+if TYPE_CHECKING:
+    # Only for its type: the processes that make scenes need not wait seconds for torch.
+    from pipeline.pixels import Pixels
+
+Floats = NDArray[np.floating]
 
 SHIFT = 4
 PAPER, INK = 255, 0
@@ -17,14 +27,21 @@ PAPER, INK = 255, 0
 
 @dataclass(frozen=True)
 class Canvas:
-    """The three pictures under way: image (S, S, 3), depth (S, S), ink (2 S, 2 S)."""
+    """The three pictures being painted.
 
-    image: np.ndarray
-    depth: np.ndarray
-    ink: np.ndarray
+    Attributes:
+        image: float32 (S, S, 3), RGB in [0, 255].
+        depth: float32 (S, S), 1 = near.
+        ink: uint8 (2 S, 2 S), 255 = paper.
+    """
+
+    image: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    ink: Pixels
 
     @property
     def size(self) -> int:
+        """S, in pixels."""
         return self.depth.shape[0]
 
 
@@ -38,7 +55,7 @@ class Light:
 
 
 def blank_canvas(size: int) -> Canvas:
-    """An empty sheet of the given size in px."""
+    """Make an empty canvas of a size in pixels."""
     return Canvas(
         np.zeros((size, size, 3), np.float32),
         np.zeros((size, size), np.float32),
@@ -46,13 +63,13 @@ def blank_canvas(size: int) -> Canvas:
     )
 
 
-def fixed(xy_px: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    """Continuous px coordinates as OpenCV's fixed point, whose integers are pixel centres."""
+def fixed(xy_px: Points, scale: float = 1.0) -> NDArray[np.int32]:
+    """Convert continuous coordinates to OpenCV's fixed point, whose integers are pixel centres."""
     return np.round((xy_px * scale - 0.5) * (1 << SHIFT)).astype(np.int32)
 
 
-def draw_ink(ink: np.ndarray, xy_px: np.ndarray, closed: bool) -> None:
-    """Fill an outline with paper and stroke it; an open one is only stroked. xy_px: (N, 2)."""
+def draw_ink(ink: Pixels, xy_px: Points, closed: bool) -> None:
+    """Fill an outline (N, 2) with paper and stroke it; an open one is only stroked."""
     outline = [fixed(xy_px, 2.0)]
     thickness = max(1, round(ink.shape[0] * (2 if closed else 1) / 256))
     if closed:
@@ -60,59 +77,22 @@ def draw_ink(ink: np.ndarray, xy_px: np.ndarray, closed: bool) -> None:
     cv2.polylines(ink, outline, closed, INK, thickness, cv2.LINE_AA, SHIFT)
 
 
-def coverage(
-    xy_px: np.ndarray, box: tuple[int, int, int, int], closed: bool, size: int
-) -> np.ndarray:
-    """Anti-aliased coverage of an outline within a box (x0, y0, x1, y1); (h, w) uint8."""
-    x0, y0, x1, y1 = box
-    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    outline = [fixed(xy_px - (x0, y0))]
-    if closed:
-        cv2.fillPoly(mask, outline, 255, cv2.LINE_AA, SHIFT)
-    else:
-        cv2.polylines(mask, outline, False, 255, max(1, round(size / 128)), cv2.LINE_AA, SHIFT)
-    return mask
-
-
-def shade(part: Part, u: np.ndarray, v: np.ndarray, light: Light) -> np.ndarray:
-    """Brightness factor over a part's own frame u, v in [-1, 1]; (h, w) float32."""
-    if part.shading == "sphere":
-        z = np.sqrt(np.maximum(1.0 - u * u - v * v, 0.0))
-        lambert = np.maximum(light.x * u + light.y * v + light.z * z, 0.0)
-        return 0.55 + 0.55 * lambert + 0.3 * lambert**16
-    if part.shading == "cylinder":
-        z = np.sqrt(np.maximum(1.0 - u * u, 0.0)) + 0.0 * v
-        return 0.62 + 0.45 * np.maximum(1.3 * light.x * u + light.z * z, 0.0)
-    if part.shading == "linear":
-        return 1.0 + 0.1 * (light.x * u + light.y * v)
-    return np.ones(np.broadcast_shapes(u.shape, v.shape), np.float32)
-
-
-def pattern(part: Part, u: np.ndarray, v: np.ndarray) -> np.ndarray | float:
-    """Low-amplitude brightness pattern over a part's frame; broadcasts to (h, w)."""
-    if part.texture == "stripes":
-        return 0.09 * np.tanh(3.0 * np.sin(9.0 * v))
-    if part.texture == "dots":
-        return -0.16 / (1.0 + np.exp(-9.0 * (np.cos(11.0 * u) * np.cos(11.0 * v) - 0.45)))
-    return 0.0
-
-
 def paint_part(
     canvas: Canvas,
     part: Part,
-    xy_px: np.ndarray,
+    xy_px: Points,
     plane: float,
     light: Light,
     rng: np.random.Generator,
 ) -> None:
-    """Draw one part at px coordinates (N, 2) on the plane of a depth in [0, 1]."""
+    """Draw one part at coordinates (N, 2) in pixels, on the plane of a depth in [0, 1]."""
     draw_ink(canvas.ink, xy_px, part.closed)
     low, high = xy_px.min(0), xy_px.max(0)
     x0, y0 = np.maximum(np.floor(low).astype(int) - 2, 0).tolist()
     x1, y1 = np.minimum(np.ceil(high).astype(int) + 2, canvas.size).tolist()
     if x1 <= x0 or y1 <= y0:
         return
-    mask = coverage(xy_px, (x0, y0, x1, y1), part.closed, canvas.size)
+    mask = _coverage(xy_px, (x0, y0, x1, y1), part.closed, canvas.size)
     region = canvas.image[y0:y1, x0:x1]
     alpha = (mask * np.float32(1.0 / 255.0))[:, :, None]
     if not part.closed:
@@ -121,7 +101,7 @@ def paint_part(
     centre, half = 0.5 * (low + high), np.maximum(0.5 * (high - low), 0.5)
     u = ((np.arange(x0, x1) + 0.5 - centre[0]) / half[0]).astype(np.float32)[None, :]
     v = ((np.arange(y0, y1) + 0.5 - centre[1]) / half[1]).astype(np.float32)[:, None]
-    gain = shade(part, u, v, light) + pattern(part, u, v)
+    gain = _shade(part, u, v, light) + _pattern(part, u, v)
     gain = gain + 0.025 * pink(rng, y1 - y0, x1 - x0)
     # A little light added as well, else shading would not show on black.
     colour = gain[:, :, None] * (part.colour + 10.0) - 10.0
@@ -145,8 +125,12 @@ def paint_shadow(
     canvas.image[y0:y1, x0:x1] *= (1.0 - 0.5 * np.exp(-1.6 * (u * u + v * v) ** 1.5))[:, :, None]
 
 
-def develop(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-    """Photographic finish: slight blur, vignette, exposure, grain; (S, S, 3) uint8."""
+def develop(canvas: Canvas, rng: np.random.Generator) -> Pixels:
+    """Finish the image like a photograph, by slight blur, vignette, exposure and grain.
+
+    Returns:
+        uint8 (S, S, 3).
+    """
     size = canvas.size
     image = cv2.GaussianBlur(canvas.image, (0, 0), rng.uniform(0.4, 0.7) * size / 128)
     y = np.linspace(-1.0, 1.0, size, dtype=np.float32)
@@ -156,6 +140,41 @@ def develop(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     return np.clip(image + 0.5, 0.0, 255.0).astype(np.uint8)
 
 
-def line_art(canvas: Canvas) -> np.ndarray:
-    """The line drawing at frame size; (S, S) uint8, 255 paper, 0 ink."""
+def line_art(canvas: Canvas) -> Pixels:
+    """Bring the line drawing to the frame's size: -> uint8 (S, S), 255 = paper."""
     return cv2.resize(canvas.ink, (canvas.size, canvas.size), interpolation=cv2.INTER_AREA)
+
+
+def _coverage(xy_px: Points, box: tuple[int, int, int, int], closed: bool, size: int) -> Pixels:
+    """Measure how much of each pixel an outline covers within a box (x0, y0, x1, y1); (h, w)."""
+    x0, y0, x1, y1 = box
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    outline = [fixed(xy_px - (x0, y0))]
+    if closed:
+        cv2.fillPoly(mask, outline, 255, cv2.LINE_AA, SHIFT)
+    else:
+        cv2.polylines(mask, outline, False, 255, max(1, round(size / 128)), cv2.LINE_AA, SHIFT)
+    return mask
+
+
+def _shade(part: Part, u: Floats, v: Floats, light: Light) -> Floats:
+    """Light a part over its own frame, u (1, w), v (h, 1) in [-1, 1]: -> brightness, (h, w)."""
+    if part.shading == "sphere":
+        z = np.sqrt(np.maximum(1.0 - u * u - v * v, 0.0))
+        lambert = np.maximum(light.x * u + light.y * v + light.z * z, 0.0)
+        return 0.55 + 0.55 * lambert + 0.3 * lambert**16
+    if part.shading == "cylinder":
+        z = np.sqrt(np.maximum(1.0 - u * u, 0.0)) + 0.0 * v
+        return 0.62 + 0.45 * np.maximum(1.3 * light.x * u + light.z * z, 0.0)
+    if part.shading == "linear":
+        return 1.0 + 0.1 * (light.x * u + light.y * v)
+    return np.ones(np.broadcast_shapes(u.shape, v.shape), np.float32)
+
+
+def _pattern(part: Part, u: Floats, v: Floats) -> Floats | float:
+    """Draw a faint pattern of brightness over a part's frame; broadcasts to (h, w)."""
+    if part.texture == "stripes":
+        return 0.09 * np.tanh(3.0 * np.sin(9.0 * v))
+    if part.texture == "dots":
+        return -0.16 / (1.0 + np.exp(-9.0 * (np.cos(11.0 * u) * np.cos(11.0 * v) - 0.45)))
+    return 0.0

@@ -1,15 +1,19 @@
 """Captioned scenes with exact line art and depth, each a function of its seed alone."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.embedded.scenes import caption as words
 from training.embedded.scenes import grounds
 from training.embedded.scenes.kinds import HANDED, KINDS
 from training.embedded.scenes.leaves import paint_leaves
 from training.embedded.scenes.noise import TILE, pink
-from training.embedded.scenes.palette import COLOURS, NAMES, jitter
+from training.embedded.scenes.palette import COLOURS, NAMES, Colour, jitter
 from training.embedded.scenes.render import (
     Canvas,
     Light,
@@ -20,17 +24,31 @@ from training.embedded.scenes.render import (
     paint_shadow,
 )
 
+if TYPE_CHECKING:
+    # Only for its type: the processes that make scenes need not wait seconds for torch.
+    from pipeline.pixels import Pixels
+
 KIND_NAMES = tuple(KINDS)
 MIRRORED = {"left of": "right of", "in front of": "behind"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """image (S, S, 3) uint8 RGB; line_art (S, S) uint8, 0 ink; depth (S, S) float32, 1 near."""
+    """A picture of a few objects, with all that is known of it exactly.
 
-    image: np.ndarray
-    line_art: np.ndarray
-    depth: np.ndarray
+    Attributes:
+        image: uint8 (S, S, 3).
+        line_art: uint8 (S, S), 255 = paper and 0 = ink.
+        depth: float32 (S, S) in [0, 1], 1 = near.
+        caption: short English.
+        kinds: of the objects, in the caption's order; none where there is only a texture.
+        colours: of the objects, likewise.
+        ground: where they stand.
+    """
+
+    image: Pixels
+    line_art: Pixels
+    depth: NDArray[np.float32]
     caption: str
     kinds: tuple[str, ...]
     colours: tuple[str, ...]
@@ -39,7 +57,13 @@ class Scene:
 
 @dataclass(frozen=True)
 class Spot:
-    """Where an object goes, in frame fractions: foot x and y (from the top), and size."""
+    """Where an object goes, in fractions of the frame.
+
+    Attributes:
+        x: of the object's middle.
+        foot: height of its foot, from the top.
+        size: its height.
+    """
 
     x: float
     foot: float
@@ -48,7 +72,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which objects, where, and the words between them."""
+    """Which objects, where, and the words between them in the caption."""
 
     kinds: tuple[str, ...]
     colours: tuple[str, ...]
@@ -56,13 +80,47 @@ class Plan:
     relation: str = "and"
 
 
-def pick_colours(rng: np.random.Generator, num: int, avoid: tuple[str, ...]) -> tuple[str, ...]:
+def make_scene(seed: int, size: int = 128) -> Scene:
+    """Make the scene of a seed.
+
+    Args:
+        seed: of everything in it.
+        size: S in pixels, 32 to 512.
+
+    Raises:
+        ValueError: the size is out of range.
+    """
+    if not 32 <= size <= TILE:
+        raise ValueError(f"size must be from 32 to {TILE} px, got {size}: pick one in that range")
+    rng = np.random.default_rng(seed)
+    canvas = blank_canvas(size)
+    if rng.random() < 0.08:
+        name, text = _make_texture(canvas, rng)
+        return Scene(develop(canvas, rng), line_art(canvas), canvas.depth, text, (), (), name)
+    kind = KIND_NAMES[rng.integers(len(KIND_NAMES))]
+    ground = _pick_ground(rng, kind)
+    plan = _make_plan(rng, kind, ground.avoid)
+    if ground.name == "studio":
+        ground = grounds.studio(rng, plan.colours)
+    if ground.floats:
+        plan = _hang(rng, plan)
+    horizon = grounds.paint_ground(canvas, ground, rng)
+    _paint_objects(canvas, plan, horizon, ground.floats, rng)
+    seen = words.subject(plan.kinds, plan.colours, plan.relation)
+    text = words.caption(rng, seen, ground.phrases)
+    depth = np.clip(canvas.depth, 0.0, 1.0)
+    return Scene(
+        develop(canvas, rng), line_art(canvas), depth, text, plan.kinds, plan.colours, ground.name
+    )
+
+
+def _pick_colours(rng: np.random.Generator, num: int, avoid: tuple[str, ...]) -> tuple[str, ...]:
     """Draw num different colour names, none of those to avoid."""
     allowed = [n for n in NAMES if n not in avoid]
     return tuple(allowed[i] for i in rng.permutation(len(allowed))[:num])
 
 
-def pick_ground(rng: np.random.Generator, kind: str) -> grounds.Ground:
+def _pick_ground(rng: np.random.Generator, kind: str) -> grounds.Ground:
     """Draw a ground that suits a kind."""
     home, share = grounds.HOMES.get(kind, ("", 0.0))
     if rng.random() < share:
@@ -70,13 +128,13 @@ def pick_ground(rng: np.random.Generator, kind: str) -> grounds.Ground:
     return grounds.GROUNDS[grounds.COMMON[rng.integers(len(grounds.COMMON))]]
 
 
-def plan_one(rng: np.random.Generator) -> tuple[Spot, ...]:
-    """One large object near the centre."""
+def _plan_one(rng: np.random.Generator) -> tuple[Spot, ...]:
+    """Place one large object near the centre."""
     return (Spot(rng.uniform(0.42, 0.58), rng.uniform(0.84, 0.93), rng.uniform(0.52, 0.8)),)
 
 
-def plan_two(rng: np.random.Generator, relation: str) -> tuple[Spot, ...]:
-    """Two objects, the first left of the second or in front of it."""
+def _plan_two(rng: np.random.Generator, relation: str) -> tuple[Spot, ...]:
+    """Place two objects, the first left of the second or in front of it."""
     if relation == "in front of":
         side = 1.0 if rng.random() < 0.5 else -1.0
         size = rng.uniform(0.42, 0.52)
@@ -89,25 +147,25 @@ def plan_two(rng: np.random.Generator, relation: str) -> tuple[Spot, ...]:
     return Spot(x, feet[0], sizes[0]), Spot(1.0 - x, feet[1], sizes[1])
 
 
-def plan_many(rng: np.random.Generator, num: int) -> tuple[Spot, ...]:
-    """Two to four smaller objects in a row, the feet at different heights."""
+def _plan_many(rng: np.random.Generator, num: int) -> tuple[Spot, ...]:
+    """Place two to four smaller objects in a row, the feet at different heights."""
     size = rng.uniform(0.85, 1.0) * {2: 0.42, 3: 0.33, 4: 0.27}[num]
     x = (np.arange(num) + 0.5) / num + rng.uniform(-0.02, 0.02, num)
     feet = rng.uniform(0.8, 0.92, num)
     return tuple(Spot(a, b, size) for a, b in zip(x, feet, strict=True))
 
 
-def make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> Plan:
+def _make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> Plan:
     """Choose the composition: 65% one object, 25% two, 10% more or counted."""
     dice = rng.random()
-    colours = pick_colours(rng, 4, avoid)
+    colours = _pick_colours(rng, 4, avoid)
     if dice < 0.65:
-        return Plan((kind,), colours[:1], plan_one(rng))
+        return Plan((kind,), colours[:1], _plan_one(rng))
     others = [k for k in KIND_NAMES if k != kind]
     others = [others[i] for i in rng.permutation(len(others))]
     if dice < 0.9:
         relation = ("left of", "in front of")[rng.integers(2)]
-        spots, kinds = plan_two(rng, relation), (kind, others[0])
+        spots, kinds = _plan_two(rng, relation), (kind, others[0])
         style = rng.random()
         if style < 0.35:
             return Plan(kinds[::-1], colours[1::-1], spots[::-1], MIRRORED[relation])
@@ -115,11 +173,11 @@ def make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> Pl
         return Plan(kinds, colours[:2], spots, "and" if beside else relation)
     num = int(rng.integers(2, 5))
     if dice < 0.96:
-        return Plan((kind,) * num, colours[:1] * num, plan_many(rng, num), "count")
-    return Plan((kind, *others[:2]), colours[:3], plan_many(rng, 3))
+        return Plan((kind,) * num, colours[:1] * num, _plan_many(rng, num), "count")
+    return Plan((kind, *others[:2]), colours[:3], _plan_many(rng, 3))
 
 
-def hang(rng: np.random.Generator, plan: Plan) -> Plan:
+def _hang(rng: np.random.Generator, plan: Plan) -> Plan:
     """Lift a plan's objects off the ground, as in water or in the sky."""
     lift = rng.uniform(0.04, 0.12)
     few = len(plan.spots) < 3
@@ -129,8 +187,8 @@ def hang(rng: np.random.Generator, plan: Plan) -> Plan:
         for s, d in zip(plan.spots, drops, strict=True)))  # fmt: skip
 
 
-def paint_object(
-    canvas: Canvas, kind: str, rgb: np.ndarray, spot: Spot, floats: bool, horizon: float,
+def _paint_object(
+    canvas: Canvas, kind: str, rgb: Colour, spot: Spot, floats: bool, horizon: float,
     light: Light, rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """Draw one object at a spot: hanging, or standing below the horizon with a shadow."""
@@ -153,27 +211,27 @@ def paint_object(
         paint_part(canvas, part, xy, plane, light, rng)
 
 
-def make_light(rng: np.random.Generator) -> Light:
-    """A light from above and before, left or right."""
+def _make_light(rng: np.random.Generator) -> Light:
+    """Draw a light from above and before, left or right."""
     v = np.array((rng.uniform(-0.6, 0.6), -rng.uniform(0.35, 0.7), 0.75))
     return Light(*(v / np.linalg.norm(v)).tolist())
 
 
-def paint_objects(
+def _paint_objects(
     canvas: Canvas, plan: Plan, horizon: float, floats: bool, rng: np.random.Generator
 ) -> None:
     """Draw a plan's objects from the far ones to the near ones."""
-    light = make_light(rng)
+    light = _make_light(rng)
     for i in sorted(range(len(plan.spots)), key=lambda i: plan.spots[i].foot):
         spot = plan.spots[i]
         if not floats:
             spot = replace(spot, foot=max(spot.foot, horizon + 0.05))
         rgb = jitter(rng, COLOURS[plan.colours[i]])
-        paint_object(canvas, plan.kinds[i], rgb, spot, floats, horizon, light, rng)
+        _paint_object(canvas, plan.kinds[i], rgb, spot, floats, horizon, light, rng)
 
 
-def make_texture(canvas: Canvas, rng: np.random.Generator) -> tuple[str, str]:
-    """Fill the canvas with natural-image statistics alone; gives ground and caption."""
+def _make_texture(canvas: Canvas, rng: np.random.Generator) -> tuple[str, str]:
+    """Fill the canvas with natural-image statistics alone: -> ground and caption."""
     style, size = rng.random(), canvas.size
     if style < 0.35:
         paint_leaves(canvas, rng, grounds.DEAD, leafy=0.6, coarse=rng.uniform(5.0, 7.0))
@@ -187,29 +245,3 @@ def make_texture(canvas: Canvas, rng: np.random.Generator) -> tuple[str, str]:
     canvas.image[:] = rgb * (1.0 + 0.11 * pink(rng, size, size)[:, :, None] + 0.03 * tint)
     canvas.depth[:] = 0.1
     return "texture", words.caption(rng, f"a soft {name} texture", ())
-
-
-def make_scene(seed: int, size: int = 128) -> Scene:
-    """Make the scene of a seed; size in px, 32 to 512."""
-    if not 32 <= size <= TILE:
-        raise ValueError(f"size must be from 32 to {TILE} px, got {size}: pick one in that range")
-    rng = np.random.default_rng(seed)
-    canvas = blank_canvas(size)
-    if rng.random() < 0.08:
-        name, text = make_texture(canvas, rng)
-        return Scene(develop(canvas, rng), line_art(canvas), canvas.depth, text, (), (), name)
-    kind = KIND_NAMES[rng.integers(len(KIND_NAMES))]
-    ground = pick_ground(rng, kind)
-    plan = make_plan(rng, kind, ground.avoid)
-    if ground.name == "studio":
-        ground = grounds.studio(rng, plan.colours)
-    if ground.floats:
-        plan = hang(rng, plan)
-    horizon = grounds.paint_ground(canvas, ground, rng)
-    paint_objects(canvas, plan, horizon, ground.floats, rng)
-    seen = words.subject(plan.kinds, plan.colours, plan.relation)
-    text = words.caption(rng, seen, ground.phrases)
-    depth = np.clip(canvas.depth, 0.0, 1.0)
-    return Scene(
-        develop(canvas, rng), line_art(canvas), depth, text, plan.kinds, plan.colours, ground.name
-    )

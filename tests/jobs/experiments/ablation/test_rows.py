@@ -1,12 +1,25 @@
-from jobs.experiments.ablation.rows import FULL, ROWS, all_steps, cells, random_steps
-from pipeline.recipe import Teach
+"""The rows of an ablation: one change each, and what they tap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.experiments.ablation.rows import (
+    FULL,
+    ROWS,
+    AblationRow,
+    all_steps,
+    cells,
+    random_steps,
+)
+from pipeline.recipe.diffsketch import DiffSketchTeach
 
 REPRESENTATIVE = (2, 8, 15, 20, 23)
 
 
-def test_each_row_differs_from_the_full_method_in_one_thing():
-    def described(row):
-        teach = row.settings(Teach(iterations=7), seed=4).model_dump()
+def test_each_row_differs_from_the_full_method_in_one_thing() -> None:
+    def described(row: AblationRow) -> dict[str, Any]:
+        teach = row.settings(DiffSketchTeach(iterations=7), seed=4).model_dump()
         return teach | {"tapped": row.timesteps(REPRESENTATIVE, 25)}
 
     full = described(ROWS[FULL])
@@ -27,7 +40,7 @@ def test_each_row_differs_from_the_full_method_in_one_thing():
     assert [row.name for row in ROWS.values() if not row.cdst] == ["no-cdst"]
 
 
-def test_random_steps_are_as_many_and_stay_the_same():
+def test_random_steps_are_as_many_and_stay_the_same() -> None:
     first, second = (ROWS[name].timesteps(REPRESENTATIVE, 25) for name in ("random-1", "random-2"))
     assert first != second
     for chosen in (first, second):
@@ -39,14 +52,14 @@ def test_random_steps_are_as_many_and_stay_the_same():
     assert all(310 < drawn.count(t) < 490 for t in range(25))
 
 
-def test_shared_samples_hold_every_step_that_a_row_taps():
+def test_shared_samples_hold_every_step_that_a_row_taps() -> None:
     union = all_steps(list(ROWS.values()), REPRESENTATIVE, 25)
     assert list(union) == sorted(set(union)) and 0 in union
     for row in ROWS.values():
         assert set(row.timesteps(REPRESENTATIVE, 25)) <= set(union)
 
 
-def test_cells_of_a_seed_are_all_different():
+def test_cells_of_a_seed_are_all_different() -> None:
     made = cells(["xdog", "lineart"], list(ROWS), 3)
     assert len({cell.place for cell in made}) == 14
     assert made[0].place == "xdog/full/seed-3"

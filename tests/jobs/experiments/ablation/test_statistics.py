@@ -1,5 +1,12 @@
+"""Table 1 from scores: means, spreads and verdicts against numpy and scipy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from jobs.experiments.ablation.rows import FULL, NO_VAE, ROWS, Cell
@@ -16,10 +23,11 @@ from jobs.experiments.ablation.statistics import (
 )
 
 STYLES, SEEDS, PICTURES = ("xdog", "lineart"), (0, 1, 2), 5
+Scores = Mapping[Cell, Mapping[str, Sequence[float]]]
 
 
 @pytest.fixture(scope="module")
-def raw():
+def raw() -> NDArray[np.float64]:
     """LPIPS by (row, style, seed, picture); the last row is far worse than all others."""
     rng = np.random.default_rng(0)
     values = rng.uniform(0.1, 0.2, (len(ROWS), len(STYLES), len(SEEDS), PICTURES))
@@ -28,7 +36,7 @@ def raw():
 
 
 @pytest.fixture(scope="module")
-def scores(raw):
+def scores(raw: NDArray[np.float64]) -> Scores:
     return {
         Cell(style, row, seed): {"lpips": list(raw[r, s, k]), "ssim": list(1 - 2 * raw[r, s, k])}
         for r, row in enumerate(ROWS)
@@ -37,7 +45,7 @@ def scores(raw):
     }
 
 
-def test_means_and_spreads_are_those_of_numpy(raw, scores):
+def test_means_and_spreads_are_those_of_numpy(raw: NDArray[np.float64], scores: Scores) -> None:
     table = make_table(scores)
     for r, row in enumerate(ROWS):
         for s, style in enumerate(STYLES):
@@ -50,7 +58,9 @@ def test_means_and_spreads_are_those_of_numpy(raw, scores):
         assert average.deviation == pytest.approx(raw[r].mean(axis=(0, 2)).std(ddof=1))
 
 
-def test_rows_are_compared_seed_by_seed_as_scipy_does(raw, scores):
+def test_rows_are_compared_seed_by_seed_as_scipy_does(
+    raw: NDArray[np.float64], scores: Scores
+) -> None:
     found = compare(make_table(scores), "lpips", "xdog", FULL, "l2")
     full, l2 = (raw[list(ROWS).index(row), 0].mean(axis=1) for row in (FULL, "l2"))
     test = stats.ttest_rel(l2, full)
@@ -59,7 +69,7 @@ def test_rows_are_compared_seed_by_seed_as_scipy_does(raw, scores):
     assert found.advantage.interval() == pytest.approx((interval.low, interval.high))
 
 
-def test_the_advantage_counts_the_same_way_in_both_metrics(scores):
+def test_the_advantage_counts_the_same_way_in_both_metrics(scores: Scores) -> None:
     table = make_table(scores)
     lpips, ssim = (compare(table, metric, AVERAGE, FULL, NO_VAE) for metric in ("lpips", "ssim"))
     assert lpips.advantage.mean > 0.2
@@ -78,7 +88,9 @@ def test_the_advantage_counts_the_same_way_in_both_metrics(scores):
         ((0.10,), "one seed"),
     ],
 )
-def test_verdicts_need_more_than_the_right_sign(advantages, verdict):
+def test_verdicts_need_more_than_the_right_sign(
+    advantages: tuple[float, ...], verdict: str
+) -> None:
     scores = {}
     for seed, advantage in enumerate(advantages):
         scores[Cell("xdog", FULL, seed)] = {"lpips": [0.5 - advantage], "ssim": [0.5]}
@@ -86,7 +98,7 @@ def test_verdicts_need_more_than_the_right_sign(advantages, verdict):
     assert compare(make_table(scores), "lpips", "xdog", FULL, "l2").verdict == verdict
 
 
-def test_extremes_are_found(scores):
+def test_extremes_are_found(scores: Scores) -> None:
     table = make_table(scores)
     assert ranked(table, "lpips", AVERAGE)[-1] == ranked(table, "ssim", AVERAGE)[-1] == NO_VAE
     last = worst_is_no_vae(table, "ssim")
@@ -96,7 +108,7 @@ def test_extremes_are_found(scores):
     assert (rival.better, rival.worse) == (FULL, others[0])
 
 
-def test_a_table_that_is_still_being_filled(scores):
+def test_a_table_that_is_still_being_filled(scores: Scores) -> None:
     some = {cell: s for cell, s in scores.items() if (cell.row, cell.style) != (FULL, "lineart")}
     del some[Cell("xdog", FULL, 1)]
     table = make_table(some)
@@ -107,12 +119,12 @@ def test_a_table_that_is_still_being_filled(scores):
     assert compare(table, "lpips", AVERAGE, FULL, "l2") is None
 
 
-def test_a_single_seed_has_no_spread():
+def test_a_single_seed_has_no_spread() -> None:
     spread = Spread.of({4: 0.25})
     assert (spread.mean, spread.deviation, spread.interval()) == (0.25, None, None)
 
 
-def test_the_papers_rows_are_ours():
+def test_the_papers_rows_are_ours() -> None:
     assert PAPER.keys() == ROWS.keys()
     lpips, ssim = zip(*PAPER.values(), strict=True)
     assert lpips.index(min(lpips)) == ssim.index(max(ssim)) == 0

@@ -1,14 +1,13 @@
 """Scenes: determinism, shapes, captions, and agreement of line art with geometry."""
 
+from __future__ import annotations
+
 import cv2
 import numpy as np
 import pytest
 
 from training.embedded.scenes.kinds import KINDS
-from training.embedded.scenes.noise import pink_bank
-from training.embedded.scenes.outline import Part, rectangle
 from training.embedded.scenes.palette import NAMES
-from training.embedded.scenes.render import Light, blank_canvas, line_art, paint_part
 from training.embedded.scenes.scene import Scene, make_scene
 
 NUM_SCENES = 240
@@ -78,37 +77,3 @@ def test_ink_lies_on_depth_steps(scenes: list[Scene]) -> None:
         near_ink = cv2.erode(s.line_art, np.ones((3, 3), np.uint8))[:, 1:-1] < 200
         shares.append(near_ink[step].mean())
     assert np.min(shares) > 0.97
-
-
-def test_hidden_lines_are_hidden() -> None:
-    canvas, light = blank_canvas(128), Light(0.0, -0.6, 0.8)
-    grey = np.full(3, 128.0, np.float32)
-    rng = np.random.default_rng(0)
-    for outline, plane in ((rectangle(20, 4, 30, 60), 0.2), (rectangle(8, 20, 56, 44), 0.6)):
-        paint_part(canvas, Part(outline, grey), outline, plane, light, rng)
-    ink = line_art(canvas)
-    assert (ink[24:40, 12:52] == 255).all()
-    assert (ink[8:17, 20] < 160).all() and (ink[20, 12:52] < 160).all()
-    assert np.allclose(canvas.depth[32, 25], 0.62, atol=0.03)
-    assert np.allclose(canvas.depth[12, 25], 0.22, atol=0.03)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_parts_are_sound(kind: str) -> None:
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        parts = KINDS[kind](rng, np.array((200.0, 40.0, 40.0), np.float32))
-        for part in parts:
-            assert part.points.ndim == 2 and part.points.shape[1] == 2
-            assert part.colour.shape == (3,) and (part.colour >= 0.0).all()
-        low = min(p.points[:, 1].min() for p in parts)
-        high = max(p.points[:, 1].max() for p in parts)
-        assert 0.4 < high - low < 1.3
-
-
-def test_noise_amplitude_falls_as_one_over_f() -> None:
-    spectrum = np.abs(np.fft.rfft2(pink_bank()[0].astype(np.float64)))
-    f = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.rfftfreq(512)[None, :])
-    bands = [(0.02, 0.04), (0.04, 0.08), (0.08, 0.16), (0.16, 0.32)]
-    level = [np.log2(spectrum[(f >= a) & (f < b)].mean()) for a, b in bands]
-    assert np.allclose(np.diff(level), -1.0, atol=0.1)

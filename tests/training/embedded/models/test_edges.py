@@ -1,18 +1,22 @@
-"""Lessons of the edge network: soft targets, spoilt pictures, the balanced loss."""
+"""Training of the edge network: soft targets, augmented pictures, the balanced loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
+import torch.nn.functional as F
 
 from training.embedded.loop import Schedule, train
 from training.embedded.models.edges import (
     CROP,
+    augment,
     balanced_cross_entropy,
     crop,
     edge_loss,
     soft_boundaries,
-    spoil,
 )
 from training.embedded.scenes.arrays import SceneArrays, stack, step_rng
 from training.embedded.scenes.scene import make_scene
@@ -48,9 +52,9 @@ def test_crop_keeps_lines_on_the_picture() -> None:
         assert (slope[lines < 60] > 10).all()
 
 
-def test_spoilt_pictures_depend_on_the_step_alone(scenes: SceneArrays) -> None:
+def test_augmented_pictures_depend_on_the_step_alone(scenes: SceneArrays) -> None:
     image = scenes.images[0][:CROP, :CROP]
-    first, again, other = (spoil(image, step_rng(0, step)) for step in (4, 4, 5))
+    first, again, other = (augment(image, step_rng(0, step)) for step in (4, 4, 5))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     assert first.shape == image.shape and first.dtype == np.uint8
 
@@ -63,11 +67,11 @@ def test_the_loss_is_hed_equation_2() -> None:
     expected = 0.0
     for side in logits.split(1, dim=1):
         weight = torch.where(truth == 1, beta, 1 - beta)
-        expected += functional.binary_cross_entropy_with_logits(side, truth, weight)
+        expected += F.binary_cross_entropy_with_logits(side, truth, weight)
     torch.testing.assert_close(balanced_cross_entropy(logits, truth), expected)
 
 
-def test_training_lowers_the_loss(scenes: SceneArrays, tmp_path) -> None:
+def test_training_lowers_the_loss(scenes: SceneArrays, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = EdgeNetwork()
     loss_fn = edge_loss(network, scenes, seed=0, batch=2)

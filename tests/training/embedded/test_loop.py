@@ -1,4 +1,6 @@
-"""The loop of the embedded trainings: resuming, schedule, averaging."""
+"""The loop that trains each embedded model: resuming, schedule, averaging."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -6,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.embedded.loop import Run, Schedule, learning_rate_at, train
+from training.embedded.loop import LossFn, Schedule, TrainingState, learning_rate_at, train
 
 SCHEDULE = Schedule(steps=12, learning_rate=1e-2, warmup=2, averaging=0.9)
 
@@ -16,7 +18,7 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(64, 3))
 
 
-def loss_of(module: nn.Module):
+def loss_of(module: nn.Module) -> LossFn:
     def loss_fn(step: int) -> tuple[Tensor, dict[str, float]]:
         x = torch.randn(5, 2, 6, 6, generator=torch.Generator().manual_seed(step))
         return (module(x) - x.mean((1, 2, 3))[:, None]).square().mean(), {}
@@ -33,10 +35,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> N
     train(whole, loss_of(whole), SCHEDULE, tmp_path / "whole", silent)
 
     broken = network()
-    run = Run(broken, SCHEDULE, tmp_path / "broken")
+    state = TrainingState(broken, SCHEDULE, tmp_path / "broken")
     for _ in range(5):
-        run.advance(loss_of(broken))
-    run.save()
+        state.advance(loss_of(broken))
+    state.save()
     resumed = network()
     train(resumed, loss_of(resumed), SCHEDULE, tmp_path / "broken", silent)
 

@@ -1,9 +1,13 @@
-"""The command that measures the project itself."""
+"""Commands about the project itself: what its parts cost, and how its embedded models are made."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from jobs.cli.options import Device, local_path
 
 app = typer.Typer()
 
@@ -30,7 +34,13 @@ def bench(
         typer.Option("--backbone", help="Folder for `full-size`; random weights if none."),
     ] = "",
     out: Annotated[
-        Path | None, typer.Option("--out", help="JSON file, in which these results are replaced.")
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=local_path,
+            metavar="FILE",
+            help="JSON, in which these results are replaced.",
+        ),
     ] = None,
     page: Annotated[
         Path | None, typer.Option("--markdown", help="Page of all results in that file.")
@@ -39,10 +49,39 @@ def bench(
         bool, typer.Option("--tiny", help="See only that they run; the figures mean nothing.")
     ] = False,
 ) -> None:
-    """Measure what parts of the project cost, each against a peer in the same run."""
+    """Measure what parts of the project cost.
+
+    Each is measured against a peer in the same run.
+    """
     from jobs.benchmarks.bench import run_bench
     from jobs.benchmarks.measure import Effort
     from jobs.runtime.session import open_events
 
     with open_events() as events:
         run_bench(names or [], Effort(rounds, tiny, pairs, far, backbone), events, out, page)
+
+
+@app.command("train-embedded")
+def train_embedded(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", parser=local_path, metavar="FOLDER", help="For weights and model card."
+        ),
+    ],
+    work: Annotated[
+        Path, typer.Option("--work", help="Folder for checkpoints, to go on from.")
+    ] = Path("runs/embedded"),
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    device: Device = "auto",
+) -> None:
+    """Make the embedded models from a seed.
+
+    Their model card comes with them; it takes hours without a GPU.
+    """
+    from jobs.experiments.train_embedded import run_train_embedded
+    from jobs.runtime.devices import choose_machine
+    from jobs.runtime.session import open_events
+
+    with open_events(work / "events.jsonl") as on_event:
+        run_train_embedded(out, work, seed, choose_machine(device), on_event)

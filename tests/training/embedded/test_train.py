@@ -1,4 +1,6 @@
-"""The making of the embedded models, from scenes to card, on a budget of two steps each."""
+"""All embedded models, from scenes to card, on a budget of two steps each."""
+
+from __future__ import annotations
 
 from pathlib import Path
 

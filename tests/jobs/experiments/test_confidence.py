@@ -1,23 +1,27 @@
 """`onesketch confidence` on folders of pictures: Table 5's form, and what it refuses."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from jobs.cli.main import app
 from tests.training.evaluation import literal_confidence as literal
-from training.encoders.clip import load_clip
+from training.encoders.clip import ClipEncoder, load_clip
 
 COUNTS = {"photos": 3, "anime": 4}
 
 
 def onesketch(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -39,7 +43,7 @@ def domains(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "photos", tmp_path / "anime"
 
 
-def embedded(clip, path: Path) -> np.ndarray:
+def embedded(clip: ClipEncoder, path: Path) -> NDArray[np.float64]:
     pixels = np.asarray(Image.open(path).convert("RGB")) / 255.0
     with torch.no_grad():
         tensor = torch.tensor(pixels, dtype=torch.float32).permute(2, 0, 1)[None]
@@ -85,7 +89,11 @@ def test_the_table_equals_the_equations(
     ],
 )
 def test_domains_that_do_not_fit_are_refused(
-    domains: tuple[Path, Path], encoders: Path, tmp_path: Path, harm, words: str
+    domains: tuple[Path, Path],
+    encoders: Path,
+    tmp_path: Path,
+    harm: Callable[[Path, Path], object],
+    words: str,
 ) -> None:
     harm(*domains)
     result = onesketch(

@@ -1,0 +1,43 @@
+"""The styles by name: drawings that need no teacher (DiffSketch 5.2). A new one is a line here.
+
+They are truth for evaluation and baselines to beat.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from training.styles.baselines import blank, sobel
+from training.styles.xdog import xdog
+
+if TYPE_CHECKING:
+    # Only for its type: commands that list the styles need not wait seconds for torch.
+    from pipeline.pixels import Pixels
+
+
+class Style(Protocol):
+    """A way to draw a picture, without anything to be taught."""
+
+    def __call__(self, picture: Pixels, /) -> Pixels:
+        """Draw a picture uint8 (H, W, 3): -> uint8 (H, W), 255 = paper and 0 = ink.
+
+        Raises:
+            ValueError: the picture has another type or shape.
+        """
+        ...
+
+
+def edges(picture: Pixels) -> Pixels:
+    """Draw soft boundaries of things by the learned network that comes with the package."""
+    # Here, or every command that lists the styles would wait seconds for torch.
+    from training.styles.edges import draw_edges, shipped_edges
+
+    return draw_edges(shipped_edges(), picture)
+
+
+STYLES: dict[str, Style] = {
+    "xdog": xdog,
+    "edges": edges,
+    "sobel": sobel,
+    "blank": blank,
+}
