@@ -1,9 +1,9 @@
 """`onesketch demo`: the six commands in order on one recipe, and the page about them."""
+
 from __future__ import annotations
 
 from jobs.evaluation.evaluate import Measurement, run_evaluate
 from jobs.extract.extract import run_extract
-from jobs.extract.photographs import BUNDLED
 from jobs.report.report import write_report
 from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.session import Session
@@ -11,6 +11,7 @@ from jobs.stages.distill import run_distill
 from jobs.stages.generate import run_generate
 from jobs.stages.source import run_source
 from jobs.stages.teach import run_teach
+from pipeline.photographs.find import BUNDLED
 
 
 def extract_bundled(session: Session) -> None:

@@ -104,8 +104,7 @@ def take_turns(
     Args:
         rounds: how often each side is timed.
         clock: may be time.thread_time for what one thread computes without ever waiting: then
-            nothing
-            else that runs on the machine counts.
+            nothing else that runs on the machine counts.
 
     Returns:
         The seconds of each round, ours and the peer's.

@@ -25,7 +25,7 @@ def run_gc(dataset: str, delete: bool, min_age_h: float) -> None:
     now_s = time.time()
     entries = find_garbage(store, read_plan(store), now_s, min_age_h * _SECONDS_PER_HOUR)
     if not entries:
-        print(f"{store.url}: nothing to clear away: no leftover is older than {min_age_h:g} h")
+        print(f"{store.url}: nothing to clear away; no leftover is older than {min_age_h:g} h")
         return
     rows = [
         (entry.key, readable_size(entry.size), f"{in_words(now_s - entry.created_s)} old")

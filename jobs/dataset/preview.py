@@ -51,8 +51,7 @@ def spread_specs(recipe: Recipe, count: int) -> list[list[SampleSpec]]:
     """Choose samples at a few places from the dataset's first to its last.
 
     At each place they are consecutive: teachers make whole batches, so that neighbours cost
-    nothing,
-    and seeds differ from sample to sample.
+    nothing, and seeds differ from sample to sample.
 
     Returns:
         A list for each place.

@@ -29,7 +29,6 @@ from jobs.extract.by_teacher import (
     groups,
     load_teacher_extractor,
 )
-from jobs.extract.photographs import BUNDLED, find_photographs
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine, choose_machine
 from jobs.runtime.recipes import open_recipe
@@ -37,6 +36,7 @@ from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import open_events
 from jobs.runtime.teacher_factory import held_out_pairs
 from pipeline.events import OnEvent
+from pipeline.photographs.find import BUNDLED, find_photographs
 from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from training.distillation.extractor import Extractor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.extract.drawings import check_drawing_file
-from jobs.extract.photographs import read_photograph
 from jobs.runtime.files import write_png
+from pipeline.photographs.read import read_photograph
 from training.styles.registry import STYLES
 
 

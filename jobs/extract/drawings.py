@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.extract.photographs import Found, Photograph, search
 from pipeline.events import OnEvent
+from pipeline.photographs.find import Found, Photograph, search
 
 # An event is one line, however many kinds of files there are.
 _MOST_SUFFIXES = 8

@@ -10,7 +10,6 @@ import yaml
 from jobs.evaluation.pictures_section import shown_sets
 from jobs.evaluation.scores import read_scores
 from jobs.evaluation.scores_section import SETS, ScoreGroup, score_groups
-from jobs.extract.photographs import read_photograph
 from jobs.pages.durations import in_words
 from jobs.pages.facts import Fact, fingerprints_text
 from jobs.pages.figures import Figure, make_figure
@@ -19,6 +18,7 @@ from jobs.report.dataset_section import show_dataset
 from jobs.report.provenance_section import last_machine, provenance_facts
 from jobs.report.stage_times import read_events, stage_seconds, stage_times
 from jobs.runtime.run_folder import RunFolder
+from pipeline.photographs.read import read_photograph
 from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from training.oneshot.diffsketch import EXAMPLE_SKETCH

@@ -12,6 +12,7 @@ from jobs.runtime.ray_session import ray_runtime
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
 # A lost worker or node costs its piece another try; an error of the piece itself does not.
 _MAX_RETRIES = 2
 

@@ -54,7 +54,7 @@ def open_session(
 
 @contextmanager
 def open_events(path: Path | None = None) -> Iterator[Events]:
-    """Give commands without a recipe their progress and log lines.
+    """Open progress and log lines of a command without a recipe.
 
     Args:
         path: file for the events, one JSON object a line; None: none is kept.

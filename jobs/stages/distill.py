@@ -1,4 +1,5 @@
 """`onesketch distill`: the fast extractor, trained on the dataset with Ray Train."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

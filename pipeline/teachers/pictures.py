@@ -43,6 +43,14 @@ class Pictures(Protocol):
 class PicturesClass(Protocol):
     """What the registry knows of a source of pictures."""
 
-    def load(self, files: TeacherFiles) -> Pictures:
-        """Open the pictures; ValueError where a file is missing or of another model."""
+    def load(self, files: TeacherFiles, image_size: int) -> Pictures:
+        """Open the pictures.
+
+        Args:
+            files: of the teacher that they are for.
+            image_size: side in pixels at which they will be drawn.
+
+        Raises:
+            ValueError: a file is missing, of another model, or the size cannot be given.
+        """
         ...

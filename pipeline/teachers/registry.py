@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pipeline.teachers.diffsketch import DiffSketchTeacher
 from pipeline.teachers.drawer import Drawer, DrawerClass, DrawOptions
+from pipeline.teachers.folder_pictures import FolderPictures
 from pipeline.teachers.inversion_drawer import InversionDrawer
 from pipeline.teachers.pictures import Pictures, PicturesClass
 from pipeline.teachers.sampled_pictures import SampledPictures
@@ -18,6 +19,7 @@ TEACHERS: dict[str, TeacherClass] = {
 }
 
 PICTURES: dict[str, PicturesClass] = {
+    "folder": FolderPictures,
     "samples": SampledPictures,
 }
 
@@ -40,9 +42,9 @@ def load_teacher(name: str, files: TeacherFiles) -> Teacher:
     return find_teacher(name).load(files)
 
 
-def load_pictures(name: str, files: TeacherFiles) -> Pictures:
-    """Open a source of pictures by its name; ValueError as `load_teacher`."""
-    return _find(PICTURES, "source of pictures", name).load(files)
+def load_pictures(name: str, files: TeacherFiles, image_size: int) -> Pictures:
+    """Open a source of pictures of a size by its name; ValueError as `load_teacher`."""
+    return _find(PICTURES, "source of pictures", name).load(files, image_size)
 
 
 def load_drawer(name: str, files: TeacherFiles, options: DrawOptions) -> Drawer:

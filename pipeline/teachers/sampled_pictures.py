@@ -30,16 +30,22 @@ class SampledPictures:
         self.fingerprint = fingerprint
 
     @classmethod
-    def load(cls, files: TeacherFiles) -> SampledPictures:
+    def load(cls, files: TeacherFiles, image_size: int) -> SampledPictures:
         """Open the backbone of a taught teacher.
 
         Raises:
-            ValueError: a file is missing, or the backbone is not the one that was taught on.
+            ValueError: a file is missing, the backbone is not the one that was taught on, or it
+                samples at another size.
         """
         fingerprint = DiffSketchTeacher.fingerprint_of(files)
         prior = ConditionPrior.load(files.folder / PRIOR_FILE)
         sampled = SampledConditions(Conditions.load(files.folder), prior)
         backbone = load_backbone(files.locations[BACKBONE], files.device, files.dtype)
+        if backbone.image_size != image_size:
+            raise ValueError(
+                f"the backbone samples pictures of {backbone.image_size} pixels a side; expected "
+                f"{image_size}"
+            )
         return cls(backbone, sampled, fingerprint)
 
     @property

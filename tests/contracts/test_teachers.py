@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.diffusion.backbone import load_backbone
+from pipeline.photographs.find import bundled_photographs
 from pipeline.teachers.composed import PicturesTeacher
 from pipeline.teachers.drawer import DrawOptions
 from pipeline.teachers.registry import (
@@ -22,6 +24,7 @@ from pipeline.teachers.teacher import TeacherFiles
 from tests.contracts import teacher_contract as contract
 from tests.standins import taught_diffsketch
 
+SIDE = 64  # of the backbone that tests.standins.tiny_backbone builds
 Taught = Callable[[Path, Path], TeacherFiles]
 
 
@@ -30,8 +33,19 @@ def _diffsketch(folder: Path, backbone: Path) -> TeacherFiles:
     return TeacherFiles(written, {"backbone": str(backbone)})
 
 
+def _photographs(folder: Path, backbone: Path) -> TeacherFiles:
+    folder.mkdir()
+    for photograph in bundled_photographs()[:3]:
+        shutil.copy(photograph.path, folder)
+    return TeacherFiles(folder, {"pictures": str(folder)})
+
+
 # How the files of each system come about, by its name in the registries.
-TAUGHT: dict[str, Taught] = {"diffsketch": _diffsketch, "samples": _diffsketch}
+TAUGHT: dict[str, Taught] = {
+    "diffsketch": _diffsketch,
+    "folder": _photographs,
+    "samples": _diffsketch,
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +76,7 @@ def test_teachers(name: str, taught: Callable[[str], TeacherFiles], tmp_path: Pa
 
 @pytest.mark.parametrize("name", sorted(PICTURES))
 def test_pictures(name: str, taught: Callable[[str], TeacherFiles]) -> None:
-    contract.check_pictures(load_pictures(name, taught(name)))
+    contract.check_pictures(load_pictures(name, taught(name), SIDE))
 
 
 @pytest.mark.parametrize("name", sorted(DRAWERS))
@@ -75,7 +89,7 @@ def test_pictures_and_a_drawer_together_are_a_teacher(
 ) -> None:
     files = taught("diffsketch")
     drawer = load_drawer("diffsketch", files, DrawOptions())
-    teacher = PicturesTeacher(load_pictures("samples", files), drawer)
+    teacher = PicturesTeacher(load_pictures("samples", files, drawer.image_size), drawer)
     contract.check_pairs(teacher)
     contract.check_addresses(teacher)
     # Its images are those that DiffSketch itself draws over while it samples them.
@@ -88,7 +102,8 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
     files = TeacherFiles(tmp_path)
     with pytest.raises(ValueError, match="no teacher 'other': expected one of diffsketch"):
         find_teacher("other")
-    with pytest.raises(ValueError, match="no source of pictures 'other': expected one of samples"):
-        load_pictures("other", files)
+    message = "no source of pictures 'other': expected one of folder, samples"
+    with pytest.raises(ValueError, match=message):
+        load_pictures("other", files, SIDE)
     with pytest.raises(ValueError, match="no drawer 'other': expected one of diffsketch"):
         load_drawer("other", files, DrawOptions())

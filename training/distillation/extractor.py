@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from safetensors import SafetensorError
@@ -19,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.canonical import sha256_of_file
+from pipeline.photographs.resize import check_picture, resized
 from pipeline.pixels import Pixels, image_from_uint8, sketch_to_uint8
 from pipeline.whole_file import write_json, write_tensors
 from training.students.registry import STUDENTS, find_student
@@ -32,7 +32,7 @@ MAX_PIXELS = 2**24
 
 
 class ExtractorError(ValueError):
-    """A folder that holds no usable extractor, or a picture it cannot draw."""
+    """A folder that holds no usable extractor."""
 
 
 class Extractor:
@@ -98,7 +98,7 @@ class Extractor:
             The drawing, uint8 (H, W), 255 = paper.
 
         Raises:
-            ExtractorError: the picture has another type or shape.
+            ValueError: the picture has another type or shape.
         """
         check_picture(image)
         height, width = image.shape[:2]
@@ -133,29 +133,11 @@ class Extractor:
         return sketch_to_uint8((sketches[..., :height, :width].float() + 1) / 2)
 
 
-def check_picture(image: Pixels) -> None:
-    """Raise ExtractorError unless a picture is uint8 (H, W, 3) with pixels in it."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ExtractorError(
-            f"expected a picture uint8 (H, W, 3), got {image.dtype} "
-            f"{image.shape}; read files with a reader that gives RGB"
-        )
-
-
 def working_size(height: int, width: int, short_side_px: int | None) -> tuple[int, int]:
     """Return the size (H, W) at which a picture is drawn."""
     scale = 1.0 if short_side_px is None else short_side_px / min(height, width)
     scale = min(scale, (MAX_PIXELS / (height * width)) ** 0.5)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def resized(picture: Pixels, height: int, width: int) -> Pixels:
-    """Resize uint8 (H, W) or (H, W, 3): averaging when it shrinks, Lanczos when it grows."""
-    if picture.shape[:2] == (height, width):
-        return picture
-    shrinks = height < picture.shape[0]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
 
 
 def reflected(images: Pixels, multiple: int, least: int) -> Pixels:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from jobs.extract.photographs import bundled_photographs, read_photograph
 from pipeline.dataset.plan import Plan
 from pipeline.pair import Pair, SampleSpec
+from pipeline.photographs.find import bundled_photographs
+from pipeline.photographs.read import read_photograph
 from pipeline.pixels import Pixels
 from training.embedded.scenes.reserved_seeds import BENCHMARK_SEEDS
 from training.embedded.scenes.scene import make_scene

@@ -23,7 +23,6 @@ from jobs.experiments.ablation.trainings import (
     score_drawings,
 )
 from jobs.experiments.ablation.workspace import Workspace, picture_set
-from jobs.extract.photographs import BUNDLED, find_photographs, read_photograph
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
 from jobs.runtime.files import write_png
@@ -32,6 +31,8 @@ from jobs.runtime.session import Session
 from jobs.stages.distill import run_distill
 from jobs.stages.generate import run_generate
 from pipeline.diffusion.example import RECORD_FILE, read_source, write_source
+from pipeline.photographs.find import BUNDLED, find_photographs
+from pipeline.photographs.read import read_photograph
 from pipeline.pixels import Pixels, image_to_uint8
 from pipeline.recipe.recipe import Recipe, parse_recipe
 from pipeline.whole_file import write_json

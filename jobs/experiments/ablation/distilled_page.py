@@ -34,8 +34,8 @@ from jobs.experiments.ablation.table_rows import (
     table_score,
 )
 from jobs.experiments.ablation.workspace import Workspace
-from jobs.extract.photographs import read_photograph
 from jobs.pages.figures import Figure, make_figure
+from pipeline.photographs.read import read_photograph
 
 _TITLES = {FULL: "With CDST", NO_CDST: "Without CDST"}
 _SETS = {PICTURES: "Held-out pictures", PHOTOGRAPHS: "Photographs"}

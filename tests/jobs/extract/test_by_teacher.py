@@ -18,7 +18,6 @@ from jobs.extract.by_teacher import (
     load_teacher_extractor,
     run_extract_by_teacher,
 )
-from jobs.extract.photographs import find_photographs
 from jobs.runtime.devices import choose_machine
 from pipeline.diffusion.backbone import load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
@@ -33,6 +32,7 @@ from pipeline.diffusion.inversion import (
 from pipeline.diffusion.sampling import encode_prompts
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
+from pipeline.photographs.find import find_photographs
 from pipeline.pixels import image_from_uint8, sketch_to_uint8
 from pipeline.recipe.recipe import Sampling
 from pipeline.teachers.conditions import Conditions

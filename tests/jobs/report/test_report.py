@@ -15,7 +15,6 @@ from PIL import Image
 from jobs.evaluation.evaluate import measure_set
 from jobs.evaluation.picture_sets import generated_set, photograph_set, scene_set
 from jobs.evaluation.scores import EvaluationScores, write_scores
-from jobs.extract.photographs import find_photographs
 from jobs.report.report import write_report
 from jobs.runtime.files import write_png
 from jobs.runtime.recipes import open_recipe
@@ -23,6 +22,7 @@ from jobs.runtime.run_folder import RunFolder
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.pair import Pair
+from pipeline.photographs.find import find_photographs
 from pipeline.pixels import Pixels
 from pipeline.publishing.finish import complete
 from pipeline.publishing.publish import publish

@@ -121,7 +121,7 @@ def test_backbone_with_a_missing_file(
     assert not Path("run/source/source.json").exists()
 
 
-def test_teaching_another_lesson_into_the_same_folder(drawn: Path) -> None:
+def test_teaching_something_else_into_the_same_folder(drawn: Path) -> None:
     onesketch("teach", "recipe.yaml")
     change(drawn, "teach", iterations=4)
     assert "iterations: 2 -> 4" in refusal("teach", "recipe.yaml")

@@ -92,7 +92,7 @@ def test_drawing_small_gives_the_size_asked_for(folder: Path) -> None:
     ],
 )
 def test_other_arrays_are_refused(folder: Path, wrong: NDArray[Any]) -> None:
-    with pytest.raises(ExtractorError, match=r"expected a picture uint8 \(H, W, 3\)"):
+    with pytest.raises(ValueError, match=r"expected a picture uint8 \(H, W, 3\)"):
         Extractor.load(folder).sketch(wrong)
 
 

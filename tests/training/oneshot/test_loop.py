@@ -159,8 +159,8 @@ def test_a_backbone_that_makes_another_picture_is_refused(
         fit(dataclasses.replace(spec, pair=pair), tmp_path, ignore)
 
 
-def test_two_pictures_in_one_pass_equal_two_passes(spec: OneShotSpec) -> None:
-    context, network = prepare(spec), initial_state(spec).network
+def test_two_pictures_in_one_pass_equal_two_passes(spec: OneShotSpec, tmp_path: Path) -> None:
+    context, network = prepare(spec, tmp_path), initial_state(spec).network
     chunk = context.samples.make([0, 1])
     with torch.no_grad():
         both = network(*beside(context.example, chunk, 1))

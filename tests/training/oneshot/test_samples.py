@@ -19,7 +19,8 @@ def samples(
     tiny_backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> GeneratedSamples:
     backbone = load_backbone(tiny_backbone_folder)
-    return prepare(tiny_spec.build(backbone, tmp_path_factory.mktemp("encoders"))).samples
+    folder = tmp_path_factory.mktemp("encoders")
+    return prepare(tiny_spec.build(backbone, folder), folder).samples
 
 
 def test_a_sample_depends_on_its_address_alone(samples: GeneratedSamples) -> None:

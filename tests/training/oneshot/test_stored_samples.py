@@ -25,7 +25,7 @@ def spec(tiny_backbone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 def stored(spec: OneShotSpec, tmp_path_factory: pytest.TempPathFactory) -> StoredSamples:
     """The spec's batches, with taps of a step that it does not use."""
     folder = tmp_path_factory.mktemp("samples")
-    samples = prepare(spec).samples
+    samples = prepare(spec, folder).samples
     wider = dataclasses.replace(samples, timesteps=(0, 1, 2))
     for first in (0, 2):
         write_batch(batch_path(folder, first), wider.make(range(first, first + 2)))
@@ -37,9 +37,9 @@ def ignore(name: str, **fields: object) -> None:
 
 
 def test_what_is_read_has_the_bits_of_what_was_made(
-    spec: OneShotSpec, stored: StoredSamples
+    spec: OneShotSpec, stored: StoredSamples, tmp_path: Path
 ) -> None:
-    made = prepare(spec).samples.make(stored.chunk_of(3))
+    made = prepare(spec, tmp_path).samples.make(stored.chunk_of(3))
     read = stored.make(stored.chunk_of(3))
     assert stored.chunk_of(3) == range(2, 4)
     assert torch.equal(read.images, made.images) and torch.equal(read.latents, made.latents)
@@ -62,11 +62,12 @@ def test_training_on_stored_samples_gives_the_same_teacher(
 def test_a_known_picture_that_was_given_is_not_sampled_again(
     spec: OneShotSpec, tmp_path: Path
 ) -> None:
-    context = prepare(spec)
+    context = prepare(spec, tmp_path)
     # Another noise would make another picture, which `prepare` refuses.
-    pair = dataclasses.replace(spec.pair, noise=-spec.pair.noise)
+    generated = dataclasses.replace(spec.generated, noise=-spec.generated.noise)
+    pair = dataclasses.replace(spec.pair, generated=generated)
     given = dataclasses.replace(spec, pair=pair, example=context.example)
-    assert prepare(given).example is context.example
+    assert prepare(given, tmp_path).example is context.example
     assert given.identity().keys() - spec.identity().keys() == {"known picture"}
     other = dataclasses.replace(context.example, images=-context.example.images)
     changed = dataclasses.replace(given, example=other).identity()

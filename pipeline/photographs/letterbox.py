@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.photographs.resize import check_picture, resized
 from pipeline.pixels import Pixels
-from training.distillation.extractor import check_picture, resized
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-
-import numpy as np
-from PIL import ExifTags, Image
-
-from pipeline.pixels import Pixels
 
 BUNDLED = "bundled"
 # Everyday photographs that need no download (scikit-image fetches many of its others).
@@ -25,31 +19,8 @@ BUNDLED_FILES = {
     "motorcycle": "motorcycle_left.png",
     "rocket": "rocket.jpg",
 }
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-)
-# What EXIF's orientations ask for before a picture is shown.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-# What Pillow's parsers raise on damaged bytes, besides their own kinds of OSError.
-_DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
 )
 
 
@@ -102,30 +73,6 @@ def search(inputs: Sequence[str]) -> Found:
         _search_input(text, found)
     _refuse_twins(found.photographs)
     return found
-
-
-def read_photograph(path: Path) -> Pixels:
-    """Read an image file, upright as the camera was held, on white paper where it is transparent.
-
-    Returns:
-        uint8 (H, W, 3), RGB.
-
-    Raises:
-        ValueError: the file is missing, or is no image that can be read; names the file.
-    """
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            return np.asarray(_to_rgb(picture))
-    except FileNotFoundError as error:
-        raise ValueError(f"{path}: no such image") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path}: too many pixels: {error}") from error
-    except _DAMAGED as error:
-        if isinstance(error, PermissionError | IsADirectoryError):
-            raise
-        raise ValueError(
-            f"{path}: cannot be read as an image ({', '.join(FORMATS)} are): {error}"
-        ) from error
 
 
 def bundled_photographs() -> list[Photograph]:
@@ -190,24 +137,3 @@ def _refuse_twins(photographs: Sequence[Photograph]) -> None:
                 f"{photograph.name}.png: rename one, or extract them into two folders"
             )
         seen[photograph.name] = photograph.path
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """Turn upright as the camera was held, drop alpha onto white paper, convert to RGB."""
-    upright = _upright(picture)
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    if upright.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8)).convert("RGB")
-    return upright.convert("RGB")
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    # Not ImageOps.exif_transpose: it writes all tags anew, which fails when any one is damaged.
-    picture.load()
-    try:
-        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-    except _DAMAGED:
-        return picture  # Viewers that cannot read the tags show the picture as it is stored.
-    return picture if turn is None else picture.transpose(turn)
