@@ -11,7 +11,7 @@ from jobs.stages.distill import run_distill
 from jobs.stages.generate import run_generate
 from jobs.stages.source import run_source
 from jobs.stages.teach import run_teach
-from pipeline.photographs.find import BUNDLED
+from pipeline.images.find import BUNDLED
 
 
 def extract_bundled(session: Session) -> None:

@@ -66,12 +66,13 @@ def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | N
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} cannot be read ({error}). Remove it to start again") from error
-    check_identity(path, json.loads(metadata["identity"]), identity)
-    return Checkpoint(int(metadata["iteration"]), tensors)
+        iteration, stored = int(metadata["iteration"]), json.loads(metadata["identity"])
+    except (SafetensorError, OSError, LookupError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error!r}). Remove it to start again") from error
+    check_identity(path, stored, identity)
+    return Checkpoint(iteration, tensors)
 
 
 def adam_tensors(network: nn.Module, optimiser: torch.optim.Adam) -> dict[str, Tensor]:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.images.write import write_png
 from pipeline.pixels import Pixels
-from pipeline.whole_file import whole_file
 
 STRIP = "strip.png"
 
@@ -55,8 +56,7 @@ def snapshot_iterations(iterations: int) -> list[int]:
 
 def write_strip(path: Path, rows: Sequence[StripRow]) -> None:
     """Write the strip of some rows as a PNG file, whole."""
-    with whole_file(path) as temporary:
-        draw_strip(rows).save(temporary, format="PNG")
+    write_png(path, np.asarray(draw_strip(rows)))
 
 
 def draw_strip(rows: Sequence[StripRow]) -> Image.Image:

@@ -36,7 +36,7 @@ from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import open_events
 from jobs.runtime.teacher_factory import held_out_pairs
 from pipeline.events import OnEvent
-from pipeline.photographs.find import BUNDLED, find_photographs
+from pipeline.images.find import BUNDLED, find_photographs
 from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from training.distillation.extractor import Extractor

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipeline.images.find import Photograph
+from pipeline.images.read import read_photograph
 from pipeline.pair import Pair
-from pipeline.photographs.find import Photograph
-from pipeline.photographs.read import read_photograph
 from pipeline.pixels import Pixels
 from training.embedded.scenes.reserved_seeds import EVALUATION_SEEDS
 from training.embedded.scenes.scene import make_scene

@@ -11,7 +11,7 @@ from jobs.evaluation.scores import SetScores
 from jobs.evaluation.scores_section import METHODS, TRUTHS
 from jobs.evaluation.side_by_side import EXTRACTOR, PICTURE, SHOWN_BASELINE, TRUTH
 from jobs.pages.figures import Figure, make_figure
-from pipeline.photographs.read import read_photograph
+from pipeline.images.read import read_photograph
 
 _PICTURES: dict[SetName, str] = {
     "generated": "Generated",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jobs.evaluation.picture_sets import TEACHER, PictureSet
-from jobs.runtime.files import write_png
+from pipeline.images.write import write_png
 from pipeline.pixels import Pixels
 from pipeline.spread import evenly_spaced
 from training.evaluation.evaluate import DrawFunction

@@ -37,7 +37,6 @@ from jobs.experiments.ablation.trainings import (
 from jobs.experiments.ablation.workspace import Workspace
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
-from jobs.runtime.files import png_bytes
 from jobs.runtime.provenance import describe_machine, versions
 from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.ray_tasks import run_tasks
@@ -46,6 +45,7 @@ from jobs.runtime.weights import locate, locate_backbone
 from jobs.stages.prompts import choose_prompts
 from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.diffusion.example import RECORD_FILE, make_source, read_source, write_source
+from pipeline.images.write import png_bytes
 from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.sections import GeneratedExample

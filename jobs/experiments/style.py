@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.extract.drawings import check_drawing_file
-from jobs.runtime.files import write_png
-from pipeline.photographs.read import read_photograph
+from pipeline.images.read import read_photograph
+from pipeline.images.write import write_png
 from training.styles.registry import STYLES
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from jobs.extract.drawings import drawing_path, find_to_draw
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine
-from jobs.runtime.files import write_png
 from pipeline.diffusion.inversion import FIXED_POINT, ORDINARY
 from pipeline.events import OnEvent
 from pipeline.gsketch.network import WEIGHTS_FILE
-from pipeline.photographs.find import Photograph
-from pipeline.photographs.letterbox import frame, unframe
-from pipeline.photographs.read import read_photograph
+from pipeline.images.find import Photograph
+from pipeline.images.letterbox import frame, unframe
+from pipeline.images.read import read_photograph
+from pipeline.images.write import write_png
 from pipeline.pixels import Pixels
 from pipeline.seeds import generator
 from pipeline.teachers.composed import DRAW_STREAM

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.events import OnEvent
-from pipeline.photographs.find import Found, Photograph, search
+from pipeline.images.find import Found, Photograph, search
 
 # An event is one line, however many kinds of files there are.
 _MOST_SUFFIXES = 8

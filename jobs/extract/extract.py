@@ -11,10 +11,10 @@ import torch
 
 from jobs.extract.drawings import drawing_path, find_to_draw
 from jobs.runtime.devices import Machine
-from jobs.runtime.files import write_png
 from pipeline.events import OnEvent
 from pipeline.gsketch.network import WEIGHTS_FILE
-from pipeline.photographs.read import read_photograph
+from pipeline.images.read import read_photograph
+from pipeline.images.write import write_png
 from training.distillation.extractor import MODEL, Extractor, ExtractorError
 
 

@@ -18,7 +18,7 @@ from jobs.report.dataset_section import show_dataset
 from jobs.report.provenance_section import last_machine, provenance_facts
 from jobs.report.stage_times import read_events, stage_seconds, stage_times
 from jobs.runtime.run_folder import RunFolder
-from pipeline.photographs.read import read_photograph
+from pipeline.images.read import read_photograph
 from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from training.oneshot.diffsketch import EXAMPLE_SKETCH

@@ -23,10 +23,11 @@ from torch import Tensor
 
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise
+from pipeline.images.write import write_png
 from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Recipe, Sampling
 from pipeline.recipe.sections import GeneratedExample
-from pipeline.whole_file import whole_file, write_json, write_tensors
+from pipeline.whole_file import write_json, write_tensors
 
 IMAGE_FILE, TENSORS_FILE, RECORD_FILE = "image.png", "noise.safetensors", "source.json"
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -95,8 +96,7 @@ def write_source(source: Source, folder: Path) -> None:
     """Write a source; source.json comes last, so that a folder with it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD_FILE).unlink(missing_ok=True)
-    with whole_file(folder / IMAGE_FILE) as temporary:
-        Image.fromarray(source.image).save(temporary, format="PNG")
+    write_png(folder / IMAGE_FILE, source.image)
     generated = source.generated
     tensors = {"embeddings": generated.embeddings, "noise": generated.noise}
     write_tensors(folder / TENSORS_FILE, tensors)

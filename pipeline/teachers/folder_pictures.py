@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from pipeline.canonical import sha256_of_file
+from pipeline.images.find import find_photographs
+from pipeline.images.letterbox import frame
+from pipeline.images.read import read_photograph
 from pipeline.pair import SampleSpec
-from pipeline.photographs.find import find_photographs
-from pipeline.photographs.letterbox import frame
-from pipeline.photographs.read import read_photograph
 from pipeline.pixels import Pixels
 from pipeline.seeds import generator
 from pipeline.teachers.pictures import PictureBatch

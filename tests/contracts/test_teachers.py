@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.diffusion.backbone import load_backbone
-from pipeline.photographs.find import bundled_photographs
+from pipeline.images.find import bundled_photographs
 from pipeline.teachers.composed import PicturesTeacher
 from pipeline.teachers.drawer import DrawOptions
 from pipeline.teachers.registry import (

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.canonical import sha256_of_file
-from pipeline.photographs.resize import check_picture, resized
+from pipeline.images.resize import check_picture, resized
 from pipeline.pixels import Pixels, image_from_uint8, sketch_to_uint8
 from pipeline.whole_file import write_json, write_tensors
 from training.students.registry import STUDENTS, find_student

@@ -20,6 +20,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from pipeline.images.write import write_png
 from pipeline.pixels import Pixels
 from pipeline.whole_file import write_json, write_text
 from training.embedded.edge_scores import BoundaryScores, boundary_scores
@@ -134,7 +135,7 @@ def sample_sheet(pipeline: StableDiffusionPipeline, path: Path) -> None:
         for n, line in enumerate(lines):
             place = (x, y + tile + 13 + 14 * n)
             cv2.putText(sheet, line, place, FONT, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
-    Image.fromarray(sheet).save(path)
+    write_png(path, sheet)
 
 
 CARD = """\

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.events import OnEvent
-from pipeline.whole_file import write_tensors
+from training.checkpoint import Checkpoint, DivergenceError, read_checkpoint, write_checkpoint
 
 LossFn = Callable[[int], tuple[Tensor, dict[str, float]]]
 
@@ -59,16 +56,19 @@ class TrainingState:
     models"): the eigenvalues of pictures' covariance span orders of magnitude, and Muon does not
     mind.
 
-    Step s depends on the state and on s alone (the data are made from s), so the step is all that a
-    checkpoint needs beside the tensors.
+    Step s depends on the state, the seed and s alone (the data are made from them), so the step is
+    all that a checkpoint needs beside the tensors.
 
     Attributes:
         module: what learns.
         step: how many steps are done.
+        identity: what another training would differ in.
     """
 
-    def __init__(self, module: nn.Module, schedule: Schedule, folder: Path) -> None:
+    def __init__(self, module: nn.Module, schedule: Schedule, folder: Path, seed: int) -> None:
         self.module, self.schedule, self.folder, self.step = module, schedule, folder, 0
+        self.identity = asdict(schedule) | {"seed": seed}
+        del self.identity["checkpoint_every_s"]
         named = {n: p for n, p in module.named_parameters() if p.requires_grad}
         self.names = list(named)
         self.parameters: list[Tensor] = list(named.values())
@@ -87,30 +87,29 @@ class TrainingState:
             torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         ]
 
-    @property
-    def path(self) -> Path:
-        """Where the checkpoint is."""
-        return self.folder / "checkpoint.safetensors"
-
     def save(self) -> None:
         """Write the checkpoint, in place of the one before."""
         tensors: dict[str, Tensor] = {}
         for name, parameter, average in zip(self.names, self.parameters, self.average, strict=True):
-            tensors[f"parameter.{name}"] = parameter.detach().contiguous()
-            tensors[f"average.{name}"] = average.contiguous()
+            tensors[f"parameter.{name}"] = parameter
+            tensors[f"average.{name}"] = average
         for name, target in zip(self.names, self.targets, strict=True):
             for key, value in self._optimiser_state(target).items():
                 if key in MOMENTS:
-                    tensors[f"{key}.{name}"] = value.contiguous()
-        write_tensors(self.path, tensors, {"step": json.dumps(self.step)})
+                    tensors[f"{key}.{name}"] = value
+        write_checkpoint(self.folder, Checkpoint(self.step, tensors), self.identity)
 
     def resume(self) -> None:
-        """Resume from the folder's checkpoint if there is one."""
-        if not self.path.exists():
+        """Resume from the folder's checkpoint if there is one.
+
+        Raises:
+            OtherRunError: it is of another training.
+            ValueError: it cannot be read.
+        """
+        checkpoint = read_checkpoint(self.folder, self.identity)
+        if checkpoint is None:
             return
-        with safe_open(self.path, "pt") as file:
-            self.step = json.loads(file.metadata()["step"])
-        tensors = load_file(self.path)
+        self.step, tensors = checkpoint.iteration, checkpoint.tensors
         for i, (name, parameter) in enumerate(zip(self.names, self.parameters, strict=True)):
             parameter.data.copy_(tensors[f"parameter.{name}"])
             self.average[i].copy_(tensors[f"average.{name}"])
@@ -126,7 +125,7 @@ class TrainingState:
         """Take one step: -> the loss, its terms, the gradient's norm and the rate.
 
         Raises:
-            ValueError: the loss is not a finite number.
+            DivergenceError: the loss is not a finite number.
         """
         rate = learning_rate_at(self.schedule, self.step)
         for optimiser in self.optimisers:
@@ -134,7 +133,7 @@ class TrainingState:
                 group["lr"] = rate
         loss, terms = loss_fn(self.step)
         if not torch.isfinite(loss):
-            raise ValueError(
+            raise DivergenceError(
                 f"{self.folder.name}: expected a finite loss, got {loss.item()} at step "
                 f"{self.step}; start again with another seed"
             )
@@ -162,7 +161,12 @@ class TrainingState:
 
 
 def train(
-    module: nn.Module, loss_fn: LossFn, schedule: Schedule, folder: Path, on_event: OnEvent
+    module: nn.Module,
+    loss_fn: LossFn,
+    schedule: Schedule,
+    folder: Path,
+    on_event: OnEvent,
+    seed: int = 0,
 ) -> None:
     """Train a module to the schedule's end, from the folder's checkpoint if there is one.
 
@@ -172,8 +176,13 @@ def train(
         schedule: length and learning rate.
         folder: of the checkpoint; its name is the model's in events.
         on_event: listens to every 50th step.
+        seed: of the initial weights and the data.
+
+    Raises:
+        OtherRunError: the checkpoint is of another training.
+        DivergenceError: the loss is no longer a finite number.
     """
-    state = TrainingState(module, schedule, folder)
+    state = TrainingState(module, schedule, folder, seed)
     state.resume()
     module.train()
     saved = time.monotonic()

@@ -138,7 +138,7 @@ class EmbeddedTrainer:
         return network
 
     def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: Schedule) -> None:
-        train(module, loss_fn, schedule, self.work / name, self.on_event)
+        train(module, loss_fn, schedule, self.work / name, self.on_event, self.seed)
 
 
 def train_all(

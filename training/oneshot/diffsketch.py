@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
@@ -15,9 +14,9 @@ from pipeline.diffusion.sampling import embed_prompts
 from pipeline.diffusion.timesteps import equal, representative
 from pipeline.events import OnEvent
 from pipeline.gsketch.network import GSketch
+from pipeline.images.write import write_png
 from pipeline.pixels import sketch_to_uint8
 from pipeline.recipe.recipe import Recipe
-from pipeline.whole_file import whole_file
 from training.encoders.clip import load_clip
 from training.encoders.lpips import load_perceptual
 from training.oneshot.inputs import TeachInputs
@@ -78,5 +77,4 @@ def _draw_example(spec: OneShotSpec, sketcher: GSketch, path: Path) -> None:
     """Keep what the teacher makes of the one image it was taught on."""
     example = sample_example(spec)
     sketch = sketcher.to(spec.backbone.device)(example.taps, example.images)
-    with whole_file(path) as temporary:
-        Image.fromarray(sketch_to_uint8(sketch)[0]).save(temporary, format="PNG")
+    write_png(path, sketch_to_uint8(sketch)[0])

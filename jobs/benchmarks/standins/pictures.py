@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from pipeline.dataset.plan import Plan
+from pipeline.images.find import bundled_photographs
+from pipeline.images.read import read_photograph
 from pipeline.pair import Pair, SampleSpec
-from pipeline.photographs.find import bundled_photographs
-from pipeline.photographs.read import read_photograph
 from pipeline.pixels import Pixels
 from training.embedded.scenes.reserved_seeds import BENCHMARK_SEEDS
 from training.embedded.scenes.scene import make_scene

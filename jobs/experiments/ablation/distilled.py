@@ -25,14 +25,14 @@ from jobs.experiments.ablation.trainings import (
 from jobs.experiments.ablation.workspace import Workspace, picture_set
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
-from jobs.runtime.files import write_png
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import Session
 from jobs.stages.distill import run_distill
 from jobs.stages.generate import run_generate
 from pipeline.diffusion.example import RECORD_FILE, read_source, write_source
-from pipeline.photographs.find import BUNDLED, find_photographs
-from pipeline.photographs.read import read_photograph
+from pipeline.images.find import BUNDLED, find_photographs
+from pipeline.images.read import read_photograph
+from pipeline.images.write import write_png
 from pipeline.pixels import Pixels, image_to_uint8
 from pipeline.recipe.recipe import Recipe, parse_recipe
 from pipeline.whole_file import write_json

@@ -35,7 +35,7 @@ from jobs.experiments.ablation.table_rows import (
 )
 from jobs.experiments.ablation.workspace import Workspace
 from jobs.pages.figures import Figure, make_figure
-from pipeline.photographs.read import read_photograph
+from pipeline.images.read import read_photograph
 
 _TITLES = {FULL: "With CDST", NO_CDST: "Without CDST"}
 _SETS = {PICTURES: "Held-out pictures", PHOTOGRAPHS: "Photographs"}

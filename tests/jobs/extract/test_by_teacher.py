@@ -32,7 +32,7 @@ from pipeline.diffusion.inversion import (
 from pipeline.diffusion.sampling import encode_prompts
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
-from pipeline.photographs.find import find_photographs
+from pipeline.images.find import find_photographs
 from pipeline.pixels import image_from_uint8, sketch_to_uint8
 from pipeline.recipe.recipe import Sampling
 from pipeline.teachers.conditions import Conditions

@@ -16,13 +16,13 @@ from jobs.evaluation.evaluate import measure_set
 from jobs.evaluation.picture_sets import generated_set, photograph_set, scene_set
 from jobs.evaluation.scores import EvaluationScores, write_scores
 from jobs.report.report import write_report
-from jobs.runtime.files import write_png
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
+from pipeline.images.find import find_photographs
+from pipeline.images.write import write_png
 from pipeline.pair import Pair
-from pipeline.photographs.find import find_photographs
 from pipeline.pixels import Pixels
 from pipeline.publishing.finish import complete
 from pipeline.publishing.publish import publish

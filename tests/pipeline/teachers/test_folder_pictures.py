@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.images.letterbox import frame
 from pipeline.pair import SampleSpec
-from pipeline.photographs.letterbox import frame
 from pipeline.teachers.folder_pictures import FolderPictures
 from pipeline.teachers.teacher import TeacherFiles
 

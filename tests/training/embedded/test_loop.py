@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from training.checkpoint import OtherRunError
 from training.embedded.loop import LossFn, Schedule, TrainingState, learning_rate_at, train
 
 SCHEDULE = Schedule(steps=12, learning_rate=1e-2, warmup=2, averaging=0.9)
@@ -35,7 +37,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> N
     train(whole, loss_of(whole), SCHEDULE, tmp_path / "whole", silent)
 
     broken = network()
-    state = TrainingState(broken, SCHEDULE, tmp_path / "broken")
+    state = TrainingState(broken, SCHEDULE, tmp_path / "broken", seed=0)
     for _ in range(5):
         state.advance(loss_of(broken))
     state.save()
@@ -44,6 +46,17 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> N
 
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    state = TrainingState(network(), SCHEDULE, tmp_path, seed=0)
+    state.save()
+    module = network()
+    with pytest.raises(OtherRunError, match="seed: 0 -> 1"):
+        train(module, loss_of(module), SCHEDULE, tmp_path, silent, seed=1)
+    longer = replace(SCHEDULE, steps=13, checkpoint_every_s=1.0)
+    with pytest.raises(OtherRunError, match=r"\(steps: 12 -> 13\)"):
+        train(module, loss_of(module), longer, tmp_path, silent)
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:

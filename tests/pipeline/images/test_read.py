@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.photographs.read import read_photograph
+from pipeline.images.read import read_photograph
 
 ORIENTATION = 0x0112
 TURNED = 6

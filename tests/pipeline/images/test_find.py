@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.photographs.find import bundled_photographs, find_photographs, search
-from pipeline.photographs.read import read_photograph
+from pipeline.images.find import bundled_photographs, find_photographs, search
+from pipeline.images.read import read_photograph
 
 
 def save(path: Path, pixels: np.ndarray, **options: Any) -> Path:

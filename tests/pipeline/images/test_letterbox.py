@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.photographs.letterbox import frame, unframe
+from pipeline.images.letterbox import frame, unframe
 
 
 def smooth(height: int, width: int) -> np.ndarray:

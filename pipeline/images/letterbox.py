@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.photographs.resize import check_picture, resized
+from pipeline.images.resize import check_picture, resized
 from pipeline.pixels import Pixels
 
 
