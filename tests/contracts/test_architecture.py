@@ -34,14 +34,15 @@ ROOMS: dict[str, dict[str, str]] = {
         "spread": "",
         "storage": "",
         "whole_file": "",
+        "images": "pixels whole_file",
         "recipe": "filters",
         "dataset": "canonical pair recipe storage",
-        "diffusion": "canonical pixels recipe whole_file",
+        "diffusion": "canonical images pixels recipe whole_file",
         "analysis": "diffusion seeds",
         "gsketch": "diffusion recipe whole_file",
         "publishing": "canonical dataset render spread storage",
         "reading": "canonical dataset events filters render seeds storage whole_file",
-        "teachers": "canonical diffusion gsketch pair pixels recipe seeds whole_file",
+        "teachers": "canonical diffusion gsketch images pair pixels recipe seeds whole_file",
         "upkeep": "canonical dataset events publishing storage",
         "generation": "dataset events publishing storage teachers",
     },
@@ -58,30 +59,29 @@ ROOMS: dict[str, dict[str, str]] = {
         "students": "encoders losses",
         "distillation": "checkpoint encoders snapshots students tensor_hash",
         "embedded.models": "embedded.scenes styles",
-        "embedded": "embedded.models embedded.scenes styles",
+        "embedded": "checkpoint embedded.models embedded.scenes styles",
     },
     "jobs": {
         "runtime": "",
+        "benchmarks.standins": "runtime",
         "extract": "runtime",
         "pages": "runtime",
-        "benchmarks.standins": "extract runtime",
+        "benchmarks": "benchmarks.standins pages runtime",
         "evaluation": "extract pages runtime",
+        "experiments.selection": "pages runtime",
         "stages": "pages runtime",
-        "benchmarks": "benchmarks.standins runtime",
         "dataset": "pages runtime stages",
-        "report": "evaluation extract pages runtime",
+        "experiments.ablation": "evaluation pages runtime stages",
+        "report": "evaluation pages runtime",
         "demo": "evaluation extract report runtime stages",
-        "experiments.ablation": "evaluation extract pages report runtime stages",
-        "experiments.selection": "pages report runtime",
         "experiments": (
-            "evaluation experiments.ablation experiments.selection extract pages report "
-            "runtime stages"
+            "evaluation experiments.ablation experiments.selection extract pages runtime stages"
         ),
         "cli": "benchmarks dataset demo evaluation experiments extract report runtime stages",
     },
 }
 # The longest chain of rooms that import each other.
-FLOORS = {"pipeline": 6, "training": 4, "jobs": 7}
+FLOORS = {"pipeline": 6, "training": 4, "jobs": 6}
 ROOT_MODULES = {
     "pipeline": "canonical events filters pair pixels render seeds spread whole_file",
     "training": "checkpoint losses snapshots tensor_hash",
@@ -89,26 +89,20 @@ ROOT_MODULES = {
 }
 FEWEST_MODULES, MOST_MODULES = 4, 12
 OTHER_SIZES = {
-    "jobs.benchmarks.standins": "three kinds of stand-ins, and no module of benchmarks is one",
+    "jobs.benchmarks.standins": "what benchmarks measure in place of real models, apart from them",
+    "jobs.extract": "two commands and the folder that both fill",
 }
-# Tests of something that is not one module.
+# Tests of what is not one module.
 OTHER_TESTS = {
-    "jobs/dataset/test_dataset_commands.py": "TODO",
-    "jobs/dataset/test_far_commands.py": "TODO",
-    "jobs/experiments/test_confidence_table.py": "TODO",
-    "jobs/stages/test_stages.py": "TODO",
-    "jobs/test_readme.py": "TODO",
-    "pipeline/analysis/test_full_size_projection.py": "TODO",
-    "pipeline/diffusion/test_tiny_backbone.py": "TODO",
-    "pipeline/generation/test_full_size.py": "TODO",
-    "pipeline/test_recipe.py": "TODO",
-    "training/embedded/test_edge_training.py": "TODO",
-    "training/embedded/test_embedded_loop.py": "TODO",
-    "training/embedded/test_embedded_models.py": "TODO",
-    "training/embedded/test_reserved_seeds.py": "TODO",
-    "training/embedded/test_scenes.py": "TODO",
-    "training/embedded/test_train_embedded.py": "TODO",
-    "training/styles/test_styles.py": "TODO",
+    "jobs/dataset/test_dataset_commands.py": "the commands on one dataset that was made once",
+    "jobs/dataset/test_far_commands.py": "the same on a real object store",
+    "jobs/stages/test_stages.py": "the stages one after the other, on one run's folder",
+    "jobs/test_readme.py": "the commands in README.md",
+    "pipeline/analysis/test_full_size_projection.py": "a process of its own, to measure memory",
+    "pipeline/diffusion/test_tiny_backbone.py": "the tests' own backbone",
+    "pipeline/generation/test_full_size.py": "a process of its own, to measure memory",
+    "pipeline/test_recipe.py": "a whole recipe, as a person writes it: all of the room",
+    "training/embedded/test_embedded_models.py": "the models that are shipped, not their modules",
 }
 
 

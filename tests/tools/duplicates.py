@@ -71,7 +71,7 @@ def code_lines(module: Module) -> Sequence[Line]:
 
 def _lines_of_imports_and_docstrings(module: Module) -> Iterator[int]:
     for node in module.nodes:
-        is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if is_import or is_text:
+        if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+            continue
+        if isinstance(node, ast.Expr | ast.Import | ast.ImportFrom):
             yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)

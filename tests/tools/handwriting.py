@@ -80,11 +80,21 @@ def each_loops(module: Module) -> list[int]:
 
 
 def private_before_public(module: Module) -> list[int]:
-    """Return the lines of private functions that stand before the first public one, if any."""
+    """Return the lines of private functions that stand before the first public one, if any.
+
+    Those that the module calls while it is imported have to, and do not count.
+    """
     functions = [node for node in module.tree.body if isinstance(node, Function)]
     public = [number for number, node in enumerate(functions) if _is_public(node.name)]
-    first = public[0] if public else 0
-    return [node.lineno for node in functions[:first]]
+    at_import = {
+        name.id
+        for node in module.tree.body
+        if not isinstance(node, Definition)
+        for name in ast.walk(node)
+        if isinstance(name, ast.Name)
+    }
+    before = functions[: public[0]] if public else []
+    return [node.lineno for node in before if node.name not in at_import]
 
 
 Habit = Callable[[Module], Sequence[int]]
