@@ -14,14 +14,28 @@ from jobs.stages.teach import run_teach
 from pipeline.images.find import BUNDLED
 
 
-def extract_bundled(session: Session) -> None:
+def run_demo(session: Session) -> None:
+    """Go the whole way; what an earlier attempt finished is not done again."""
+    run_source(session)
+    run_teach(session)
+    # One Ray for both: its start takes longer than some stages.
+    with ray_runtime(session.machine):
+        run_generate(session)
+        run_distill(session)
+    _extract_bundled(session)
+    _evaluate(session)
+    page = write_report(session.recipe, session.folder)
+    session.events("report.ready", page=str(page))
+
+
+def _extract_bundled(session: Session) -> None:
     """Draw the bundled photographs."""
     folder = session.folder
     with session.events.stage("extract"):
         run_extract(folder.extractor, [BUNDLED], folder.drawings, session.machine, session.events)
 
 
-def evaluate_run(session: Session) -> None:
+def _evaluate(session: Session) -> None:
     """Score teacher and extractor on what neither has seen."""
     folder = session.folder
     measurement = Measurement(perceptual=session.recipe.teach.perceptual)
@@ -34,17 +48,3 @@ def evaluate_run(session: Session) -> None:
             session.machine,
             session.events,
         )
-
-
-def run_demo(session: Session) -> None:
-    """Go the whole way; what an earlier attempt finished is not done again."""
-    run_source(session)
-    run_teach(session)
-    # One Ray for both: its start takes longer than some stages.
-    with ray_runtime(session.machine):
-        run_generate(session)
-        run_distill(session)
-    extract_bundled(session)
-    evaluate_run(session)
-    page = write_report(session.recipe, session.folder)
-    session.events("report.ready", page=str(page))

@@ -1,4 +1,4 @@
-"""Pixels at the border: uint8 [0, 255] on disk, float in models; the one place that converts.
+"""Pixels as bytes and as numbers: uint8 [0, 255] on disk, float in models; converted here only.
 
 Models take [-1, 1] ("signed") or [0, 1] ("unit"). B: pictures, C: channels, H, W: pixels.
 """

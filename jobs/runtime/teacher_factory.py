@@ -56,7 +56,7 @@ class TeacherFactory:
 
 def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:
     """Make the factory of a run's teacher; ValueError without a taught teacher or its example."""
-    files = teacher_files(recipe, machine)
+    files = _teacher_files(recipe, machine)
     find_teacher(recipe.teach.teacher).check_taught(files.folder)
     example = load_example(recipe, RunFolder(recipe.run_path).source)
     clip = absolute(locate("clip", recipe.teach.clip))
@@ -65,7 +65,7 @@ def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:
     )
 
 
-def teacher_files(recipe: Recipe, machine: Machine) -> TeacherFiles:
+def _teacher_files(recipe: Recipe, machine: Machine) -> TeacherFiles:
     """Say where a run's teacher and its models lie; paths are good for any working directory."""
     return TeacherFiles(
         folder=RunFolder(recipe.run_path).teacher.absolute(),
@@ -90,4 +90,4 @@ def held_out_pairs(recipe: Recipe, machine: Machine, count: int) -> Sequence[Pai
         SampleSpec(index=index, seed=recipe.dataset.seed, duration=samples)
         for index in range(samples, samples + count)
     ]
-    return load_teacher(recipe.teach.teacher, teacher_files(recipe, machine)).pairs(specs)
+    return load_teacher(recipe.teach.teacher, _teacher_files(recipe, machine)).pairs(specs)

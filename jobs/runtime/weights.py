@@ -52,7 +52,7 @@ def embedded(kind: ModelKind) -> Path:
     Raises:
         ValueError: it is missing.
     """
-    folder = embedded_root() / _FOLDERS[kind]
+    folder = _embedded_root() / _FOLDERS[kind]
     if not folder.is_dir():
         raise ValueError(
             f"the embedded {kind} is missing ({folder}): reinstall onesketch, or make it with "
@@ -61,6 +61,6 @@ def embedded(kind: ModelKind) -> Path:
     return folder
 
 
-def embedded_root() -> Path:
+def _embedded_root() -> Path:
     """Return the folder of the shipped weights."""
     return Path(training.embedded.__file__).parent / "weights"

@@ -20,7 +20,29 @@ from training.distillation.ray_train import distill_on_ray
 from training.distillation.spec import DistillationSpec, Execution
 
 
-def make_spec(recipe: Recipe, source: Path) -> DistillationSpec:
+@dataclass(frozen=True)
+class Cache:
+    """Where shards from s3 are kept, and what they may take; None is `Execution`'s default."""
+
+    folder: Path | None = None
+    gib: float | None = None
+
+
+def run_distill(session: Session, cache: Cache | None = None) -> None:
+    """Train the extractor, or go on where it stopped; a finished one is only checked."""
+    folder = session.folder.extractor
+    with session.events.stage("distill"):
+        spec = _make_spec(session.recipe, session.folder.source)
+        execution = _choose_execution(session.machine, cache or Cache())
+        if (folder / CONFIG).is_file():
+            distill(spec, folder, execution, session.events)
+        else:
+            with ray_runtime(session.machine):
+                distill_on_ray(spec, folder, execution, session.events)
+    session.events("distill.ready", extractor=str(folder))
+
+
+def _make_spec(recipe: Recipe, source: Path) -> DistillationSpec:
     """Gather all that fixes the outcome of distillation."""
     pair = load_example(recipe, source)
     return DistillationSpec(
@@ -33,15 +55,7 @@ def make_spec(recipe: Recipe, source: Path) -> DistillationSpec:
     )
 
 
-@dataclass(frozen=True)
-class Cache:
-    """Where shards from s3 are kept, and what they may take; None is `Execution`'s default."""
-
-    folder: Path | None = None
-    gib: float | None = None
-
-
-def choose_execution(machine: Machine, cache: Cache) -> Execution:
+def _choose_execution(machine: Machine, cache: Cache) -> Execution:
     """Train in bfloat16 on GPUs, whose range needs no loss scaling, in float32 elsewhere."""
     on_gpu = machine.num_gpus > 0
     dtype = torch.bfloat16 if on_gpu else torch.float32
@@ -51,17 +65,3 @@ def choose_execution(machine: Machine, cache: Cache) -> Execution:
         cache=cache.folder,
         cache_bytes=None if cache.gib is None else int(cache.gib * 2**30),
     )
-
-
-def run_distill(session: Session, cache: Cache | None = None) -> None:
-    """Train the extractor, or go on where it stopped; a finished one is only checked."""
-    folder = session.folder.extractor
-    with session.events.stage("distill"):
-        spec = make_spec(session.recipe, session.folder.source)
-        execution = choose_execution(session.machine, cache or Cache())
-        if (folder / CONFIG).is_file():
-            distill(spec, folder, execution, session.events)
-        else:
-            with ray_runtime(session.machine):
-                distill_on_ray(spec, folder, execution, session.events)
-    session.events("distill.ready", extractor=str(folder))

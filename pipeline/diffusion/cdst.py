@@ -23,7 +23,7 @@ _RANK_TOLERANCE = 1e-7
 
 
 def mixing(i: int, duration: int) -> tuple[float, float]:
-    """Weights of the known and of the random condition at sample i (equation 5).
+    """Weights of the example's and of the random condition at sample i (equation 5).
 
     Returns:
         (a / (a + b), b / (a + b)) with a = sqrt(1 - i/S), b = sqrt(i/S); (0, 1) from i = S on.
@@ -39,10 +39,10 @@ def mixing(i: int, duration: int) -> tuple[float, float]:
     return a / (a + b), b / (a + b)
 
 
-def condition(known: Tensor, drawn: Tensor, i: int, duration: int) -> Tensor:
-    """Return C_i of equation 5 from the known condition C and d_i ~ D_SD, both (..., L, D)."""
+def condition(example: Tensor, drawn: Tensor, i: int, duration: int) -> Tensor:
+    """Return C_i of equation 5 from the example's condition C and d_i ~ D_SD, both (..., L, D)."""
     alpha, beta = mixing(i, duration)
-    return alpha * known + beta * drawn
+    return alpha * example + beta * drawn
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,9 @@ class ConditionPrior:
     def sample_many(self, generators: Sequence[torch.Generator]) -> Tensor:
         """Draw one condition per generator, float32 (len(generators), L, D), in one product."""
         count = len(self.deviations)
-        z = torch.stack([torch.randn(count, generator=each) for each in generators])  # (B, K)
+        z = torch.stack(
+            [torch.randn(count, generator=generator) for generator in generators]
+        )  # (B, K)
         drawn = (z * self.deviations) @ self.components.flatten(1)  # (B, L D)
         return self.mean + drawn.unflatten(1, self.mean.shape)
 

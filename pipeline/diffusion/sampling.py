@@ -61,7 +61,7 @@ def embed_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:
 def initial_noise(backbone: Backbone, generators: Sequence[torch.Generator]) -> Tensor:
     """Draw the noise of one sample per generator: float32 (B, C, h, w) on the CPU."""
     shape = backbone.latent_shape
-    return torch.stack([torch.randn(shape, generator=each) for each in generators])
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
 
 
 @torch.no_grad()

@@ -236,7 +236,7 @@ class Driver:
             if self.ledger.num_given_up > self._limit:
                 raise GenerationError(
                     f"more than {self._limit} samples were given up, so that something else must "
-                    f"be wrong; the last reason: {record.reason}. When that is mended, remove the "
+                    f"be wrong; the last reason: {record.reason}. When it is solved, remove the "
                     f"records in {self.store.url}/{layout.QUARANTINE} to have them tried again"
                 )
 

@@ -101,7 +101,6 @@ OTHER_TESTS = {
     "pipeline/analysis/test_full_size_projection.py": "a process of its own, to measure memory",
     "pipeline/diffusion/test_tiny_backbone.py": "the tests' own backbone",
     "pipeline/generation/test_full_size.py": "a process of its own, to measure memory",
-    "pipeline/test_recipe.py": "a whole recipe, as a person writes it: all of the room",
     "training/embedded/test_embedded_models.py": "the models that are shipped, not their modules",
 }
 

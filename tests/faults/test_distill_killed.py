@@ -62,13 +62,13 @@ def wait_for_the_end_of(pid: int) -> None:
     ids=["alone", "ray"],
 )
 def test_kill_minus_9_and_again(tmp_path: Path, script: str) -> None:
-    (known,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
+    (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     settings = Distill(preset="small", epochs=12, batch=4, true_pair_every=4, workers=1)
     spec = DistillationSpec(
         settings,
         write_dataset(tmp_path / "dataset", 12),
-        known.image,
-        known.sketch,
+        example.image,
+        example.sketch,
         str(write_perceptual(tmp_path / "features")),
     )
     execution = Execution(checkpoint_every=5, threads=1)

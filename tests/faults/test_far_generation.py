@@ -139,7 +139,7 @@ def test_a_store_that_fails_for_good(
         run.generate(workers=1)
     assert "local-development" not in str(caught.value)
     proxy.rules = []
-    # A tar that is there is gone on with, whether its commit record followed or not.
+    # A tar that is there is used again, whether its commit record followed or not.
     there = open_store(run.address).keys(layout.SHARDS)
     assert len(there) <= 1 and layout.MANIFEST not in hashes(run.address)
     assert run.generate().shards_made == 3 - len(there)

@@ -132,7 +132,7 @@ class FaultyProxy:
         place = urlsplit(self.target)
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
         dropped = (b"expect:", b"connection:")
-        lines = [each for each in head.split(b"\r\n") if not each.lower().startswith(dropped)]
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(dropped)]
         lines.insert(1, b"Connection: close")
         writer.write(b"\r\n".join(lines) + body)
         answer = await reader.read(-1)

@@ -81,7 +81,7 @@ def test_backbones_by_folder_hub_id_or_a_clear_refusal(tmp_path: Path) -> None:
 def test_missing_embedded_weights_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.runtime.weights.embedded_root", lambda: tmp_path)
+    monkeypatch.setattr("jobs.runtime.weights._embedded_root", lambda: tmp_path)
     with pytest.raises(ValueError, match="embedded clip is missing.*train-embedded"):
         embedded("clip")
 

@@ -78,7 +78,7 @@ def test_members_lie_where_the_table_of_contents_says(tar: bytes, pairs: list[En
     members = list_members(tar)
     assert sample_indices(members) == [pair.index for pair in pairs]
     contents = [content for pair in pairs for _, content in pair.members]
-    assert [tar[each.offset : each.offset + each.size] for each in members] == contents
+    assert [tar[m.offset : m.offset + m.size] for m in members] == contents
 
 
 def test_a_shard_may_be_empty() -> None:

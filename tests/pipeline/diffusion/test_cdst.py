@@ -32,10 +32,10 @@ def test_mixing_is_equation_5(duration: int) -> None:
 
 
 def test_condition_mixes_the_two() -> None:
-    known, drawn = torch.full((2, 3), 4.0), torch.full((2, 3), -2.0)
-    assert torch.allclose(cdst.condition(known, drawn, 5, 10), torch.ones(2, 3))
-    assert torch.equal(cdst.condition(known, drawn, 0, 10), known)
-    assert torch.equal(cdst.condition(known, drawn, 10, 10), drawn)
+    example, drawn = torch.full((2, 3), 4.0), torch.full((2, 3), -2.0)
+    assert torch.allclose(cdst.condition(example, drawn, 5, 10), torch.ones(2, 3))
+    assert torch.equal(cdst.condition(example, drawn, 0, 10), example)
+    assert torch.equal(cdst.condition(example, drawn, 10, 10), drawn)
 
 
 def test_mixing_refuses_nonsense() -> None:

@@ -163,7 +163,7 @@ def test_samples_given_up_by_earlier_runs_count_too(store: LocalStore) -> None:
 
 
 def test_workers_that_freeze_are_replaced_whenever_signs_of_life_are_due(store: LocalStore) -> None:
-    # Beats are asked for each second: also in the one in which a worker is given up.
+    # Heartbeats are asked for each second: also in the one in which a worker is given up.
     policy = Policy(heartbeat_s=1.0, stall_s=20.0)
     fleet = SimulatedFleet(make_plan(80, 8), WorkerBehaviour(frozen={0, 1, 2}))
     drive(store, fleet, policy=policy)
@@ -204,13 +204,13 @@ def test_workers_that_die_while_loading_stop_the_run(store: LocalStore) -> None:
 def test_a_teacher_that_cannot_be_loaded_stops_the_run(
     store: LocalStore, error: Exception, raised: type[Exception], words: str
 ) -> None:
-    class UnfitFleet(SimulatedFleet):
+    class FailingFleet(SimulatedFleet):
         def start(self, worker: int) -> None:
             super().start(worker)
             self._enter(0.5, LoadFailed(worker, error))
 
     with pytest.raises(raised, match=words):
-        drive(store, UnfitFleet(make_plan()))
+        drive(store, FailingFleet(make_plan()))
 
 
 def test_a_store_that_fails_stops_the_run(store: LocalStore) -> None:

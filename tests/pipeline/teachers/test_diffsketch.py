@@ -76,12 +76,12 @@ def test_pairs_equal_sampling_first_and_drawing_afterwards(
     folder = write_teacher(backbone, tmp_path / "t", cdst_on=cdst_on, vae_features=vae_features)
     teacher = load_teacher("diffsketch", files_of(folder, tiny_backbone_folder))
     prior = cdst.ConditionPrior.load(folder / "prior.safetensors")
-    known = encode_prompts(backbone, PROMPTS[:1])[0]
+    example = encode_prompts(backbone, PROMPTS[:1])[0]
     pairs = teacher.pairs([spec(i) for i in range(7)])
     assert [pair.index for pair in pairs] == list(range(7))
     for i in (0, 4, 6):
         drawn = prior.sample(seeds.generator(7, i, "condition"))
-        mixed = cdst.condition(known, drawn, i, 9) if cdst_on else drawn
+        mixed = cdst.condition(example, drawn, i, 9) if cdst_on else drawn
         noise = initial_noise(backbone, [seeds.generator(7, i, "noise")])
         plain = sample(backbone, mixed[None], noise, SAMPLER, [0, 2])
         with torch.no_grad():
