@@ -257,7 +257,7 @@ def taps_of_images(
     Args:
         images: (B, 3, H, W) in [-1, 1], of the backbone's size.
         embeddings: (B, L, D), what the images show.
-        sampling, timesteps: as `sampler.sample`.
+        sampling, timesteps: as `sampling.sample`.
         iterations: as `invert`.
 
     Returns:
