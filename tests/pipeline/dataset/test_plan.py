@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from jobs.runtime.recipes import move_run, shipped_styles
+from jobs.runtime.recipes import open_recipe
 from pipeline.dataset.plan import (
     Plan,
     PlanMismatchError,
@@ -15,7 +15,7 @@ from pipeline.dataset.plan import (
     read_plan,
     write_or_check,
 )
-from pipeline.recipe.recipe import load_recipe, parse_recipe
+from pipeline.recipe.recipe import parse_recipe
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import MissingKeyError
 from tests.standins.standin_teacher import make_plan
@@ -106,7 +106,7 @@ def test_no_dataset_and_no_plan(store: LocalStore) -> None:
     with pytest.raises(MissingKeyError, match="no dataset at"):
         read_plan(store)
     store.create("plan.json", b'{"format": "other/9"}')
-    with pytest.raises(ValueError, match=r"no plan of the format onesketch-dataset/1 \(format: "):
+    with pytest.raises(ValueError, match=r"is not a plan of the format onesketch-dataset/1 \(format: "):
         write_or_check(store, recipe_plan())
 
 
@@ -122,7 +122,7 @@ def test_a_dataset_begun_by_the_first_version_is_resumed(tmp_path: Path) -> None
     store = LocalStore(tmp_path)
     store.create("plan.json", written)
     stored = read_plan(store)
-    recipe = move_run(load_recipe(shipped_styles()["xdog"]), Path("runs/demo"))
+    recipe = open_recipe("xdog", Path("runs/demo"))
     plan = plan_from_recipe(recipe, stored.fingerprints, stored.versions)
     assert plan.to_bytes() == written
     assert write_or_check(store, plan) == stored
