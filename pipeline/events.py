@@ -11,3 +11,7 @@ class OnEvent(Protocol):
     def __call__(self, name: str, **fields: Any) -> None:
         """Take one event: its name, such as `distill.iteration`, and JSON-able fields."""
         ...
+
+
+def ignore(name: str, **fields: Any) -> None:
+    """Listen to no event."""

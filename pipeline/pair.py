@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from pipeline.arrays import Pixels
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,6 @@ class Pair:
     """
 
     index: int
-    image: NDArray[np.uint8]
-    sketch: NDArray[np.uint8]
+    image: Pixels
+    sketch: Pixels
     columns: Mapping[str, int | float | str] = field(default_factory=dict)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Pixels = NDArray[np.uint8]
+from pipeline.arrays import Pixels
 
 
 def signed_from_uint8(x: Tensor) -> Tensor:
@@ -21,6 +20,16 @@ def signed_from_uint8(x: Tensor) -> Tensor:
 def unit_from_uint8(x: Tensor) -> Tensor:
     """Convert uint8 of any shape to float [0, 1], on the tensor's own device."""
     return x.float() / 255
+
+
+def unit_from_signed(x: Tensor) -> Tensor:
+    """Convert floats [-1, 1] of any shape to [0, 1]."""
+    return (x + 1) / 2
+
+
+def signed_from_unit(x: Tensor) -> Tensor:
+    """Convert floats [0, 1] of any shape to [-1, 1]."""
+    return 2 * x - 1
 
 
 def uint8_from_unit(x: Tensor) -> Tensor:
@@ -37,7 +46,7 @@ def channels_first(pictures: Pixels, device: torch.device | str = "cpu") -> Tens
 
 def image_to_uint8(images: Tensor) -> Pixels:
     """Convert images (B, 3, H, W) in [-1, 1] to uint8 (B, H, W, 3)."""
-    pixels = uint8_from_unit((images.float() + 1) / 2)
+    pixels = uint8_from_unit(unit_from_signed(images.float()))
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
 

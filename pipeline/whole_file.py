@@ -6,6 +6,7 @@ the file that was there before.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -13,10 +14,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # Only for its type: processes without a model write files too.
+    # Only for their types: processes without arrays or models write files too.
+    from numpy.typing import NDArray
     from torch import Tensor
 
 # The longest name that file systems take; what is added to it must fit as well.
@@ -78,6 +80,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object, sort_keys: bool = False) -> None:
     """Write a value as indented JSON with a newline at its end."""
     write_text(path, json.dumps(value, indent=2, sort_keys=sort_keys) + "\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], compressed: bool = False) -> None:
+    """Write NumPy arrays as .npz, without pickles."""
+    import numpy as np
+
+    save = np.savez_compressed if compressed else np.savez
+    buffer = io.BytesIO()
+    save(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
 
 
 def write_tensors(

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.arrays import Pixels
 from pipeline.images.write import write_png
-from pipeline.pixels import Pixels
 
 STRIP = "strip.png"
 

@@ -20,11 +20,13 @@ def sha256_of_tensors(tensors: Iterable[Tensor]) -> str:
 def sha256_of_network(network: object) -> str:
     """Return the SHA-256 of a network's tensors with names, shapes and formats.
 
-    What is not a module has the hash of no bytes, such as a test's stand-in for a network.
+    Raises:
+        TypeError: it is no torch module, so that nothing is known of its tensors.
     """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"expected a torch module to hash; got {type(network).__name__}")
     digest = hashlib.sha256()
-    state = network.state_dict() if isinstance(network, nn.Module) else {}
-    for name, tensor in sorted(state.items()):
+    for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(_bytes_of(tensor))
     return digest.hexdigest()

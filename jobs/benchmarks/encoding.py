@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Sequence
-
-from PIL import Image
 
 from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ratios, take_turns
 from jobs.benchmarks.standins.pictures import photograph_pairs
 from pipeline.dataset.encode import encode_pair
+from pipeline.images.write import png_bytes
 from pipeline.pair import Pair
-from pipeline.pixels import Pixels
 
 _SIDE = 512
 _NUM_PAIRS = 7
@@ -46,17 +43,10 @@ def measure_encode(effort: Effort) -> BenchmarkResult:
     )
 
 
-def png(picture: Pixels) -> bytes:
-    """Save as Pillow does when it is told nothing."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def _ours(pairs: Sequence[Pair]) -> int:
     encoded = [encode_pair(pair) for pair in pairs]
     return sum(len(content) for pair in encoded for _, content in pair.members)
 
 
 def _peer(pairs: Sequence[Pair]) -> int:
-    return sum(len(png(pair.image)) + len(png(pair.sketch)) for pair in pairs)
+    return sum(len(png_bytes(pair.image)) + len(png_bytes(pair.sketch)) for pair in pairs)

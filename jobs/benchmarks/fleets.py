@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ignore, ratios
+from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ratios
 from jobs.benchmarks.standins.pictures import plan_for
 from pipeline.dataset.plan import Plan
+from pipeline.events import ignore
 from pipeline.generation.driver import Driver, open_ledger
 from pipeline.generation.events import listener_of
 from pipeline.generation.scheduling import Policy

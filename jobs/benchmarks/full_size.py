@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
-from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, check_empty, ignore
+from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, check_empty
 from jobs.benchmarks.standins import full_size_model
 from jobs.benchmarks.standins.pictures import plan_for
 from jobs.benchmarks.standins.sketchers import UntaughtFactory
 from jobs.runtime.devices import Machine, choose_machine
 from jobs.runtime.ray_session import ray_runtime
 from pipeline.dataset.plan import Plan
+from pipeline.events import ignore
 from pipeline.generation.ray_actors import generate
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.summary import Summary

@@ -141,7 +141,3 @@ def check_empty(address: str) -> None:
         raise ValueError(
             f"--far {address}: expected nothing there, found {found[0]}; give an empty prefix"
         )
-
-
-def ignore(name: str, **fields: object) -> None:
-    """Listen to no event."""

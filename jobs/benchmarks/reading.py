@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jobs.benchmarks.encoding import png
 from jobs.benchmarks.measure import (
     BenchmarkResult,
     BenchmarkScore,
@@ -27,10 +26,11 @@ from jobs.benchmarks.measure import (
     take_turns,
 )
 from jobs.benchmarks.standins.pictures import photograph_pairs, plan_for
+from pipeline.arrays import Pixels
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import write_or_check
+from pipeline.images.write import png_bytes
 from pipeline.pair import Pair
-from pipeline.pixels import Pixels
 from pipeline.publishing.finish import complete
 from pipeline.publishing.publish import publish
 from pipeline.reading.checked_shard import decode_pair
@@ -81,7 +81,7 @@ def measure_read(effort: Effort) -> BenchmarkResult:
 def _decoding(pairs: Sequence[Pair], effort: Effort) -> dict[str, float]:
     """Time what the formats themselves take to decode: what a reader cannot go below."""
     ours = [encode_pair(pair) for pair in pairs]
-    peer = [(png(pair.image), png(pair.sketch)) for pair in pairs]
+    peer = [(png_bytes(pair.image), png_bytes(pair.sketch)) for pair in pairs]
     ours_s, peer_s = take_turns(
         lambda: [decode_pair(pair.image, pair.sketch) for pair in ours],
         lambda: [(_decoded(image), _decoded(sketch)) for image, sketch in peer],
@@ -104,8 +104,8 @@ def _write(address: str, pairs: Sequence[Pair], shard_size: int) -> Order:
     complete(store, plan)
     loose = open_store(f"{address}/loose")
     for pair in pairs:
-        loose.create(f"{pair.index:05d}.image.png", png(pair.image))
-        loose.create(f"{pair.index:05d}.sketch.png", png(pair.sketch))
+        loose.create(f"{pair.index:05d}.image.png", png_bytes(pair.image))
+        loose.create(f"{pair.index:05d}.sketch.png", png_bytes(pair.sketch))
     sizes = tuple(len(plan.indices(shard)) for shard in range(plan.num_shards))
     return Order(sizes, _BATCH, seed=0)
 

@@ -21,6 +21,7 @@ from jobs.benchmarks.standins.sketchers import PROMPTS, UntaughtFactory, untaugh
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.gsketch.aggregation import Aggregation, Bottleneck
+from pipeline.pixels import unit_from_signed
 from pipeline.recipe.recipe import Sampling
 
 
@@ -33,7 +34,7 @@ def measure_sample(effort: Effort) -> BenchmarkResult:
 
     def ours() -> None:
         made = sample(backbone, embeddings, noise, sampling, timesteps).images
-        images["ours"] = (made + 1) / 2
+        images["ours"] = unit_from_signed(made)
 
     def peer() -> None:
         images["peer"] = pipeline(

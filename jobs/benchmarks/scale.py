@@ -14,15 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ignore, seconds_of
+from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, seconds_of
 from jobs.benchmarks.memory import MemoryLog, growth, watching
 from jobs.benchmarks.standins.pictures import SceneTeacher, plan_for
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.ray_session import ray_runtime
+from pipeline.arrays import Pixels
 from pipeline.dataset.plan import Plan
+from pipeline.events import ignore
 from pipeline.generation.ray_actors import generate
 from pipeline.generation.summary import Summary
-from pipeline.pixels import Pixels
 from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.order import Order
 from pipeline.reading.reader import Reader

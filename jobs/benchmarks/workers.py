@@ -17,7 +17,6 @@ from jobs.benchmarks.measure import (
     BenchmarkResult,
     BenchmarkScore,
     Effort,
-    ignore,
     ratios,
     take_turns,
 )
@@ -27,6 +26,7 @@ from jobs.runtime.devices import choose_machine
 from jobs.runtime.ray_session import ray_runtime
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import Plan, write_or_check
+from pipeline.events import ignore
 from pipeline.generation.driver import Driver, open_ledger
 from pipeline.generation.events import listener_of
 from pipeline.generation.fleet import Event, Ready, Report

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import signal
+
+from pipeline.storage.local import NO_SPACE
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 RESUME_HINT = "stopped; start the same command again to go on from the last finished step"
-
-# A disk that is full, a quota that is used up, and a file-size limit look alike to a person.
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def explain(error: BaseException) -> str:

@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 from jobs.pages.figures import shrink
 from jobs.runtime.session import Session
 from jobs.runtime.teacher_factory import teacher_factory
+from pipeline.arrays import Pixels
 from pipeline.dataset.pair_stats import measure_pair
 from pipeline.images.write import write_png
 from pipeline.pair import Pair, SampleSpec
-from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from pipeline.upkeep.verify import BLANK_FROM
 

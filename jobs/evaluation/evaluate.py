@@ -35,9 +35,9 @@ from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import open_events
 from jobs.runtime.teacher_factory import held_out_pairs
+from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
 from pipeline.images.find import BUNDLED, find_photographs
-from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from training.distillation.extractor import Extractor
 from training.encoders.inception import load_inception

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipeline.arrays import Pixels
 from pipeline.images.find import Photograph
 from pipeline.images.read import read_photograph
 from pipeline.pair import Pair
-from pipeline.pixels import Pixels
 from training.embedded.scenes.reserved_seeds import EVALUATION_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.evaluation.evaluate import DrawFunction

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jobs.evaluation.picture_sets import TEACHER, PictureSet
+from pipeline.arrays import Pixels
 from pipeline.images.write import write_png
-from pipeline.pixels import Pixels
 from pipeline.spread import evenly_spaced
 from training.evaluation.evaluate import DrawFunction
 from training.styles.registry import STYLES

@@ -40,19 +40,20 @@ from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
 from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.ray_tasks import run_tasks
-from jobs.runtime.teacher_factory import absolute
 from jobs.runtime.weights import locate, locate_backbone
 from jobs.stages.prompts import choose_prompts
+from pipeline.arrays import Pixels
 from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.diffusion.example import RECORD_FILE, make_source, read_source, write_source
 from pipeline.images.write import png_bytes
-from pipeline.pixels import Pixels
+from pipeline.recipe.diffsketch import diffsketch_of
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.sections import GeneratedExample
 from pipeline.whole_file import write_bytes, write_json
 from training.checkpoint import differences
 from training.embedded.scenes.reserved_seeds import EXAMPLE_SEEDS
 from training.embedded.scenes.scene import make_scene
+from training.encoders.location import absolute_location
 from training.evaluation.evaluate import BASELINES
 from training.oneshot.diffsketch import choose_timesteps, fit_prior
 from training.oneshot.stored_samples import write_batch
@@ -129,9 +130,9 @@ def open_workspace(recipe: Recipe, out: Path, ablation: Ablation, machine: Machi
     return Workspace(
         out=out.absolute(),
         recipe=recipe,
-        backbone=absolute(location),
-        clip=absolute(locate("clip", recipe.teach.clip)),
-        perceptual=absolute(locate("perceptual", recipe.teach.perceptual)),
+        backbone=absolute_location(location),
+        clip=absolute_location(locate("clip", recipe.teach.clip)),
+        perceptual=absolute_location(locate("perceptual", recipe.teach.perceptual)),
         device=machine.device,
         dtype=machine.dtype,
         timesteps=timesteps,
@@ -185,13 +186,15 @@ def _check_styles(styles: Sequence[str]) -> None:
 
 def _fix_recipe(recipe: Recipe, iterations: int) -> Recipe:
     """Give a recipe the ablation's example and length; CDST's duration keeps its proportion."""
-    teach = recipe.teach
+    teach = diffsketch_of(recipe.teach)
     length = iterations or teach.iterations
     duration = max(1, round(length * teach.diffusion_duration / teach.iterations))
-    teach = teach.model_copy(update={"iterations": length, "diffusion_duration": duration})
+    settings = {"iterations": length, "diffusion_duration": duration}
     caption = make_scene(_EXAMPLE_SEED).caption
     example = GeneratedExample(prompt=caption, seed=recipe.example.seed, drawing="")
-    return recipe.model_copy(update={"teach": teach, "example": example})
+    return recipe.model_copy(
+        update={"teach": teach.model_copy(update=settings), "example": example}
+    )
 
 
 def _write_plan(workspace: Workspace, backbone: Backbone) -> None:

@@ -16,7 +16,7 @@ from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
 from jobs.runtime.weights import locate
-from pipeline.pixels import image_from_uint8, sketch_from_uint8
+from pipeline.pixels import image_from_uint8, sketch_from_uint8, unit_from_signed
 from pipeline.whole_file import write_json, write_text
 from training.encoders.clip import ClipEncoder, load_clip
 from training.evaluation.confidence import Domain, confidences
@@ -114,7 +114,7 @@ def _embed(clip: ClipEncoder, pairs: Sequence[EvaluationPair]) -> Domain:
         device = clip.mean.device
         for pair in pairs:
             image, sketch = pair.read()
-            pixels = (image_from_uint8(image) + 1) / 2, sketch_from_uint8(sketch)
+            pixels = unit_from_signed(image_from_uint8(image)), sketch_from_uint8(sketch)
             yield torch.cat([clip.image(x.to(device)) for x in pixels]).cpu()
 
     return Domain(*torch.stack(list(embedded())).unbind(1))  # (N, 2, D) -> two of (N, D)

@@ -10,17 +10,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from jobs.extract.drawings import drawing_path, find_to_draw
+from jobs.extract.drawings import drawing_path, find_to_draw, readable, refuse_unreadable
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine
+from pipeline.arrays import Pixels
+from pipeline.canonical import sha256
 from pipeline.diffusion.inversion import FIXED_POINT, ORDINARY
 from pipeline.events import OnEvent
-from pipeline.gsketch.network import WEIGHTS_FILE
-from pipeline.images.find import Photograph
 from pipeline.images.letterbox import frame, unframe
-from pipeline.images.read import read_photograph
 from pipeline.images.write import write_png
-from pipeline.pixels import Pixels
 from pipeline.seeds import generator
 from pipeline.teachers.composed import DRAW_STREAM
 from pipeline.teachers.drawer import Drawer, DrawOptions
@@ -28,7 +26,7 @@ from pipeline.teachers.registry import load_drawer
 from pipeline.teachers.teacher import TeacherFiles
 from pipeline.whole_file import write_json
 from training.distillation.extractor import MODEL
-from training.oneshot.record import taught_teacher
+from training.oneshot.record import RECORD, taught_teacher
 
 Item = TypeVar("Item")
 
@@ -75,8 +73,9 @@ class TeacherExtractor:
     def draw(self, photographs: Sequence[Pixels]) -> list[DrawnPhotograph]:
         """Draw photographs uint8 (H, W, 3) of any sizes as one batch."""
         frames = [frame(photograph, self.drawer.image_size) for photograph in photographs]
-        # By their place in the batch, which is all that photographs have for an address.
-        random = [generator(0, number, DRAW_STREAM) for number in range(len(frames))]
+        # By what they show: neighbours and order must not matter, and they have no other address.
+        shown = [int(sha256(framed.picture.tobytes()), 16) for framed in frames]
+        random = [generator(0, number, DRAW_STREAM) for number in shown]
         drawn = self.drawer.draw(np.stack([framed.picture for framed in frames]), random)
         return [
             DrawnPhotograph(unframe(framed, sketch), fidelity)
@@ -92,7 +91,7 @@ def load_teacher_extractor(
     Raises:
         ValueError: the folder holds no teacher, or one that was taught on another backbone.
     """
-    if (folder / MODEL).is_file() and not (folder / WEIGHTS_FILE).is_file():
+    if (folder / MODEL).is_file() and not (folder / RECORD).is_file():
         raise ValueError(
             f"{folder} holds an extractor, not a teacher: use `onesketch extract`, or give the "
             "folder that `onesketch teach` finished"
@@ -118,7 +117,7 @@ def run_extract_by_teacher(
     photographs = find_to_draw(inputs, out, on_event)
     unreadable: list[ValueError] = []
     fidelities: dict[str, Mapping[str, float]] = {}
-    for group in groups(_readable(photographs, unreadable), teacher_extractor.batch):
+    for group in groups(readable(photographs, unreadable), teacher_extractor.batch):
         drawn = teacher_extractor.draw([picture for _, picture in group])
         for (name, _), result in zip(group, drawn, strict=True):
             write_png(drawing_path(out, name), result.drawing)
@@ -127,10 +126,7 @@ def run_extract_by_teacher(
                      **_rounded(result.fidelity))  # fmt: skip
     if fidelities:
         write_json(out / INVERSION, {name: dict(found) for name, found in fidelities.items()})
-    if unreadable:
-        raise ValueError(
-            f"{len(unreadable)} of {len(photographs)} images not drawn; the first: {unreadable[0]}"
-        )
+    refuse_unreadable(unreadable, len(photographs))
     on_event("extract.drawings", images=len(fidelities), out=str(out), **_means(fidelities))
     return [drawing_path(out, name) for name in fidelities]
 
@@ -140,16 +136,6 @@ def groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     remaining = iter(items)
     while group := list(islice(remaining, size)):
         yield group
-
-
-def _readable(
-    photographs: Sequence[Photograph], unreadable: list[ValueError]
-) -> Iterator[tuple[str, Pixels]]:
-    for photograph in photographs:
-        try:
-            yield photograph.name, read_photograph(photograph.path)
-        except ValueError as error:
-            unreadable.append(error)
 
 
 def _rounded(fidelity: Mapping[str, float]) -> dict[str, float]:

@@ -1,14 +1,19 @@
-"""Where drawings go: never over a photograph, nor among those that will be drawn the next time."""
+"""Drawing all photographs of a command, and where the drawings go.
+
+Never over a photograph, nor among those that will be drawn the next time.
+"""
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
 from pipeline.images.find import Found, Photograph, search
+from pipeline.images.read import read_photograph
 
 # An event is one line, however many kinds of files there are.
 _MOST_SUFFIXES = 8
@@ -49,6 +54,28 @@ def check_drawings(inputs: Sequence[str], out: Path) -> Found:
         _refuse_among(folders, drawing, f"the drawing {drawing}")
         _refuse_replacing(photographs, drawing)
     return found
+
+
+def readable(
+    photographs: Sequence[Photograph], unreadable: list[ValueError]
+) -> Iterator[tuple[str, Pixels]]:
+    """Yield the name and the pixels of each photograph, uint8 (H, W, 3), that can be read.
+
+    Args:
+        unreadable: gets the errors of the others.
+    """
+    for photograph in photographs:
+        try:
+            yield photograph.name, read_photograph(photograph.path)
+        except ValueError as error:
+            unreadable.append(error)
+
+
+def refuse_unreadable(unreadable: Sequence[ValueError], count: int) -> None:
+    """Raise ValueError with the first error where some of `count` photographs were not read."""
+    if unreadable:
+        share = f"{len(unreadable)} of {count} images not drawn; the first: " if count > 1 else ""
+        raise ValueError(f"{share}{unreadable[0]}")
 
 
 def drawing_path(out: Path, name: str) -> Path:

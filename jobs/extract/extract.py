@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jobs.extract.drawings import drawing_path, find_to_draw
+from jobs.extract.drawings import drawing_path, find_to_draw, readable, refuse_unreadable
 from jobs.runtime.devices import Machine
 from pipeline.events import OnEvent
-from pipeline.gsketch.network import WEIGHTS_FILE
-from pipeline.images.read import read_photograph
 from pipeline.images.write import write_png
 from training.distillation.extractor import MODEL, Extractor, ExtractorError
+from training.oneshot.record import RECORD
 
 
 @dataclass(frozen=True)
@@ -56,19 +55,13 @@ def run_extract(
     extractor = load_extractor(model, machine.device, options.dtype)
     written: list[Path] = []
     unreadable: list[ValueError] = []
-    for done, photograph in enumerate(photographs, start=1):
-        path = drawing_path(out, photograph.name)
-        try:
-            picture = read_photograph(photograph.path)
-        except ValueError as error:
-            unreadable.append(error)
-            continue
+    for name, picture in readable(photographs, unreadable):
+        path = drawing_path(out, name)
         write_png(path, extractor.sketch(picture, options.short_side_px))
         written.append(path)
-        on_event("extract.drawing", done=done, total=len(photographs), image=photograph.name)
-    if unreadable:
-        count = f"{len(unreadable)} of {len(photographs)} images not drawn; the first: "
-        raise ValueError(f"{count if len(photographs) > 1 else ''}{unreadable[0]}")
+        done = len(written) + len(unreadable)
+        on_event("extract.drawing", done=done, total=len(photographs), image=name)
+    refuse_unreadable(unreadable, len(photographs))
     on_event("extract.drawings", images=len(written), out=str(out))
     return written
 
@@ -80,7 +73,7 @@ def load_extractor(folder: Path, device: str, dtype: torch.dtype) -> Extractor:
         ExtractorError: the folder holds none.
         ValueError: the device cannot compute in the format.
     """
-    if (folder / WEIGHTS_FILE).is_file() and not (folder / MODEL).is_file():
+    if (folder / RECORD).is_file() and not (folder / MODEL).is_file():
         raise ExtractorError(
             f"{folder} holds a teacher, not an extractor: use `onesketch extract-by-teacher`, or "
             "give the folder that `onesketch distill` finished"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 
 _PHOTO_QUALITY = 86
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs.pages.facts import Fact, machine_fact, versions_fact
@@ -24,12 +24,17 @@ def provenance_facts(
     known = {key: machine.get(key, "unknown") for key in _MACHINE_KEYS}
     return [
         Fact("Style", recipe.style),
-        Fact("Seeds", f"example {recipe.example.seed}, teach {recipe.teach.seed}, "
-                      f"dataset {recipe.dataset.seed}, distill {recipe.distill.seed}"),
+        Fact("Seeds", ", ".join(f"{name} {seed}" for name, seed in _seeds(recipe))),
         *_network_facts(recipe, scoring_networks),
         machine_fact(known),
         versions_fact(versions()),
     ]  # fmt: skip
+
+
+def _seeds(recipe: Recipe) -> Iterator[tuple[str, int]]:
+    for name, section in recipe.resolved().items():
+        if isinstance(section, dict) and "seed" in section:
+            yield name, section["seed"]
 
 
 def last_machine(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -18,10 +18,10 @@ from jobs.report.dataset_section import show_dataset
 from jobs.report.provenance_section import last_machine, provenance_facts
 from jobs.report.stage_times import read_events, stage_seconds, stage_times
 from jobs.runtime.run_folder import RunFolder
+from pipeline.arrays import Pixels
 from pipeline.images.read import read_photograph
-from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
-from training.oneshot.diffsketch import EXAMPLE_SKETCH
+from training.oneshot.record import EXAMPLE_SKETCH
 
 _STRIP_SIDE = 2160  # pixels
 
@@ -67,7 +67,7 @@ def _run_facts(
 ) -> list[Fact]:
     """Choose the four numbers at the top of the page."""
     facts = [
-        Fact("Learned from", "1 drawing", f"{recipe.teach.iterations:,} iterations"),
+        Fact("Learned from", "1 drawing", recipe.teach.effort),
         Fact("Generated", f"{recipe.dataset.samples:,} pairs", "by the teacher"),
     ]
     for group in groups:

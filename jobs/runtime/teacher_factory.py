@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobs.runtime.devices import Machine
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.weights import locate, locate_backbone
+from pipeline.arrays import Pixels
 from pipeline.diffusion.example import load_example
 from pipeline.pair import Pair, SampleSpec
-from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Recipe
 from pipeline.teachers.registry import find_teacher, load_teacher
 from pipeline.teachers.scored import ScoringTeacher
 from pipeline.teachers.teacher import Teacher, TeacherFiles
-from training.encoders.clip import load_clip
+from training.encoders.clip import clip_files_sha256, load_clip
+from training.encoders.location import absolute_location
 from training.evaluation.agreement import ClipAgreement, fingerprint_of_agreement
 from training.oneshot.record import taught_clip
 from training.tensor_hash import sha256_of_network
@@ -45,10 +45,14 @@ class TeacherFactory:
     def fingerprint(self) -> dict[str, str]:
         """Return the fingerprint that the loaded teacher would have, without loading it.
 
-        Workers compare it with what they load. The CLIP's hash stands in the teacher's record;
-        records of early versions lack it, and then the CLIP alone is loaded.
+        Workers compare it with what they load. The CLIP is loaded only if it is not known to be the
+        one that the teacher was taught with.
+
+        Raises:
+            ValueError: a file of the teacher, its models or the CLIP is missing.
         """
-        clip = taught_clip(self.files.folder) or sha256_of_network(load_clip(self.clip))
+        clip = taught_clip(self.files.folder, clip_files_sha256(self.clip))
+        clip = clip or sha256_of_network(load_clip(self.clip))
         return find_teacher(self.name).fingerprint_of(self.files) | fingerprint_of_agreement(
             clip, self.image, self.drawing
         )
@@ -59,7 +63,7 @@ def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:
     files = _teacher_files(recipe, machine)
     find_teacher(recipe.teach.teacher).check_taught(files.folder)
     example = load_example(recipe, RunFolder(recipe.run_path).source)
-    clip = absolute(locate("clip", recipe.teach.clip))
+    clip = absolute_location(locate("clip", recipe.teach.clip))
     return TeacherFactory(
         recipe.teach.teacher, files, clip, example.image, example.drawing, recipe.sampler.batch
     )
@@ -69,18 +73,10 @@ def _teacher_files(recipe: Recipe, machine: Machine) -> TeacherFiles:
     """Say where a run's teacher and its models lie; paths are good for any working directory."""
     return TeacherFiles(
         folder=RunFolder(recipe.run_path).teacher.absolute(),
-        locations={"backbone": absolute(locate_backbone(recipe.backbone))},
+        locations={"backbone": absolute_location(locate_backbone(recipe.backbone))},
         device=machine.device,
         dtype=machine.dtype,
     )
-
-
-def absolute(location: str) -> str:
-    """Make the location of weights good for any working directory: FOLDER, MODEL:FILE, hub id."""
-    name, colon, file = location.partition(":")
-    if Path(location).exists():
-        return str(Path(location).absolute())
-    return f"{name}:{Path(file).absolute()}" if colon and Path(file).is_file() else location
 
 
 def held_out_pairs(recipe: Recipe, machine: Machine, count: int) -> Sequence[Pair]:

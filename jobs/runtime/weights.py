@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
 
 import training.embedded
+from pipeline.diffusion.location import is_hub_id
 
 EMBEDDED = "embedded"
 ModelKind = Literal["backbone", "clip", "perceptual"]
@@ -15,7 +15,6 @@ _FOLDERS: dict[ModelKind, str] = {
     "clip": "clip",
     "perceptual": "perceptual",
 }
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def locate(kind: ModelKind, name: str) -> str:
@@ -38,7 +37,7 @@ def locate_backbone(name: str) -> str:
         ValueError: it is neither.
     """
     location = locate("backbone", name)
-    if Path(location).is_dir() or _HUB_ID.fullmatch(location):
+    if Path(location).is_dir() or is_hub_id(location):
         return location
     raise ValueError(
         f"backbone {name!r} is neither an existing diffusers folder nor a hub id such as "

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import compress
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from pipeline import canonical
 from pipeline.dataset import layout
 from pipeline.dataset.plan import Plan
+from pipeline.dataset.record import Record, first_error_text
 from pipeline.dataset.tar import ShardError
 from pipeline.storage.store import Store
 
@@ -23,11 +24,7 @@ FORMAT: Final = "onesketch-commit/1"
 _READERS = 16
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StoredFile(_Record):
+class StoredFile(Record):
     """A file of the dataset: its name below the root, its SHA-256 and its size in bytes."""
 
     name: str
@@ -35,7 +32,7 @@ class StoredFile(_Record):
     size: int
 
 
-class Commit(_Record):
+class Commit(Record):
     """What a committed shard consists of; planned samples missing from it are `quarantined`."""
 
     format: Literal["onesketch-commit/1"] = FORMAT
@@ -50,10 +47,6 @@ class Commit(_Record):
     def size_bytes(self) -> int:
         """Size of tar and index together, in bytes."""
         return self.tar.size + self.index.size
-
-    def to_bytes(self) -> bytes:
-        """Return the record as it is stored."""
-        return canonical.to_bytes(self.model_dump(mode="json"))
 
 
 def describe_file(name: str, data: bytes) -> StoredFile:
@@ -70,9 +63,8 @@ def parse_commit(data: bytes, name: str) -> Commit:
     try:
         return Commit.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ShardError(f"{name} is not a commit record ({where}: {first['msg']})") from error
+        reason = first_error_text(error)
+        raise ShardError(f"{name} is not a commit record ({reason})") from error
 
 
 def committed_shards(store: Store) -> list[int]:

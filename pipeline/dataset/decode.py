@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.arrays import Pixels
 from pipeline.dataset.tar import ShardError
 
 # Four times the area of WebP pictures of 4096 pixels a side; more is an attack on memory.
 MAX_PIXELS = 2**26
 
 
-def decode_image(data: bytes) -> NDArray[np.uint8]:
+def decode_image(data: bytes) -> Pixels:
     """Decode an image member to uint8 (H, W, 3).
 
     Raises:
@@ -23,7 +23,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     return _decode(data, "WEBP", "RGB")
 
 
-def decode_sketch(data: bytes) -> NDArray[np.uint8]:
+def decode_sketch(data: bytes) -> Pixels:
     """Decode a sketch member to uint8 (H, W), 255 = paper.
 
     Raises:
@@ -32,7 +32,7 @@ def decode_sketch(data: bytes) -> NDArray[np.uint8]:
     return _decode(data, "PNG", "L")
 
 
-def _decode(data: bytes, form: str, mode: str) -> NDArray[np.uint8]:
+def _decode(data: bytes, form: str, mode: str) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=[form]) as picture:
             width, height = picture.size

@@ -8,10 +8,10 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import canonical
+from pipeline.arrays import Pixels
 from pipeline.dataset import layout
 from pipeline.dataset.pair_stats import measure_pair
 from pipeline.pair import Pair
@@ -68,7 +68,7 @@ def encode_pair(pair: Pair) -> EncodedPair:
     )
 
 
-def _save(array: NDArray[np.uint8], options: dict[str, object]) -> bytes:
+def _save(array: Pixels, options: dict[str, object]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, **options)  # type: ignore[arg-type]
     return buffer.getvalue()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from pipeline import canonical
 from pipeline.dataset import layout
 from pipeline.dataset.accounting import Account
 from pipeline.dataset.commit import StoredFile
 from pipeline.dataset.plan import Plan
+from pipeline.dataset.record import Record, first_error_text
 from pipeline.storage.store import Created, MissingKeyError, Store
 
 FORMAT: Final = "onesketch-manifest/1"
@@ -23,11 +23,7 @@ class ManifestError(ValueError):
     """A manifest that is missing, broken or from another dataset."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ManifestShard(_Record):
+class ManifestShard(Record):
     """One shard: its files, its number of pairs and its first and last planned sample."""
 
     tar: StoredFile
@@ -37,7 +33,7 @@ class ManifestShard(_Record):
     last: int
 
 
-class Counts(_Record):
+class Counts(Record):
     """Numbers of samples, planned = committed + quarantined; `size` is the bytes of all tars."""
 
     planned: int
@@ -46,7 +42,7 @@ class Counts(_Record):
     size: int
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """What a finished dataset consists of. Readers open what it lists and nothing else."""
 
     format: Literal["onesketch-manifest/1"] = FORMAT
@@ -58,10 +54,6 @@ class Manifest(_Record):
     recipe: dict[str, Any]
     fingerprints: dict[str, str]
     versions: dict[str, str]
-
-    def to_bytes(self) -> bytes:
-        """Return the manifest as it is stored."""
-        return canonical.to_bytes(self.model_dump(mode="json"))
 
 
 def build_manifest(plan: Plan, account: Account) -> Manifest:
@@ -124,9 +116,7 @@ def read_manifest(store: Store) -> Manifest:
             "run `onesketch generate` again to finish it"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        # An error about the JSON itself has no location.
-        reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        reason = first_error_text(error)
         raise ManifestError(
             f"{store.url}/{layout.MANIFEST} is broken or of another format ({reason})"
         ) from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+
+from pipeline.arrays import Pixels
 
 # Contrast ignores the darkest and the lightest half per cent of pixels: a speck on an empty page
 # does not make a drawing.
@@ -12,12 +13,12 @@ _TAIL_SHARE = 0.005
 _HASH_WIDTH, _HASH_HEIGHT = 9, 8
 
 
-def ink_coverage(sketch: NDArray[np.uint8]) -> float:
+def ink_coverage(sketch: Pixels) -> float:
     """Return the mean darkness of a sketch uint8 (H, W): 0 is an empty page, 1 solid ink."""
     return float(1 - sketch.mean(dtype=np.float64) / 255)
 
 
-def blankness(sketch: NDArray[np.uint8]) -> float:
+def blankness(sketch: Pixels) -> float:
     """Return 1 - contrast of a sketch uint8 (H, W): 0 has ink and paper, 1 is uniform."""
     filled = np.cumsum(np.bincount(sketch.ravel(), minlength=256))
     total = filled[-1]
@@ -26,7 +27,7 @@ def blankness(sketch: NDArray[np.uint8]) -> float:
     return 1 - max(high - low, 0) / 255
 
 
-def difference_hash(image: NDArray[np.uint8]) -> str:
+def difference_hash(image: Pixels) -> str:
     """Return the 64-bit difference hash of an image uint8 (H, W, 3), in hexadecimal.
 
     Near-duplicates have hashes that differ in few bits. Bit (y, x) tells whether brightness falls
@@ -38,7 +39,7 @@ def difference_hash(image: NDArray[np.uint8]) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
-def measure_pair(image: NDArray[np.uint8], sketch: NDArray[np.uint8]) -> dict[str, float | str]:
+def measure_pair(image: Pixels, sketch: Pixels) -> dict[str, float | str]:
     """Return all statistics of a pair by column name; floats are rounded to keep the JSON short."""
     return {
         "ink_coverage": round(ink_coverage(sketch), 6),

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline import canonical
 from pipeline.dataset import layout
+from pipeline.dataset.record import Record, first_error_text
 from pipeline.pair import SampleSpec
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.store import Created, MissingKeyError, Store
@@ -31,14 +32,12 @@ class PlanMismatchError(ValueError):
     """A dataset of another plan lies there; the message lists the differences."""
 
 
-class Plan(BaseModel):
+class Plan(Record):
     """Everything that the samples of one dataset depend on.
 
     `duration` is S of DiffSketch's equation 5; `fingerprints` maps each artefact of the teacher to
     its SHA-256; `versions` notes the software of the first run, and does not bind later ones.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["onesketch-dataset/1"] = FORMAT
     style: str
@@ -78,10 +77,6 @@ class Plan(BaseModel):
     def spec(self, index: int) -> SampleSpec:
         """Return the address of one sample, for the teacher."""
         return SampleSpec(index=index, seed=self.seed, duration=self.duration)
-
-    def to_bytes(self) -> bytes:
-        """Return the plan as it is stored."""
-        return canonical.to_bytes(self.model_dump(mode="json"))
 
     @property
     def sha256(self) -> str:
@@ -137,12 +132,9 @@ def read_plan(store: Store) -> Plan:
     except MissingKeyError as error:
         raise MissingKeyError(f"no dataset at {store.url}: it has no {layout.PLAN}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        # Where the file is not JSON at all, there is no place in it to name.
-        what = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
         raise ValueError(
-            f"{store.url}/{layout.PLAN} is not a plan of the format {FORMAT} ({what}); read it "
-            "with the version of onesketch that wrote it"
+            f"{store.url}/{layout.PLAN} is not a plan of the format {FORMAT} "
+            f"({first_error_text(error)}); read it with the version of onesketch that wrote it"
         ) from error
 
 

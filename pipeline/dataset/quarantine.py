@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pipeline import canonical
 from pipeline.dataset import layout
+from pipeline.dataset.record import Record
 from pipeline.storage.store import Store
 
 FORMAT: Final = "onesketch-quarantine/1"
 MAX_REASON_CHARS = 500
 
 
-class Quarantine(BaseModel):
+class Quarantine(Record):
     """A sample that failed `attempts` times when made alone, and the reason of the last failure."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["onesketch-quarantine/1"] = FORMAT
     index: int
     shard: int
     attempts: int
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS)]
-
-    def to_bytes(self) -> bytes:
-        """Return the record as it is stored."""
-        return canonical.to_bytes(self.model_dump(mode="json"))
 
 
 def write_quarantine(store: Store, record: Quarantine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pipeline.canonical import sha256_of_file
+from pipeline.diffusion.location import is_hub_id
 
 if TYPE_CHECKING:
     # By module: the package's own names resolve to stand-ins for type checkers.
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
-_HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 _WEIGHTS = {
     "unet": "diffusion_pytorch_model.safetensors",
     "vae": "diffusion_pytorch_model.safetensors",
@@ -112,7 +111,7 @@ def backbone_folder(location: str | Path) -> Path:
     """
     if Path(location).is_dir():
         return Path(location)
-    if not _HUB_ID.match(str(location)) or Path(location).is_absolute():
+    if not is_hub_id(str(location)):
         raise BackboneError(
             f"no backbone folder at {location}: give a diffusers folder or a hub id"
         )

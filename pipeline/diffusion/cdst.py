@@ -41,7 +41,12 @@ def mixing(i: int, duration: int) -> tuple[float, float]:
 
 def condition(example: Tensor, drawn: Tensor, i: int, duration: int) -> Tensor:
     """Return C_i of equation 5 from the example's condition C and d_i ~ D_SD, both (..., L, D)."""
-    alpha, beta = mixing(i, duration)
+    return mixed(example, drawn, mixing(i, duration))
+
+
+def mixed(example: Tensor, drawn: Tensor, weights: tuple[float, float]) -> Tensor:
+    """Mix the example's condition and a random one, both (..., L, D), by weights of `mixing`."""
+    alpha, beta = weights
     return alpha * example + beta * drawn
 
 

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.arrays import Pixels
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise
+from pipeline.images.read import FORMATS, UNREADABLE, grey_on_white, load_image
 from pipeline.images.write import write_png
 from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Recipe, Sampling
@@ -30,7 +31,6 @@ from pipeline.recipe.sections import GeneratedExample
 from pipeline.whole_file import write_json, write_tensors
 
 IMAGE_FILE, TENSORS_FILE, RECORD_FILE = "image.png", "noise.safetensors", "source.json"
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _LEAST_CONTRAST = 8  # grey levels between the lightest and the darkest pixel of a drawing
 _VERSIONS_OF = ("torch", "diffusers", "transformers")
 
@@ -58,7 +58,7 @@ class Generated:
 class Source:
     """A generated image to draw over, uint8 (H, W, 3)."""
 
-    image: NDArray[np.uint8]
+    image: Pixels
     generated: Generated
 
 
@@ -69,8 +69,8 @@ class ExamplePair:
     `generated` is there where a backbone made the image.
     """
 
-    image: NDArray[np.uint8]
-    drawing: NDArray[np.uint8]
+    image: Pixels
+    drawing: Pixels
     generated: Generated | None = None
 
 
@@ -143,7 +143,7 @@ def load_example(recipe: Recipe, folder: Path) -> ExamplePair:
     return ExamplePair(source.image, drawing, source.generated)
 
 
-def read_drawing(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+def read_drawing(path: Path, size: tuple[int, int]) -> Pixels:
     """Read a drawing as uint8 (H, W), 255 = paper; what is transparent counts as paper.
 
     Args:
@@ -162,9 +162,7 @@ def read_drawing(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
         )
     if picture.mode[0] in "IF":
         raise ExampleError(f"drawing {path} has mode {picture.mode}: save it with 8 bits a channel")
-    layer = picture.convert("RGBA")
-    page = Image.new("RGBA", layer.size, "white")
-    drawing = np.asarray(Image.alpha_composite(page, layer).convert("L"))
+    drawing = grey_on_white(picture)
     if int(drawing.max()) - int(drawing.min()) < _LEAST_CONTRAST:
         raise ExampleError(f"drawing {path} is blank: draw dark lines on white")
     return drawing
@@ -174,12 +172,10 @@ def _open(path: Path, what: str) -> Image.Image:
     if not path.is_file():
         raise ExampleError(f"{what} {path} is missing: save it there, or correct the recipe")
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            picture.load()
-            return picture
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        return load_image(path)
+    except UNREADABLE as error:
         raise ExampleError(
-            f"{what} {path} cannot be read ({error}): expected one of {', '.join(_FORMATS)}"
+            f"{what} {path} cannot be read ({error}): expected one of {', '.join(FORMATS)}"
         ) from error
 
 

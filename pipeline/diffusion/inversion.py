@@ -36,6 +36,7 @@ from pipeline.diffusion.sampling import (
     Predictor,
     Sample,
     Step,
+    check_timesteps,
     decode,
     denoise,
     predictor_of,
@@ -222,11 +223,7 @@ def replay(
     Raises:
         ValueError: as `invert`, or a step outside the process.
     """
-    outside = [t for t in timesteps if not 0 <= t < sampling.steps]
-    if outside:
-        raise ValueError(
-            f"steps to tap must lie in 0..{sampling.steps - 1}, counted from the end; got {outside}"
-        )
+    check_timesteps(timesteps, sampling)
     guidance = guidance_of(sampling)
     predict = predictor_of(backbone, embeddings, guidance)
     steps = invert_latents(backbone, embeddings, latents, unguided(sampling), iterations, until)

@@ -97,6 +97,15 @@ def denoise(
             yield Step(t, int(timestep), latents, taps)
 
 
+def check_timesteps(timesteps: Collection[int], sampling: Sampling) -> None:
+    """Raise ValueError for a step to tap, counted from the END, that is not of the process."""
+    outside = [t for t in timesteps if not 0 <= t < sampling.steps]
+    if outside:
+        raise ValueError(
+            f"steps to tap must lie in 0..{sampling.steps - 1}, counted from the end; got {outside}"
+        )
+
+
 def scheduler_of(backbone: Backbone, steps: int) -> Any:
     """Return a scheduler of its own set to `steps` steps: the backbone is shared."""
     scheduler: Any = type(backbone.scheduler).from_config(backbone.scheduler.config)
@@ -112,7 +121,13 @@ def predictor_of(backbone: Backbone, embeddings: Tensor, guidance: Guidance) -> 
 
     Returns:
         A function of latents (B, C, h, w) and a timestep; its UNet sees (R B, C, h, w).
+
+    Raises:
+        ValueError: the guidance asks for a condition other than the text.
     """
+    other = sorted(frozenset[str]().union(*guidance.subsets) - {TEXT})
+    if other:
+        raise ValueError(f"the backbone knows the condition {TEXT!r} only; got {', '.join(other)}")
     text = embeddings.to(backbone.device, backbone.dtype)
     nothing = backbone.unconditional.expand_as(text)
     contexts = [text if TEXT in subset else nothing for subset in guidance.subsets]
@@ -170,11 +185,7 @@ def _falling(steps: int) -> range:
 def _check(
     embeddings: Tensor, noise: Tensor, sampling: Sampling, timesteps: Collection[int]
 ) -> None:
-    outside = [t for t in timesteps if not 0 <= t < sampling.steps]
-    if outside:
-        raise ValueError(
-            f"steps to tap must lie in 0..{sampling.steps - 1}, counted from the end; got {outside}"
-        )
+    check_timesteps(timesteps, sampling)
     if embeddings.ndim != 3 or noise.ndim != 4 or len(embeddings) != len(noise):
         raise ValueError(
             "expected embeddings (B, L, D) and noise (B, C, h, w) of one B; "

@@ -62,6 +62,19 @@ def find_photographs(inputs: Sequence[str]) -> list[Photograph]:
     return search(inputs).photographs
 
 
+def photographs_in(folder: Path) -> list[Photograph]:
+    """List the photographs of a folder and all below it; their names may be the same.
+
+    Raises:
+        ValueError: there is no such folder, or it has no images.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    found = Found()
+    _search_whole_folder(folder, found)
+    return found.photographs
+
+
 def search(inputs: Sequence[str]) -> Found:
     """Find the photographs of files, folders and the word `bundled`, folders with all below them.
 
@@ -90,16 +103,20 @@ def _search_input(text: str, found: Found) -> None:
         raise ValueError(f"{text} is an address: photographs are read from local files and folders")
     path = Path(text)
     if path.is_dir():
-        before = len(found.photographs)
-        _search_folder(path, path, (), found)
-        if len(found.photographs) == before:
-            raise ValueError(f"{path}: no images in this folder ({' '.join(sorted(SUFFIXES))})")
+        _search_whole_folder(path, found)
     elif path.is_file():
         found.photographs.append(Photograph(path.stem, path))
     elif text == BUNDLED:
         found.photographs += bundled_photographs()
     else:
         raise ValueError(f"{path}: no such image or folder (or the word `{BUNDLED}`)")
+
+
+def _search_whole_folder(folder: Path, found: Found) -> None:
+    before = len(found.photographs)
+    _search_folder(folder, folder, (), found)
+    if len(found.photographs) == before:
+        raise ValueError(f"{folder}: no images in this folder ({' '.join(sorted(SUFFIXES))})")
 
 
 def _search_folder(root: Path, folder: Path, above: tuple[str, ...], found: Found) -> None:

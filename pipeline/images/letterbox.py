@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.images.resize import check_picture, resized
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels, check_picture
+from pipeline.images.resize import resized
 
 
 @dataclass(frozen=True)

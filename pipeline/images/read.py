@@ -1,4 +1,4 @@
-"""Photographs as pixels: upright, RGB, transparency as white paper."""
+"""Image files as pixels, transparency as white paper: photographs upright in RGB, drawings grey."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 # What EXIF's orientations ask for before a picture is shown.
@@ -35,6 +35,10 @@ _DAMAGED = (
 )
 
 
+# All that loading an image file raises when it is missing, damaged, or no image.
+UNREADABLE = (*_DAMAGED, Image.DecompressionBombError)
+
+
 def read_photograph(path: Path) -> Pixels:
     """Read an image file, upright as the camera was held, on white paper where it is transparent.
 
@@ -45,8 +49,7 @@ def read_photograph(path: Path) -> Pixels:
         ValueError: the file is missing, or is no image that can be read; names the file.
     """
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            return np.asarray(_to_rgb(picture))
+        return np.asarray(_to_rgb(load_image(path, upright=True)))
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such image") from error
     except Image.DecompressionBombError as error:
@@ -59,20 +62,35 @@ def read_photograph(path: Path) -> Pixels:
         ) from error
 
 
+def load_image(path: Path, upright: bool = False) -> Image.Image:
+    """Load an image file as it is stored, or turned upright as the camera was held.
+
+    Raises:
+        UNREADABLE: any of them: the file is missing, or is no image that can be read.
+    """
+    with Image.open(path, formats=FORMATS) as picture:
+        picture.load()
+        # Here, since some formats read their tags from the file.
+        return _upright(picture) if upright else picture
+
+
+def grey_on_white(picture: Image.Image) -> Pixels:
+    """Convert a drawing to uint8 (H, W), 255 = paper; what is transparent counts as paper."""
+    return np.asarray(_to_rgb(picture).convert("L"))
+
+
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    """Turn upright as the camera was held, drop alpha onto white paper, convert to RGB."""
-    upright = _upright(picture)
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
+    """Drop alpha onto white paper, convert to RGB."""
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    if upright.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8)).convert("RGB")
-    return upright.convert("RGB")
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    return picture.convert("RGB")
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     # Not ImageOps.exif_transpose: it writes all tags anew, which fails when any one is damaged.
-    picture.load()
     try:
         turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except _DAMAGED:

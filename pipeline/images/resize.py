@@ -5,16 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.pixels import Pixels
-
-
-def check_picture(image: Pixels) -> None:
-    """Raise ValueError unless a picture is uint8 (H, W, 3) with pixels in it."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(
-            f"expected a picture uint8 (H, W, 3), got {image.dtype} "
-            f"{image.shape}; read files with a reader that gives RGB"
-        )
+from pipeline.arrays import Pixels
 
 
 def resized(picture: Pixels, height: int, width: int) -> Pixels:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from pipeline.whole_file import write_bytes
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import canonical
+from pipeline.arrays import Pixels
 from pipeline.dataset.commit import Commit
 from pipeline.dataset.decode import decode_image, decode_sketch
 from pipeline.dataset.index import MEMBER_COLUMNS, read_index
@@ -87,7 +87,7 @@ def _member(store: Store, commit: Commit, row: Mapping[str, Any], name: str) -> 
     )
 
 
-def _thumbnail(picture: NDArray[np.uint8]) -> str:
+def _thumbnail(picture: Pixels) -> str:
     image = Image.fromarray(picture)
     image.thumbnail((_THUMBNAIL_PIXELS, _THUMBNAIL_PIXELS), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

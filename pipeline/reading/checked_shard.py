@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline import canonical
+from pipeline.arrays import Pixels
 from pipeline.dataset import layout
 from pipeline.dataset.decode import decode_image, decode_sketch
 from pipeline.dataset.manifest import ManifestShard
 from pipeline.dataset.tar import Member, ShardError, list_members
 
 # Image uint8 (H, W, 3) and sketch uint8 (H, W), 255 = paper.
-PixelPair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+PixelPair = tuple[Pixels, Pixels]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.recipe.fields import PositiveInt, Rate, RecipeError, Section, Weight
+from pipeline.recipe.fields import PositiveInt, Rate, RecipeError, Section, Weight, described
 from pipeline.recipe.teach import TeachSection
 
 
@@ -27,13 +27,21 @@ class DiffSketchTeach(TeachSection):
     iterations: PositiveInt = 1200
     diffusion_duration: PositiveInt = 1000
     timesteps: Literal["representative", "equal"] | tuple[Annotated[int, Field(ge=0)], ...] = (
-        "representative"
+        described(
+            "representative",
+            "'representative', 'equal' or a list of step indices (0 = the last step)",
+        )
     )
     learning_rate: Rate = 1e-4
     vae_features: bool = True
     weights: LossWeights = LossWeights()
     reconstruction: Literal["l1", "l2"] = "l1"
     cdst: bool = True
+
+    @property
+    def effort(self) -> str:
+        """How much training that is, in a few words for reports."""
+        return f"{self.iterations:,} iterations"
 
     def check_steps(self, steps: int) -> None:
         """Refuse steps to tap that a process of `steps` steps does not have."""
@@ -46,3 +54,10 @@ class DiffSketchTeach(TeachSection):
                 list(chosen),
                 f"distinct step indices from 0 (the last step) to {steps - 1}, for {steps} steps",
             )
+
+
+def diffsketch_of(teach: TeachSection) -> DiffSketchTeach:
+    """Return a recipe's `teach:` as DiffSketch's; RecipeError for another system."""
+    if not isinstance(teach, DiffSketchTeach):
+        raise RecipeError("teach.teacher", teach.teacher, "diffsketch, which this is about")
+    return teach

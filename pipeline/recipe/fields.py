@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -13,6 +14,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
 _SINCE = "since"
+_ALLOWED = "allowed"
 
 
 class RecipeError(ValueError):
@@ -45,6 +47,17 @@ def added(default: Any, since: str) -> Any:
         since: the version of onesketch that has it first.
     """
     return Field(default=default, json_schema_extra={_SINCE: since})
+
+
+def described(default: Any, allowed: str) -> Any:
+    """Declare a key whose mistakes are answered with a text of its own, such as "a or b"."""
+    return Field(default=default, json_schema_extra={_ALLOWED: allowed})
+
+
+def allowed_in(field: FieldInfo) -> str | None:
+    """Return the text of a key that was `described`."""
+    extra = field.json_schema_extra
+    return str(extra[_ALLOWED]) if isinstance(extra, dict) and _ALLOWED in extra else None
 
 
 def resolve(section: Section) -> dict[str, Any]:

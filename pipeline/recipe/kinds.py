@@ -19,11 +19,13 @@ class OneOf:
 
     Attributes:
         kinds: the sections by the name of their kind.
+        key: the section's key that says its kind, where one does.
         choose: names the kind that a section's data mean, known or not.
     """
 
     kinds: Mapping[str, type[Section]]
     choose: Callable[[Mapping[str, Any]], str]
+    key: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -42,6 +44,6 @@ class OneOf:
         return next(iter(self.kinds))
 
 
-def kinds_of(field: FieldInfo) -> Mapping[str, type[Section]]:
-    """Return the kinds of a recipe's key; none for a key of one kind only."""
-    return next((given.kinds for given in field.metadata if isinstance(given, OneOf)), {})
+def one_of(field: FieldInfo) -> OneOf | None:
+    """Return what a recipe's key is one of; None for a key of one kind only."""
+    return next((given for given in field.metadata if isinstance(given, OneOf)), None)

@@ -19,11 +19,20 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from pipeline.filters import ALLOWED, Filter, FilterError
 from pipeline.recipe.diffsketch import DiffSketchTeach
-from pipeline.recipe.fields import PositiveInt, Rate, RecipeError, Section, Seed, resolve
-from pipeline.recipe.kinds import kinds_of
+from pipeline.recipe.fields import (
+    PositiveInt,
+    Rate,
+    RecipeError,
+    Section,
+    Seed,
+    allowed_in,
+    resolve,
+)
+from pipeline.recipe.kinds import OneOf, one_of
 from pipeline.recipe.sections import Example, Teach
 
 
@@ -179,9 +188,10 @@ def _first_error(error: ValidationError) -> RecipeError:
     if first["type"] == "missing":
         return RecipeError(key, None, "a value: this key is required")
     if first["type"] == "union_tag_invalid":
-        kinds = kinds_of(Recipe.model_fields[keys[0]])
-        return RecipeError(f"{key}.teacher", first["ctx"]["tag"], f"one of {', '.join(kinds)}")
-    return RecipeError(key, first["input"], _allowed(first))
+        choice = one_of(Recipe.model_fields[keys[0]]) or OneOf({}, lambda _: "")
+        kinds = ", ".join(choice.kinds)
+        return RecipeError(f"{key}.{choice.key}", first["ctx"]["tag"], f"one of {kinds}")
+    return RecipeError(key, first["input"], _allowed(first, section.model_fields.get(keys[-1])))
 
 
 def _locate(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
@@ -204,20 +214,23 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
             continue
         keys.append(str(part))
         if field is not None:
-            kinds, inner = kinds_of(field), field.annotation
+            choice, inner = one_of(field), field.annotation
+            kinds = choice.kinds if choice else {}
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 section = inner
     return keys, section
 
 
-def _allowed(detail: Any) -> str:
+def _allowed(detail: Any, field: FieldInfo | None) -> str:
     if detail["type"] == "invalid_key":
         return "names as keys"
+    if detail["type"] == "model_type":
+        return "a mapping of keys to values"
+    if field is not None and (text := allowed_in(field)):
+        return text
     message = detail["msg"]
     for prefix in ("Input should be a valid ", "Input should be ", "Value error, "):
         message = message.removeprefix(prefix)
-    if "timesteps" in detail["loc"]:
-        return "'representative', 'equal' or a list of step indices (0 = the last step)"
     return message
 
 

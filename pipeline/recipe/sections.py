@@ -41,5 +41,5 @@ def _example_of(data: Mapping[str, Any]) -> str:
     return "generated"
 
 
-Teach = Annotated[DiffSketchTeach, OneOf(TEACH_SECTIONS, _teacher_of)]
+Teach = Annotated[TeachSection, OneOf(TEACH_SECTIONS, _teacher_of, key="teacher")]
 Example = Annotated[GeneratedExample, OneOf(EXAMPLE_SECTIONS, _example_of)]

@@ -19,5 +19,10 @@ class TeachSection(Section):
     clip: str = "embedded"
     perceptual: str = "embedded"
 
+    @property
+    def effort(self) -> str:
+        """How much training that is, in a few words for reports; empty where there is no answer."""
+        return ""
+
     def check_steps(self, steps: int) -> None:
         """Refuse what does not fit a process of `steps` steps, by a RecipeError."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.storage.store import Created, Entry, MissingKeyError, StorageError
 
 # A disk that is full, a quota that is used up and a file-size limit look alike to a person.
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_FOLDER = {errno.ENOTDIR, errno.EEXIST}
 _TEMPORARY = re.compile(r"\..+\.[0-9]+-[0-9a-f]{16}\.tmp")
@@ -188,7 +188,7 @@ def _raise_unless_missing(error: OSError) -> None:
 
 
 def _advice(error: OSError) -> str:
-    if error.errno in _NO_SPACE:
+    if error.errno in NO_SPACE:
         return f"no space left ({error.strerror}); free some, or choose another dataset.out"
     if error.errno in _NO_RIGHT:
         return f"{error.strerror}; choose a dataset.out that you may write to"

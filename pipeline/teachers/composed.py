@@ -11,6 +11,7 @@ from pipeline.seeds import generator
 from pipeline.teachers.drawer import Drawer
 from pipeline.teachers.pictures import Pictures
 from pipeline.teachers.slots import slot_batches
+from pipeline.teachers.teacher import join_fingerprints
 
 DRAW_STREAM = "draw"
 
@@ -19,7 +20,7 @@ class PicturesTeacher:
     """Draws the images of any source with any drawer.
 
     Raises:
-        ValueError: the two work at different sizes.
+        ValueError: the two work at different sizes, or with two models of one kind.
     """
 
     def __init__(self, pictures: Pictures, drawer: Drawer) -> None:
@@ -30,7 +31,7 @@ class PicturesTeacher:
             )
         self.pictures = pictures
         self.drawer = drawer
-        self.fingerprint = pictures.fingerprint | drawer.fingerprint
+        self.fingerprint = join_fingerprints(pictures.fingerprint, drawer.fingerprint)
 
     @property
     def image_size(self) -> int:

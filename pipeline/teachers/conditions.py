@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipeline.diffusion.backbone import Backbone
-from pipeline.diffusion.cdst import ConditionPrior, mixing
+from pipeline.diffusion.cdst import ConditionPrior, mixed, mixing
 from pipeline.diffusion.sampling import initial_noise
 from pipeline.pair import SampleSpec
 from pipeline.recipe.recipe import Sampling
@@ -92,9 +92,10 @@ class SampledConditions:
         drawn = self.prior.sample_many(
             [generator(spec.seed, spec.index, "condition") for spec in specs]
         )
-        weights = torch.tensor([self._mixing(spec) for spec in specs])  # (B, 2)
-        alpha, beta = weights[:, 0, None, None], weights[:, 1, None, None]
-        return alpha * self.conditions.example + beta * drawn
+        example = self.conditions.example
+        return torch.stack(
+            [mixed(example, d, self._mixing(s)) for d, s in zip(drawn, specs, strict=True)]
+        )
 
     def noise(self, backbone: Backbone, specs: Sequence[SampleSpec]) -> Tensor:
         """Return the first latents: float32 (B, C, h, w) on the CPU."""

@@ -28,14 +28,10 @@ from pipeline.teachers.conditions import (
     SampledConditions,
 )
 from pipeline.teachers.slots import SlotBatch, slot_batches
-from pipeline.teachers.teacher import TeacherFiles
+from pipeline.teachers.teacher import TeacherFiles, check_finite
 
 BACKBONE = "backbone"
 _FILES = (WEIGHTS_FILE, CONFIG_FILE, PRIOR_FILE, CONDITION_FILE)
-
-
-class SamplingError(RuntimeError):
-    """A sample that came out as no finite number."""
 
 
 class DiffSketchTeacher:
@@ -113,12 +109,10 @@ class DiffSketchTeacher:
             self.sampled.noise(self.backbone, batch.filled),
             self.sampled.conditions.sampling,
         )
-        finite = (images.isfinite().all((1, 2, 3)) & sketches.isfinite().all((1, 2, 3))).tolist()
+        check_finite([spec.index for spec in batch.filled], images, sketches)
         image_pixels, sketch_pixels = image_to_uint8(images), sketch_to_uint8(sketches)
         for spec in batch.asked:
             slot = batch.slot(spec)
-            if not finite[slot]:
-                raise SamplingError(f"sample {spec.index} is not finite in {self.backbone.dtype}")
             columns = self.sampled.columns(spec)
             yield Pair(spec.index, image_pixels[slot], sketch_pixels[slot], columns)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from pipeline.teachers.teacher import TeacherFiles
 
 

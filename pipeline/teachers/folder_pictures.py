@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.arrays import Pixels
 from pipeline.canonical import sha256_of_file
-from pipeline.images.find import find_photographs
+from pipeline.images.find import photographs_in
 from pipeline.images.letterbox import frame
 from pipeline.images.read import read_photograph
 from pipeline.pair import SampleSpec
-from pipeline.pixels import Pixels
 from pipeline.seeds import generator
 from pipeline.teachers.pictures import PictureBatch
 from pipeline.teachers.teacher import TeacherFiles
@@ -31,11 +31,11 @@ class FolderPictures:
     the seed for the first round through the folder and alternates from one round to the next.
 
     Raises:
-        ValueError: the folder has no photograph.
+        ValueError: there is no such folder, or it has no photograph.
     """
 
     def __init__(self, folder: Path, image_size: int) -> None:
-        paths = [photograph.path for photograph in find_photographs([str(folder)])]
+        paths = [photograph.path for photograph in photographs_in(folder)]
         self.files = dict(sorted((sha256_of_file(path), path) for path in paths))
         self.image_size = image_size
         contents = "".join(self.files)

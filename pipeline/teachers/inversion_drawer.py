@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import torch
 
+from pipeline.arrays import Pixels
 from pipeline.diffusion.sampling import encode_prompts
 from pipeline.gsketch.streaming import draw_while_inverting
-from pipeline.pixels import Pixels, channels_first, signed_from_uint8, sketch_to_uint8
+from pipeline.pixels import channels_first, signed_from_uint8, sketch_to_uint8
 from pipeline.teachers.diffsketch import DiffSketchTeacher
 from pipeline.teachers.drawer import DrawnBatch, DrawOptions
-from pipeline.teachers.teacher import TeacherFiles
+from pipeline.teachers.teacher import TeacherFiles, check_finite
 
 
 class InversionDrawer:
@@ -56,6 +57,7 @@ class InversionDrawer:
             self.teacher.sampled.conditions.sampling,
             self._iterations,
         )
+        check_finite([f"at {place}" for place in range(len(images))], drawn.sketches)
         fidelity = {
             "vae_psnr_db": drawn.vae_psnr_db.tolist(),
             "round_trip_psnr_db": drawn.round_trip.psnr_db.tolist(),

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.arrays import Pixels
 from pipeline.pair import SampleSpec
-from pipeline.pixels import Pixels
 from pipeline.teachers.teacher import TeacherFiles
 
 Columns = Mapping[str, int | float | str]

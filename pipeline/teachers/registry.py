@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
+from pipeline.registry import find_entry
 from pipeline.teachers.diffsketch import DiffSketchTeacher
 from pipeline.teachers.drawer import Drawer, DrawerClass, DrawOptions
 from pipeline.teachers.folder_pictures import FolderPictures
@@ -12,15 +11,13 @@ from pipeline.teachers.pictures import Pictures, PicturesClass
 from pipeline.teachers.sampled_pictures import SampledPictures
 from pipeline.teachers.teacher import Teacher, TeacherClass, TeacherFiles
 
-Entry = TypeVar("Entry")
-
 TEACHERS: dict[str, TeacherClass] = {
     "diffsketch": DiffSketchTeacher,
 }
 
 PICTURES: dict[str, PicturesClass] = {
+    "diffsketch": SampledPictures,
     "folder": FolderPictures,
-    "samples": SampledPictures,
 }
 
 DRAWERS: dict[str, DrawerClass] = {
@@ -30,7 +27,7 @@ DRAWERS: dict[str, DrawerClass] = {
 
 def find_teacher(name: str) -> TeacherClass:
     """Look a teacher up; ValueError names the known ones."""
-    return _find(TEACHERS, "teacher", name)
+    return find_entry(TEACHERS, "teacher", name)
 
 
 def load_teacher(name: str, files: TeacherFiles) -> Teacher:
@@ -44,15 +41,9 @@ def load_teacher(name: str, files: TeacherFiles) -> Teacher:
 
 def load_pictures(name: str, files: TeacherFiles, image_size: int) -> Pictures:
     """Open a source of pictures of a size by its name; ValueError as `load_teacher`."""
-    return _find(PICTURES, "source of pictures", name).load(files, image_size)
+    return find_entry(PICTURES, "source of pictures", name).load(files, image_size)
 
 
 def load_drawer(name: str, files: TeacherFiles, options: DrawOptions) -> Drawer:
     """Load the drawer of a taught system by its name; ValueError as `load_teacher`."""
-    return _find(DRAWERS, "drawer", name).load(files, options)
-
-
-def _find(registry: dict[str, Entry], what: str, name: str) -> Entry:
-    if name not in registry:
-        raise ValueError(f"no {what} {name!r}: expected one of {', '.join(sorted(registry))}")
-    return registry[name]
+    return find_entry(DRAWERS, "drawer", name).load(files, options)

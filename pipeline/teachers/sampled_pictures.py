@@ -16,7 +16,7 @@ from pipeline.teachers.conditions import PRIOR_FILE, Conditions, SampledConditio
 from pipeline.teachers.diffsketch import BACKBONE, DiffSketchTeacher
 from pipeline.teachers.pictures import Columns, PictureBatch
 from pipeline.teachers.slots import slot_batches
-from pipeline.teachers.teacher import TeacherFiles
+from pipeline.teachers.teacher import TeacherFiles, check_finite
 
 
 class SampledPictures:
@@ -55,14 +55,16 @@ class SampledPictures:
 
     @torch.no_grad()
     def pictures(self, specs: Sequence[SampleSpec]) -> PictureBatch:
-        """Sample the images of `specs`, in their order."""
+        """Sample the images of `specs`, in their order; SamplingError for one not finite."""
         sampling = self.sampled.conditions.sampling
         images, columns = [], list[Columns]()
         for batch in slot_batches(specs, sampling.batch):
             embeddings = self.sampled.embeddings(batch.filled)
             noise = self.sampled.noise(self.backbone, batch.filled)
             *_, last = denoise(self.backbone, embeddings, noise, sampling, ())
-            decoded = image_to_uint8(decode(self.backbone, last.latents, lambda _n, v: v[:0])[0])
+            made, _ = decode(self.backbone, last.latents, lambda _n, v: v[:0])
+            check_finite([spec.index for spec in batch.filled], made)
+            decoded = image_to_uint8(made)
             images += [decoded[batch.slot(spec)] for spec in batch.asked]
             columns += [self.sampled.columns(spec) for spec in batch.asked]
         return PictureBatch(np.stack(images), columns)

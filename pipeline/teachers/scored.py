@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.arrays import Pixels
 from pipeline.pair import Pair, SampleSpec
 from pipeline.teachers.slots import SlotBatch, slot_batches
-
-if TYPE_CHECKING:
-    # Only for its type: the module brings diffusers with it.
-    from pipeline.teachers.teacher import Teacher
+from pipeline.teachers.teacher import Teacher, join_fingerprints
 
 
 class PairScorer(Protocol):
@@ -26,9 +23,7 @@ class PairScorer(Protocol):
     fingerprint: dict[str, str]
     """SHA-256 of everything that the scores depend on, by name."""
 
-    def score(
-        self, images: NDArray[np.uint8], sketches: NDArray[np.uint8]
-    ) -> Sequence[Mapping[str, float]]:
+    def score(self, images: Pixels, sketches: Pixels) -> Sequence[Mapping[str, float]]:
         """Score images (B, H, W, 3) with sketches (B, H, W): columns of the index, one per pair."""
         ...
 
@@ -44,7 +39,7 @@ class ScoringTeacher:
         self.teacher = teacher
         self.scorer = scorer
         self.slots = slots
-        self.fingerprint = teacher.fingerprint | scorer.fingerprint
+        self.fingerprint = join_fingerprints(teacher.fingerprint, scorer.fingerprint)
 
     @property
     def image_size(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from pipeline.pair import Pair, SampleSpec
 
@@ -44,6 +45,38 @@ class Teacher(Protocol):
     def pairs(self, specs: Sequence[SampleSpec]) -> Sequence[Pair]:
         """Make the pairs of `specs`, in their order."""
         ...
+
+
+class SamplingError(RuntimeError):
+    """A sample that came out as no finite number."""
+
+
+def join_fingerprints(*fingerprints: Mapping[str, str]) -> dict[str, str]:
+    """Join the fingerprints of what a teacher is made of; ValueError where two contradict."""
+    joined: dict[str, str] = {}
+    for name, digest in (item for fingerprint in fingerprints for item in fingerprint.items()):
+        if joined.setdefault(name, digest) != digest:
+            raise ValueError(
+                f"two parts of a teacher depend on {name}, but not on the same: its SHA-256 is "
+                f"{joined[name][:12]} for one and {digest[:12]} for the other"
+            )
+    return joined
+
+
+def check_finite(samples: Sequence[object], *values: Tensor) -> None:
+    """Refuse values, (B, ...) each, that are not finite, since as pixels nobody would see it.
+
+    Args:
+        samples: what each of the B is called.
+
+    Raises:
+        SamplingError: one is not finite.
+    """
+    for value in values:
+        finite = value.isfinite().flatten(1).all(1).tolist()
+        for sample, good in zip(samples, finite, strict=True):
+            if not good:
+                raise SamplingError(f"sample {sample} is not finite in {value.dtype}")
 
 
 class TeacherClass(Protocol):

@@ -13,7 +13,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.evaluation.metrics import Better, Metric
 
 Make = Callable[[], Metric]  # gives a metric that has scored nothing yet

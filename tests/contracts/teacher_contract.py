@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.arrays import Pixels
 from pipeline.pair import Pair, SampleSpec
-from pipeline.pixels import Pixels
 from pipeline.teachers.drawer import Drawer
 from pipeline.teachers.pictures import Pictures
 from pipeline.teachers.teacher import Teacher, TeacherClass, TeacherFiles

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.events import ignore
 from training.checkpoint import OtherRunError
 from training.oneshot.inputs import TeacherTraining, TeachInputs
 from training.oneshot.record import RECORD, read_record, taught_teacher
@@ -19,10 +20,6 @@ from training.oneshot.record import RECORD, read_record, taught_teacher
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder by its name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def ignore(name: str, **fields: Any) -> None:
-    """Listen to no event."""
 
 
 class Interrupt:

@@ -24,11 +24,13 @@ MOST_LINES = 400
 # From the ground up: each room with all those of its layer that it imports, which stand before it.
 ROOMS: dict[str, dict[str, str]] = {
     "pipeline": {
+        "arrays": "",
         "canonical": "",
         "events": "",
         "filters": "",
-        "pair": "",
-        "pixels": "",
+        "pair": "arrays",
+        "pixels": "arrays",
+        "registry": "",
         "render": "",
         "seeds": "",
         "spread": "",
@@ -83,7 +85,9 @@ ROOMS: dict[str, dict[str, str]] = {
 # The longest chain of rooms that import each other.
 FLOORS = {"pipeline": 6, "training": 4, "jobs": 6}
 ROOT_MODULES = {
-    "pipeline": "canonical events filters pair pixels render seeds spread whole_file",
+    "pipeline": (
+        "arrays canonical events filters pair pixels registry render seeds spread whole_file"
+    ),
     "training": "checkpoint losses snapshots tensor_hash",
     "jobs": "demo",
 }

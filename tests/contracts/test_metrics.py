@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from tests.contracts import metric_contract as contract
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.lpips import Perceptual, load_perceptual

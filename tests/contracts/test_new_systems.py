@@ -104,7 +104,7 @@ def test_the_toys_dataset_is_published_as_every_other(inputs: TeachInputs, tmp_p
         ({"iterations": "lots"}, "teach.iterations", "integer"),
         ({"weights": {"l1": -1}}, "teach.weights.l1", "greater than or equal to 0"),
         ({"weights": {"lpip": 1}}, "teach.weights.lpip", "did you mean 'lpips'"),
-        (3, "teach", "dictionary"),
+        (3, "teach", "a mapping of keys to values"),
     ],
 )
 def test_mistakes_in_a_section_of_many_kinds_are_named(

@@ -44,7 +44,6 @@ def _photographs(folder: Path, backbone: Path) -> TeacherFiles:
 TAUGHT: dict[str, Taught] = {
     "diffsketch": _diffsketch,
     "folder": _photographs,
-    "samples": _diffsketch,
 }
 
 
@@ -89,7 +88,7 @@ def test_pictures_and_a_drawer_together_are_a_teacher(
 ) -> None:
     files = taught("diffsketch")
     drawer = load_drawer("diffsketch", files, DrawOptions())
-    teacher = PicturesTeacher(load_pictures("samples", files, drawer.image_size), drawer)
+    teacher = PicturesTeacher(load_pictures("diffsketch", files, drawer.image_size), drawer)
     contract.check_pairs(teacher)
     contract.check_addresses(teacher)
     # Its images are those that DiffSketch itself draws over while it samples them.
@@ -102,7 +101,7 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
     files = TeacherFiles(tmp_path)
     with pytest.raises(ValueError, match="no teacher 'other': expected one of diffsketch"):
         find_teacher("other")
-    message = "no source of pictures 'other': expected one of folder, samples"
+    message = "no source of pictures 'other': expected one of diffsketch, folder"
     with pytest.raises(ValueError, match=message):
         load_pictures("other", files, SIDE)
     with pytest.raises(ValueError, match="no drawer 'other': expected one of diffsketch"):

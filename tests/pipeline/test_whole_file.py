@@ -98,6 +98,24 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": OLD}
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a power cut could leave an empty file in place of a whole one.
+    (tmp_path / "a").write_bytes(OLD)
+    synced: list[bytes] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        synced.append(os.pread(handle, 99, 0))
+        assert (tmp_path / "a").read_bytes() == OLD
+
+    monkeypatch.setattr("os.fsync", fsync)
+    write_bytes(tmp_path / "a", b"new")
+    assert synced == [b"new"] and (tmp_path / "a").read_bytes() == b"new"
+
+
 def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "a") as temporary:
         (temporary / "inside").write_bytes(b"half")

@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pipeline.arrays import Pixels, check_picture
 from pipeline.canonical import sha256_of_file
-from pipeline.images.resize import check_picture, resized
-from pipeline.pixels import Pixels, image_from_uint8, sketch_to_uint8
+from pipeline.images.resize import resized
+from pipeline.pixels import image_from_uint8, sketch_to_uint8, unit_from_signed
 from pipeline.whole_file import write_json, write_tensors
 from training.students.registry import STUDENTS, find_student
 from training.students.student import Student
@@ -130,7 +131,7 @@ class Extractor:
         padded = reflected(images, self.multiple, self.least_side)
         x = torch.cat([image_from_uint8(image) for image in padded])  # (B, 3, H', W')
         sketches: Tensor = self.network(x.to(self.device, self.dtype))
-        return sketch_to_uint8((sketches[..., :height, :width].float() + 1) / 2)
+        return sketch_to_uint8(unit_from_signed(sketches[..., :height, :width].float()))
 
 
 def working_size(height: int, width: int, short_side_px: int | None) -> tuple[int, int]:

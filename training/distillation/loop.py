@@ -16,8 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
-from pipeline.pixels import Pixels, channels_first, signed_from_uint8, sketch_to_uint8
+from pipeline.pixels import (
+    channels_first,
+    signed_from_uint8,
+    sketch_to_uint8,
+    unit_from_signed,
+)
 from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.order import Order
 from pipeline.reading.reader import Reader
@@ -262,7 +268,8 @@ def snapshot(context: Context, state: State) -> None:
     sketches = []
     for image, drawing in pairs:
         batch = to_batch(image[None], drawing[None], context.execution.device)
-        sketches.append(sketch_to_uint8((state.student.draw(batch.images) + 1) / 2)[0])
+        drawn = unit_from_signed(state.student.draw(batch.images))
+        sketches.append(sketch_to_uint8(drawn)[0])
     state.snapshots[done] = torch.from_numpy(np.stack(sketches))  # (rows, H, W)
     labels = ["the one\nexample", *(f"pair {number + 1}" for number in range(len(pairs) - 1))]
     rows = [

@@ -26,11 +26,12 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from pipeline.events import OnEvent
+from pipeline.events import OnEvent, ignore
 from pipeline.storage.address import open_store
 from training.distillation.loop import distill, prepare
 from training.distillation.process_group import Alone, ProcessGroup
 from training.distillation.spec import DistillationSpec, Execution
+from training.encoders.location import absolute_location
 
 # Ray's default of 0 would end a night's work with its first lost worker; a fault that comes back
 # at the same iteration should still end it before long.
@@ -113,10 +114,7 @@ def fitting_workers(asked: int, batch: int, capacity: int, nodes: int) -> int:
 
 def portable(spec: DistillationSpec, execution: Execution) -> tuple[DistillationSpec, Execution]:
     """Make every location absolute: ranks may have other working directories."""
-    name, _, file = spec.features.rpartition(":")
-    features = f"{name}:{Path(file).absolute()}" if name else spec.features
-    if not name and Path(features).is_dir():
-        features = str(Path(features).absolute())
+    features = absolute_location(spec.features)
     cache = None if execution.cache is None else execution.cache.absolute()
     return (
         replace(spec, dataset=open_store(spec.dataset).url, features=features),
@@ -181,7 +179,8 @@ def _train_rank(config: dict[str, Any]) -> None:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     write = _writer(task.events)
     write("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
-    distill(task.spec, task.folder, execution, write if ranks.rank == 0 else _ignore, ranks)
+    # The others' events are the same.
+    distill(task.spec, task.folder, execution, write if ranks.rank == 0 else ignore, ranks)
 
 
 def _writer(path: Path) -> OnEvent:
@@ -191,10 +190,6 @@ def _writer(path: Path) -> OnEvent:
             file.write((json.dumps({"name": name, "fields": fields}) + "\n").encode())
 
     return on_event
-
-
-def _ignore(name: str, **fields: Any) -> None:
-    """Drop an event: those of rank 0 are the same."""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipeline import canonical
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from pipeline.recipe.recipe import Distill
 from training.distillation.schedule import CONSTANT_SHARE
 from training.encoders.features import FeatureNetwork

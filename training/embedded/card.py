@@ -20,8 +20,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from pipeline.arrays import Pixels
 from pipeline.images.write import write_png
-from pipeline.pixels import Pixels
 from pipeline.whole_file import write_json, write_text
 from training.embedded.edge_scores import BoundaryScores, boundary_scores
 from training.embedded.models.autoencoder import reconstruct

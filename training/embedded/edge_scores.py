@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 
 LEVELS = 256
 INKED = 128  # darker pixels of the line art are boundaries

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,8 +57,8 @@ class TrainingState:
     models"): the eigenvalues of pictures' covariance span orders of magnitude, and Muon does not
     mind.
 
-    Step s depends on the state, the seed and s alone (the data are made from them), so the step is
-    all that a checkpoint needs beside the tensors.
+    Step s depends on the state, on s and on the origin of the data alone, so the step is all that a
+    checkpoint needs beside the tensors.
 
     Attributes:
         module: what learns.
@@ -65,9 +66,11 @@ class TrainingState:
         identity: what another training would differ in.
     """
 
-    def __init__(self, module: nn.Module, schedule: Schedule, folder: Path, seed: int) -> None:
+    def __init__(
+        self, module: nn.Module, schedule: Schedule, folder: Path, origin: Mapping[str, Any]
+    ) -> None:
         self.module, self.schedule, self.folder, self.step = module, schedule, folder, 0
-        self.identity = asdict(schedule) | {"seed": seed}
+        self.identity = asdict(schedule) | dict(origin)
         del self.identity["checkpoint_every_s"]
         named = {n: p for n, p in module.named_parameters() if p.requires_grad}
         self.names = list(named)
@@ -166,7 +169,7 @@ def train(
     schedule: Schedule,
     folder: Path,
     on_event: OnEvent,
-    seed: int = 0,
+    origin: Mapping[str, Any],
 ) -> None:
     """Train a module to the schedule's end, from the folder's checkpoint if there is one.
 
@@ -176,13 +179,13 @@ def train(
         schedule: length and learning rate.
         folder: of the checkpoint; its name is the model's in events.
         on_event: listens to every 50th step.
-        seed: of the initial weights and the data.
+        origin: what else the outcome depends on, such as the seed and the number of scenes.
 
     Raises:
         OtherRunError: the checkpoint is of another training.
         DivergenceError: the loss is no longer a finite number.
     """
-    state = TrainingState(module, schedule, folder, seed)
+    state = TrainingState(module, schedule, folder, origin)
     state.resume()
     module.train()
     saved = time.monotonic()

@@ -138,7 +138,12 @@ class EmbeddedTrainer:
         return network
 
     def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: Schedule) -> None:
-        train(module, loss_fn, schedule, self.work / name, self.on_event, self.seed)
+        origin = {
+            "seed": self.seed,
+            "scenes": self.budget.scenes,
+            "edge_scenes": self.budget.edge_scenes,
+        }
+        train(module, loss_fn, schedule, self.work / name, self.on_event, origin)
 
 
 def train_all(

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
 
+from pipeline.canonical import sha256, sha256_of_file
+
 CONFIG_NAME = "open_clip_config.json"
 WEIGHTS_NAME = "open_clip_model.safetensors"
 HUB_WEIGHT_NAMES = (WEIGHTS_NAME, "open_clip_pytorch_model.bin")
@@ -29,16 +31,18 @@ class ClipEncoder(nn.Module):
 
     Attributes:
         label: where the weights come from ("embedded" or "real: ..."), for reports.
+        files_sha256: `clip_files_sha256` of the location that it was loaded from.
         side: S, in pixels.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, visual: nn.Module, label: str) -> None:
+    def __init__(self, visual: nn.Module, label: str, files_sha256: str) -> None:
         super().__init__()
         self.visual = visual.eval().requires_grad_(False)
         self.label = label
+        self.files_sha256 = files_sha256
         preparation: dict[str, Any] = visual.preprocess_cfg  # type: ignore[assignment]
         self.side = _side(preparation["size"])
         channel_shape = (1, 3, 1, 1)
@@ -92,11 +96,26 @@ def load_clip(location: str | Path, device: str | torch.device = "cpu") -> ClipE
         name, weights = text.split(":", 1)
         model, label = _load_named(name, weights), f"real: {name}"
     else:
-        raise ClipError(
-            f"CLIP model {text!r}: no such folder. Expected a folder with {CONFIG_NAME} and "
-            f"{WEIGHTS_NAME}, or MODEL:FILE such as ViT-B-32-quickgelu:weights.safetensors"
-        )
-    return ClipEncoder(model.visual, label).to(device)  # type: ignore[arg-type]
+        raise _not_found(text)
+    visual: Any = model.visual
+    return ClipEncoder(visual, label, clip_files_sha256(text)).to(device)
+
+
+def clip_files_sha256(location: str | Path) -> str:
+    """Hash the files that `load_clip` reads of a location, without loading a model.
+
+    Raises:
+        ClipError: as `load_clip`, where a file is missing.
+    """
+    text = str(location)
+    if Path(text).is_dir():
+        name, files = "", _files_of_folder(Path(text))
+    elif ":" in text:
+        name, weights = text.split(":", 1)
+        files = [_weights_file(name, weights)]
+    else:
+        raise _not_found(text)
+    return sha256("\n".join([name, *map(sha256_of_file, files)]).encode())
 
 
 def _side(size: int | tuple[int, int] | list[int]) -> int:
@@ -106,13 +125,25 @@ def _side(size: int | tuple[int, int] | list[int]) -> int:
     return sides.pop()
 
 
-def _load_folder(folder: Path) -> nn.Module:
+def _not_found(location: str) -> ClipError:
+    return ClipError(
+        f"CLIP model {location!r}: no such folder. Expected a folder with {CONFIG_NAME} and "
+        f"{WEIGHTS_NAME}, or MODEL:FILE such as ViT-B-32-quickgelu:weights.safetensors"
+    )
+
+
+def _files_of_folder(folder: Path) -> list[Path]:
     missing = [name for name in (CONFIG_NAME, WEIGHTS_NAME) if not (folder / name).is_file()]
     if missing:
         raise ClipError(
             f"CLIP folder {folder} lacks {' and '.join(missing)}. The embedded model is written "
             "by `onesketch train-embedded`, a real one by open_clip's push_to_hf_hub"
         )
+    return [folder / name for name in (CONFIG_NAME, WEIGHTS_NAME)]
+
+
+def _load_folder(folder: Path) -> nn.Module:
+    _files_of_folder(folder)
     config = _config_of(f"local-dir:{folder}")
     _refuse_remote_text_tower(config, str(folder))
     return _create(f"local-dir:{folder}", str(folder))
@@ -126,17 +157,26 @@ def _load_named(name: str, weights: str) -> nn.Module:
             f"{similar[:8] or open_clip.list_models()[:8]}"
         )
     _refuse_remote_text_tower(_config_of(name), name)
+    file = _weights_file(name, weights)
     if Path(weights).is_file():
         return _create(name, weights, pretrained=weights)
+    return _load_tag(name, weights, file)
+
+
+def _weights_file(name: str, weights: str) -> Path:
+    """Find the weights of a named model: a file, or a tag's in the local cache."""
+    if Path(weights).is_file():
+        return Path(weights)
     if weights in open_clip.list_pretrained_tags_by_model(name):
-        return _load_tag(name, weights)
+        return _cached_weights(name, weights)
     raise ClipError(
         f"CLIP weights for {name}: {weights!r} is neither a file nor a tag of open_clip. "
         f"Tags: {open_clip.list_pretrained_tags_by_model(name)}"
     )
 
 
-def _load_tag(name: str, tag: str) -> nn.Module:
+def _cached_weights(name: str, tag: str) -> Path:
+    """Return the file of a tag's weights in the local cache."""
     config = open_clip.get_pretrained_cfg(name, tag)
     repository = config.get("hf_hub", "").rstrip("/")
     cached = _cached_file(repository) if repository else None
@@ -146,13 +186,18 @@ def _load_tag(name: str, tag: str) -> nn.Module:
             f"{' or '.join(HUB_WEIGHT_NAMES)} of {repository or 'no repository'}). Fetch them "
             f"once with `huggingface-cli download {repository}`, or give {name}:FILE"
         )
+    return Path(cached)
+
+
+def _load_tag(name: str, tag: str, file: Path) -> nn.Module:
+    config = open_clip.get_pretrained_cfg(name, tag)
     # A tag fixes the activation and the statistics that its weights were trained with; open_clip
     # itself only warns when they differ from the architecture's own.
     statistics = {key: config[key] for key in ("mean", "std") if config.get(key)}
     return _create(
         name,
         f"{name}:{tag}",
-        pretrained=cached,
+        pretrained=str(file),
         force_quick_gelu=bool(config.get("quick_gelu")),
         force_preprocess_cfg=statistics,
     )

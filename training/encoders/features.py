@@ -14,6 +14,8 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
+from pipeline.pixels import unit_from_signed
+from training.encoders.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from training.encoders.lpips import PerceptualError, load_perceptual
 from training.encoders.state_file import read_state
 
@@ -21,8 +23,6 @@ SLICE_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)  # from the finest slice to 
 VGG19 = "vgg19"
 VGG19_CACHE_NAME = "vgg19-dcbb9e9d.pth"  # in the torch hub cache
 VGG19_SLICE_ENDS = (2, 7, 12, 21, 30)  # after relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class FeatureNetwork(Protocol):
@@ -58,7 +58,7 @@ class Vgg19(nn.Module):
 
     def slices(self, x: Tensor) -> list[Tensor]:
         """Describe pictures (B, 1|3, H, W) in [-1, 1], 16 pixels a side or more: -> five maps."""
-        x = ((x.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
+        x = (unit_from_signed(x.expand(-1, 3, -1, -1)) - self.mean) / self.std
         maps = []
         for end, layer in enumerate(self.trunk, start=1):
             x = layer(x)

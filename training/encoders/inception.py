@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import inception_v3
 
+from pipeline.arrays import Pixels
 from pipeline.canonical import sha256_of_file
-from pipeline.pixels import Pixels, unit_from_uint8
+from pipeline.pixels import unit_from_uint8
+from training.encoders.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from training.encoders.state_file import read_state
 
 FEATURES = 2048
 SIDE_PX = 299
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class InceptionError(ValueError):
@@ -101,7 +102,8 @@ class Pool:
         """Describe uint8 (N, 3, H, W): -> (N, 2048)."""
         size = (SIDE_PX, SIDE_PX)
         x = F.interpolate(unit_from_uint8(pictures), size, mode="bilinear", antialias=True)
-        mean, std = (x.new_tensor(values)[:, None, None] for values in (MEAN, STD))
+        mean = x.new_tensor(IMAGENET_MEAN)[:, None, None]
+        std = x.new_tensor(IMAGENET_STD)[:, None, None]
         pooled: Tensor = self.network((x - mean) / std)
         return pooled
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from pipeline import canonical
-from pipeline.pixels import Pixels, channels_first, unit_from_uint8
+from pipeline.arrays import Pixels
+from pipeline.pixels import channels_first, unit_from_uint8
 from training.encoders.clip import ClipEncoder
 from training.evaluation.confidence import Domain, cosines
 from training.tensor_hash import sha256_of_network

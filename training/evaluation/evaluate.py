@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.arrays import Pixels
 from training.encoders.inception import Inception
 from training.encoders.lpips import Perceptual
 from training.evaluation.fid_kid import LEAST_PICTURES, FeatureSet
@@ -21,7 +22,7 @@ from training.evaluation.pairs import EvaluationPair
 from training.evaluation.registry import METRICS
 from training.styles.registry import STYLES
 
-DrawFunction = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+DrawFunction = Callable[[Pixels], Pixels]
 
 BASELINES = ("blank", "sobel")
 CONFIDENCE = 0.95
@@ -41,7 +42,7 @@ def evaluate(
     pairs: Sequence[EvaluationPair],
     truth: str,
     networks: ScoringNetworks,
-    metrics: Sequence[str] = ("lpips", "ssim"),
+    metrics: Sequence[str] = tuple(METRICS),
     seed: int = 0,
 ) -> dict[str, Any]:
     """Score systems and the two baselines on the same pictures: a result that JSON can hold.
@@ -100,8 +101,8 @@ def distribution(
 
 def _describe(
     name: str,
-    drawings: Mapping[str, NDArray[np.uint8]],
-    truth: NDArray[np.uint8],
+    drawings: Mapping[str, Pixels],
+    truth: Pixels,
     inception: Inception,
     sets: Mapping[str, FeatureSet],
 ) -> None:
@@ -145,7 +146,7 @@ def _check(
         )
 
 
-def _drawn(system: DrawFunction, picture: NDArray[np.uint8], shown: str) -> NDArray[np.uint8]:
+def _drawn(system: DrawFunction, picture: Pixels, shown: str) -> Pixels:
     drawing = system(picture)
     if drawing.dtype != np.uint8 or drawing.shape != picture.shape[:2]:
         raise ValueError(

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
-from pipeline.pixels import Pixels, channels_first, signed_from_uint8
+from pipeline.arrays import Pixels
+from pipeline.pixels import channels_first, signed_from_uint8
 from training.encoders.lpips import Perceptual
 
 Better = Literal["lower", "higher"]

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
+from pipeline.images.find import SUFFIXES
+from pipeline.images.read import UNREADABLE, grey_on_white, load_image, read_photograph
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-PICTURE_MODES = frozenset({"RGB", "L"})
 DRAWING_MODES = frozenset({"L", "1", "RGB"})
 NAMES_SHOWN = 5
 
@@ -74,12 +73,15 @@ def folder_pairs(pictures: Path, drawings: Path) -> list[EvaluationPair]:
 
 
 def read_picture(path: Path) -> Pixels:
-    """Read a picture as uint8 (H, W, 3), grey repeated.
+    """Read a picture as uint8 (H, W, 3), as photographs are read to be drawn.
 
     Raises:
-        PairingError: it cannot be read, or is neither RGB nor grey.
+        PairingError: it cannot be read.
     """
-    return np.asarray(_open(path, PICTURE_MODES).convert("RGB"))
+    try:
+        return read_photograph(path)
+    except ValueError as error:
+        raise PairingError(str(error)) from error
 
 
 def read_true_drawing(path: Path) -> Pixels:
@@ -88,27 +90,20 @@ def read_true_drawing(path: Path) -> Pixels:
     Raises:
         PairingError: it cannot be read, or has colour or transparency.
     """
-    image = _open(path, DRAWING_MODES)
-    array = np.asarray(image if image.mode == "RGB" else image.convert("L"))
-    if array.ndim == 2:
-        return array
-    if (array != array[..., :1]).any():
-        raise PairingError(f"{path}: expected a grey drawing, found colours. Save it in greys")
-    return np.ascontiguousarray(array[..., 0])
-
-
-def _open(path: Path, modes: frozenset[str]) -> Image.Image:
     try:
-        image = Image.open(path)
-        image.load()
-    except (UnidentifiedImageError, OSError) as error:
+        image = load_image(path)
+    except UNREADABLE as error:
         raise PairingError(f"{path} cannot be read as a picture: {error}") from error
-    if image.mode not in modes:
+    if image.mode not in DRAWING_MODES:
         raise PairingError(
-            f"{path}: expected mode {' or '.join(sorted(modes))}, got "
+            f"{path}: expected mode {' or '.join(sorted(DRAWING_MODES))}, got "
             f"{image.mode}. Flatten it onto white and save it again"
         )
-    return image
+    if image.mode == "RGB":
+        array = np.asarray(image)
+        if (array != array[..., :1]).any():
+            raise PairingError(f"{path}: expected a grey drawing, found colours. Save it in greys")
+    return grey_on_white(image)
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

@@ -5,32 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.example import load_example
 from pipeline.diffusion.sampling import embed_prompts
 from pipeline.diffusion.timesteps import equal, representative
 from pipeline.events import OnEvent
-from pipeline.gsketch.network import GSketch
-from pipeline.images.write import write_png
-from pipeline.pixels import sketch_to_uint8
+from pipeline.recipe.diffsketch import diffsketch_of
 from pipeline.recipe.recipe import Recipe
 from training.encoders.clip import load_clip
 from training.encoders.lpips import load_perceptual
 from training.oneshot.inputs import TeachInputs
-from training.oneshot.loop import fit, sample_example
-from training.oneshot.record import EXAMPLE_SKETCH
+from training.oneshot.loop import fit
 from training.oneshot.spec import OneShotSpec
 
 
 def teach_diffsketch(inputs: TeachInputs, folder: Path, on_event: OnEvent) -> None:
     """Train G_sketch into a folder, or resume there; see `training.oneshot.inputs`."""
-    spec = load_spec(inputs)
-    sketcher = fit(spec, folder, on_event)
-    if not (folder / EXAMPLE_SKETCH).is_file():
-        _draw_example(spec, sketcher, folder / EXAMPLE_SKETCH)
+    fit(load_spec(inputs), folder, on_event)
 
 
 def load_spec(inputs: TeachInputs) -> OneShotSpec:
@@ -45,7 +37,7 @@ def load_spec(inputs: TeachInputs) -> OneShotSpec:
         backbone=backbone,
         prior=fit_prior(backbone, inputs.prompts),
         timesteps=choose_timesteps(recipe, backbone_folder(locations["backbone"])),
-        teach=recipe.teach,
+        teach=diffsketch_of(recipe.teach),
         sampling=recipe.sampler,
         clip=clip,
         perceptual=perceptual,
@@ -58,7 +50,7 @@ def choose_timesteps(recipe: Recipe, backbone: Path) -> tuple[int, ...]:
     Args:
         backbone: its folder, which may hold a selection of its own.
     """
-    chosen, steps = recipe.teach.timesteps, recipe.sampler.steps
+    chosen, steps = diffsketch_of(recipe.teach).timesteps, recipe.sampler.steps
     if chosen == "representative":
         return representative(backbone, steps)
     if chosen == "equal":
@@ -70,11 +62,3 @@ def fit_prior(backbone: Backbone, prompts: Sequence[str]) -> ConditionPrior:
     """Fit the distribution of conditions to the prompts' embeddings."""
     embeddings = embed_prompts(backbone, prompts)
     return ConditionPrior.fit(embeddings, metadata={"prompts": str(len(prompts))})
-
-
-@torch.no_grad()
-def _draw_example(spec: OneShotSpec, sketcher: GSketch, path: Path) -> None:
-    """Keep what the teacher makes of the one image it was taught on."""
-    example = sample_example(spec)
-    sketch = sketcher.to(spec.backbone.device)(example.taps, example.images)
-    write_png(path, sketch_to_uint8(sketch)[0])

@@ -23,6 +23,7 @@ from pipeline.diffusion.sampling import Sample, sample
 from pipeline.diffusion.taps import Taps, TapShapes
 from pipeline.events import OnEvent
 from pipeline.gsketch.network import GSketch, GSketchConfig
+from pipeline.images.write import write_png
 from pipeline.pixels import image_to_uint8, sketch_from_uint8, sketch_to_uint8
 from pipeline.seeds import stream_seed
 from pipeline.teachers.conditions import PRIOR_FILE, Conditions
@@ -34,7 +35,7 @@ from training.checkpoint import (
     trim_history,
 )
 from training.oneshot.objective import TERMS, Objective
-from training.oneshot.record import RECORD, read_record, write_record
+from training.oneshot.record import EXAMPLE_SKETCH, RECORD, read_record, write_record
 from training.oneshot.samples import GeneratedSamples, Samples
 from training.oneshot.spec import OneShotSpec
 from training.oneshot.state import State, load_checkpoint, save_checkpoint
@@ -76,8 +77,8 @@ def fit(
     """Train G_sketch, or resume an interrupted training of the same spec.
 
     Leaves in the folder: the teacher (gsketch.safetensors, config.json, prior.safetensors,
-    condition.safetensors), strip.png, history.jsonl (all loss terms of each iteration) and, last,
-    teach.json. A folder that is complete is loaded.
+    condition.safetensors), its sketch of the example (known.png), strip.png, history.jsonl (all
+    loss terms of each iteration) and, last, teach.json. A folder that is complete is loaded.
 
     Args:
         checkpoint_every: iterations between two checkpoints, at least.
@@ -293,6 +294,10 @@ def _write_teacher(context: Context, state: State) -> None:
     """Write the teacher; the record comes last, and only then the checkpoint goes."""
     spec, folder = context.spec, context.folder
     state.network.save(folder)
+    with torch.no_grad():
+        sketcher = GSketch.load(folder).to(spec.backbone.device)
+        sketch = sketcher(context.example.taps, context.example.images)
+    write_png(folder / EXAMPLE_SKETCH, sketch_to_uint8(sketch)[0])
     spec.prior.save(folder / PRIOR_FILE)
     Conditions(
         spec.generated.embeddings, spec.sampling, spec.teach.cdst, spec.backbone.fingerprint
@@ -304,6 +309,7 @@ def _write_teacher(context: Context, state: State) -> None:
             "identity": context.identity,
             "encoders": {"clip": spec.clip.label, "perceptual": spec.perceptual.label},
             "clip_sha256": sha256_of_network(spec.clip),
+            "clip_files_sha256": spec.clip.files_sha256,
             "iterations": state.iteration,
         },
     )

@@ -11,6 +11,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from pipeline.pixels import signed_from_unit, unit_from_signed
 from pipeline.recipe.diffsketch import DiffSketchTeach
 from training.encoders.clip import ClipEncoder
 from training.encoders.lpips import Perceptual
@@ -55,8 +56,8 @@ class Objective:
             clip=clip,
             perceptual=perceptual,
             drawing=drawing,
-            drawing_slices=perceptual.slices(2 * drawing - 1),
-            source=clip.image((image.float() + 1) / 2),
+            drawing_slices=perceptual.slices(signed_from_unit(drawing)),
+            source=clip.image(unit_from_signed(image.float())),
             sketch=clip.image(drawing),
             weights={
                 "across": w.across,
@@ -71,7 +72,7 @@ class Objective:
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
         """Embed samples, ahead of training: (B, 3, H, W) in [-1, 1] -> (B, D)."""
-        return self.clip.image((images.float() + 1) / 2)
+        return self.clip.image(unit_from_signed(images.float()))
 
     def terms(self, drawn: Tensor, sample: Tensor) -> dict[str, Tensor]:
         """Return all terms before weighting, scalars.
@@ -86,7 +87,7 @@ class Objective:
         directional = DirectionalClip.paper().terms(
             Embeddings(self.source, self.sketch, sample, embedded[1:])
         )
-        slices = self.perceptual.slices(2 * reconstruction - 1)
+        slices = self.perceptual.slices(signed_from_unit(reconstruction))
         return {
             **directional,
             "pixel": pixel_distance(reconstruction, self.drawing, self.reconstruction),

@@ -34,7 +34,10 @@ def taught_teacher(folder: Path) -> str:
     return str((read_record(folder) or {}).get("teacher", DEFAULT_TEACHER))
 
 
-def taught_clip(folder: Path) -> str | None:
-    """Return the hash of the CLIP that a teacher was taught with, where its record has it."""
-    digest = (read_record(folder) or {}).get("clip_sha256")
-    return None if digest is None else str(digest)
+def taught_clip(folder: Path, files_sha256: str) -> str | None:
+    """Return the hash of the weights of the CLIP that a teacher was taught with.
+
+    None unless the record has it, and it was loaded from files with this hash.
+    """
+    record = read_record(folder) or {}
+    return record.get("clip_sha256") if record.get("clip_files_sha256") == files_sha256 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.registry import find_entry
 from training.oneshot.diffsketch import teach_diffsketch
 from training.oneshot.inputs import TeacherTraining
 
@@ -12,7 +13,4 @@ TRAININGS: dict[str, TeacherTraining] = {
 
 def find_training(name: str) -> TeacherTraining:
     """Look a training up; ValueError names the known ones."""
-    if name not in TRAININGS:
-        known = ", ".join(sorted(TRAININGS))
-        raise ValueError(f"no training for a teacher {name!r}: expected one of {known}")
-    return TRAININGS[name]
+    return find_entry(TRAININGS, "training for a teacher", name)

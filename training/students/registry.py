@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.registry import find_entry
 from training.students.pix2pixhd import Pix2PixHD
 from training.students.student import Student
 
@@ -12,6 +13,4 @@ STUDENTS: dict[str, type[Student]] = {
 
 def find_student(name: str) -> type[Student]:
     """Look a student up; ValueError names the known ones."""
-    if name not in STUDENTS:
-        raise ValueError(f"no student {name!r}: expected one of {', '.join(sorted(STUDENTS))}")
-    return STUDENTS[name]
+    return find_entry(STUDENTS, "student", name)

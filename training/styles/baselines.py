@@ -5,16 +5,11 @@ Pictures are uint8 (H, W, 3), drawings uint8 (H, W), 255 = paper and 0 = ink.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from skimage.filters import sobel_h, sobel_v
 
+from pipeline.arrays import Pixels
 from training.styles.xdog import grey, to_drawing
-
-if TYPE_CHECKING:
-    # Only for its type: commands that list the styles need not wait seconds for torch.
-    from pipeline.pixels import Pixels
 
 STRONG_EDGE_PERCENTILE = 99.0
 FAINTEST_FULL_EDGE = 0.05  # of the grey range; keeps noise on flat pictures from becoming ink

@@ -20,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipeline.pixels import Pixels, signed_from_uint8
+from pipeline.arrays import Pixels, check_picture
+from pipeline.pixels import signed_from_uint8
 from pipeline.whole_file import write_tensors, write_text
 
 SHIPPED = Path(__file__).parents[1] / "embedded" / "weights" / "edges"
@@ -104,11 +105,7 @@ def edge_strength(network: EdgeNetwork, picture: Pixels) -> NDArray[np.float32]:
     Raises:
         ValueError: the picture has another type or shape.
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(
-            f"expected a picture uint8 (H, W, 3), got {picture.dtype} "
-            f"{picture.shape}; convert it to RGB first"
-        )
+    check_picture(picture)
     height, width = picture.shape[:2]
     bottom, right = (MARGIN + -length % STRIDE for length in (height, width))
     mirrored = np.pad(picture, ((MARGIN, bottom), (MARGIN, right), (0, 0)), mode="symmetric")

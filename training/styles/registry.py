@@ -5,14 +5,11 @@ They are truth for evaluation and baselines to beat.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from pipeline.arrays import Pixels
 from training.styles.baselines import blank, sobel
 from training.styles.xdog import xdog
-
-if TYPE_CHECKING:
-    # Only for its type: commands that list the styles need not wait seconds for torch.
-    from pipeline.pixels import Pixels
 
 
 class Style(Protocol):

@@ -6,15 +6,12 @@ Pictures are uint8 (H, W, 3), drawings uint8 (H, W), 255 = paper and 0 = ink.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
 
-if TYPE_CHECKING:
-    # Only for its type: commands that list the styles need not wait seconds for torch.
-    from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels, check_picture
 
 GAUSSIAN_REACH = 4.0  # standard deviations kept on each side, as scipy.ndimage does
 
@@ -38,11 +35,7 @@ def grey(picture: Pixels) -> NDArray[np.float64]:
     Raises:
         ValueError: the picture has another type or shape.
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(
-            f"expected a picture uint8 (H, W, 3), got {picture.dtype} "
-            f"{picture.shape}; convert it to RGB first"
-        )
+    check_picture(picture)
     return picture.mean(axis=2) / 255.0
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from pipeline.arrays import Pixels
 from pipeline.dataset.plan import Plan
 from pipeline.images.find import bundled_photographs
 from pipeline.images.read import read_photograph
 from pipeline.pair import Pair, SampleSpec
-from pipeline.pixels import Pixels
 from training.embedded.scenes.reserved_seeds import BENCHMARK_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.styles.registry import STYLES

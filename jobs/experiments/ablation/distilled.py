@@ -29,11 +29,12 @@ from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import Session
 from jobs.stages.distill import run_distill
 from jobs.stages.generate import run_generate
+from pipeline.arrays import Pixels
 from pipeline.diffusion.example import RECORD_FILE, read_source, write_source
 from pipeline.images.find import BUNDLED, find_photographs
 from pipeline.images.read import read_photograph
 from pipeline.images.write import write_png
-from pipeline.pixels import Pixels, image_to_uint8
+from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Recipe, parse_recipe
 from pipeline.whole_file import write_json
 from training.distillation.extractor import Extractor

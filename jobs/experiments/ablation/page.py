@@ -107,7 +107,7 @@ def _lead(results: Results) -> str:
 
 def _ablation_facts(workspace: Workspace, results: Results) -> list[Fact]:
     """Choose the four numbers at the top."""
-    teach = workspace.recipe.teach
+    teach = workspace.teach
     return [
         Fact("Trainings", f"{len(results.scores)}",
              f"{teach.iterations:,} iterations each, {_count_seeds(results)}"),
@@ -214,7 +214,7 @@ def _ablation_provenance(
     workspace: Workspace, results: Results, metadata: Mapping[str, Any]
 ) -> list[Fact]:
     """List what is needed to make all of it again."""
-    teach, sampling = workspace.recipe.teach, workspace.recipe.sampler
+    teach, sampling = workspace.teach, workspace.recipe.sampler
     seconds = [scores["training_s"] for scores in results.scores.values()]
     return [
         Fact("Backbone", workspace.recipe.backbone),

@@ -46,7 +46,7 @@ class TrainingBatch:
     def write(self) -> None:
         """Sample it, exactly as a training of this seed would."""
         workspace, models = self.workspace, load_models(self.workspace)
-        teach = workspace.recipe.teach
+        teach = workspace.teach
         # Without CDST no row draws its steps: the full method's are enough.
         timesteps = workspace.union if self.cdst else workspace.timesteps
         example = encode_prompts(models.backbone, [workspace.recipe.example.prompt])[0]
@@ -103,7 +103,7 @@ SampleBatch = TrainingBatch | EvaluationBatch
 
 def training_batches(workspace: Workspace, seed: int) -> list[SampleBatch]:
     """List the batches that the trainings of a seed still lack."""
-    size, iterations = workspace.recipe.sampler.batch, workspace.recipe.teach.iterations
+    size, iterations = workspace.recipe.sampler.batch, workspace.teach.iterations
     firsts = range(0, iterations, size)
     batches = [
         TrainingBatch(workspace, seed, cdst, range(first, first + size))

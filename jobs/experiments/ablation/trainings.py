@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Iterator
@@ -16,11 +15,13 @@ import torch
 from jobs.evaluation.picture_sets import LINE_ART
 from jobs.experiments.ablation.rows import ROWS, Cell
 from jobs.experiments.ablation.workspace import PictureKind, Workspace, load_models, picture_set
+from pipeline.arrays import Pixels
 from pipeline.diffusion.example import ExamplePair, Generated, read_drawing, read_source
 from pipeline.diffusion.sampling import Sample
+from pipeline.events import ignore
 from pipeline.gsketch.network import GSketch
-from pipeline.pixels import Pixels, image_to_uint8, sketch_to_uint8
-from pipeline.whole_file import write_bytes, write_json
+from pipeline.pixels import image_to_uint8, sketch_to_uint8
+from pipeline.whole_file import write_arrays, write_json
 from training.embedded.scenes.reserved_seeds import EVALUATION_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.encoders.lpips import Perceptual
@@ -71,7 +72,8 @@ def train_and_score(task: TrainingTask) -> dict[str, Any]:
         workspace.device,
     )
     start = time.perf_counter()
-    sketcher = fit(spec, folder, _quiet, samples=stored).to(workspace.device)
+    # A training's own events are left out: the ablation tells of its pieces.
+    sketcher = fit(spec, folder, ignore, samples=stored).to(workspace.device)
     trained = time.perf_counter()
     sketches = _draw_pictures(workspace, sketcher, picture_set(cell.style))
     truth = read_drawings(workspace.truth(cell.style) / DRAWINGS)
@@ -159,7 +161,7 @@ def _make_spec(workspace: Workspace, cell: Cell) -> OneShotSpec:
         backbone=models.backbone,
         prior=models.prior,
         timesteps=timesteps,
-        teach=row.settings(recipe.teach, cell.seed),
+        teach=row.settings(workspace.teach, cell.seed),
         sampling=recipe.sampler,
         clip=models.clip,
         perceptual=models.perceptual,
@@ -200,10 +202,4 @@ def _stored_pictures(
 
 def _write_drawings(path: Path, drawings: Drawings) -> None:
     """Write drawings uint8 (N, H, W), whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, drawings=drawings)
-    write_bytes(path, buffer.getvalue())
-
-
-def _quiet(name: str, **fields: Any) -> None:
-    """Swallow a training's own events: the pieces' are the ablation's."""
+    write_arrays(path, {"drawings": drawings}, compressed=True)

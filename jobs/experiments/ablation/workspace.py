@@ -14,6 +14,7 @@ from jobs.evaluation.picture_sets import LINE_ART
 from jobs.experiments.ablation.rows import Cell
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
+from pipeline.recipe.diffsketch import DiffSketchTeach, diffsketch_of
 from pipeline.recipe.recipe import Recipe
 from pipeline.spread import evenly_spaced
 from training.encoders.clip import ClipEncoder, load_clip
@@ -45,6 +46,11 @@ class Workspace:
     timesteps: tuple[int, ...]
     union: tuple[int, ...]
     images: int
+
+    @property
+    def teach(self) -> DiffSketchTeach:
+        """How the full method is trained."""
+        return diffsketch_of(self.recipe.teach)
 
     @property
     def prior(self) -> Path:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.analysis.projection import Projection
+from pipeline.arrays import Pixels
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.guidance import guidance_of
 from pipeline.diffusion.sampling import Step, decode, denoise, encode_prompts, initial_noise
 from pipeline.diffusion.taps import TapShapes
-from pipeline.pixels import Pixels, image_to_uint8
+from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Sampling
 from pipeline.seeds import generator
 

@@ -9,7 +9,6 @@ Shapes: N images, T steps, L layers, D dimensions of the projection.
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Sequence
@@ -28,10 +27,10 @@ from jobs.experiments.selection.feature_batches import (
 )
 from jobs.runtime.devices import Machine
 from jobs.runtime.ray_tasks import run_tasks
+from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
-from pipeline.pixels import Pixels
 from pipeline.recipe.recipe import Sampling
-from pipeline.whole_file import write_bytes, write_json
+from pipeline.whole_file import write_arrays, write_json
 
 # Relative distances deviate by at most sqrt(1 / (2 D)) = 1.6 %.
 _DIMS = 2048
@@ -93,7 +92,7 @@ def make_features(
     batches = _plan_batches(settings, location, machine)
     layers = folder / _LAYERS
     for _, found in run_tasks(measure_layers, [] if _is_whole(layers) else batches[:1], machine):
-        _write_arrays(layers, found)
+        write_arrays(layers, found)
     deviations = tuple(float(deviation) for deviation in _read_arrays(layers)["deviations"])
     missing = [
         replace(batch, deviations=deviations)
@@ -102,7 +101,7 @@ def make_features(
     ]
     done = len(batches) - len(missing)
     for batch, found in run_tasks(project_batch, missing, machine, workers):
-        _write_arrays(_batch_path(folder, batch), found)
+        write_arrays(_batch_path(folder, batch), found)
         done += 1
         on_event("select.features", done=done, total=len(batches))
     return _read_features(layers, [_batch_path(folder, batch) for batch in batches])
@@ -163,12 +162,6 @@ def _is_whole(path: Path, images: int | None = None) -> bool:
     except zipfile.BadZipFile:
         return False
     return images is None or len(_read_arrays(path)["conditions"]) == images
-
-
-def _write_arrays(path: Path, arrays: Arrays) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())
 
 
 def _read_arrays(path: Path) -> Arrays:

@@ -24,7 +24,7 @@ from jobs.experiments.selection.plots import (
 from jobs.pages.facts import Fact, fingerprints_text, machine_fact, versions_fact
 from jobs.pages.figures import Figure, make_figure
 from jobs.pages.page import write_page
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 
 
 @dataclass(frozen=True)

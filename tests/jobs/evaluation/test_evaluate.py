@@ -23,7 +23,7 @@ from jobs.evaluation.page import write_evaluation_page
 from jobs.evaluation.picture_sets import LINE_ART, scene_set
 from jobs.evaluation.scores import EvaluationScores
 from jobs.runtime.devices import choose_machine
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
 from training.encoders.lpips import load_perceptual

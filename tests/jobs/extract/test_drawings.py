@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from jobs.extract.drawings import check_drawings, find_to_draw
+from jobs.extract.drawings import check_drawings, find_to_draw, refuse_unreadable
 from tests.jobs.stages.test_stages import refusal
 from training.distillation.extractor import Extractor
 
@@ -111,3 +111,11 @@ def test_what_is_left_out_is_told_in_one_event() -> None:
 
 def test_nothing_is_told_when_nothing_is_left_out() -> None:
     find_to_draw(["photos"], Path("out"), never)
+
+
+def test_what_could_not_be_read_is_told_at_the_end() -> None:
+    refuse_unreadable([], 2)
+    with pytest.raises(ValueError, match=r"^a: no such image$"):
+        refuse_unreadable([ValueError("a: no such image")], 1)
+    with pytest.raises(ValueError, match=r"^1 of 2 images not drawn; the first: a: no such image$"):
+        refuse_unreadable([ValueError("a: no such image")], 2)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from jobs.extract.extract import load_extractor
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from tests.jobs.stages.test_stages import onesketch, refusal
 from training.distillation.extractor import Extractor, write_extractor
 from training.encoders.features import FeatureNetwork
@@ -133,7 +133,7 @@ def test_a_format_that_the_device_lacks_is_refused_in_one_line(
 
 def test_a_teacher_is_no_extractor(photographs: Path) -> None:
     Path("teacher").mkdir()
-    for name in ("gsketch.safetensors", "config.json"):
+    for name in ("gsketch.safetensors", "teach.json"):
         Path("teacher", name).write_text("{}")
     line = refusal("extract", "teacher", "photographs", "--out", "out")
     assert "teacher holds a teacher, not an extractor: use `onesketch extract-by-teacher`" in line

@@ -18,12 +18,12 @@ from jobs.evaluation.scores import EvaluationScores, write_scores
 from jobs.report.report import write_report
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
+from pipeline.arrays import Pixels
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.images.find import find_photographs
 from pipeline.images.write import write_png
 from pipeline.pair import Pair
-from pipeline.pixels import Pixels
 from pipeline.publishing.finish import complete
 from pipeline.publishing.publish import publish
 from pipeline.storage.address import open_store

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.dataset import layout
 from pipeline.dataset.accounting import read_account
-from pipeline.dataset.commit import committed_shards, find_committed, read_commits
+from pipeline.dataset.commit import committed_shards, find_committed, parse_commit, read_commits
 from pipeline.dataset.plan import Plan
 from pipeline.dataset.tar import ShardError
 from pipeline.storage.local import LocalStore
@@ -67,3 +67,11 @@ def test_records_that_do_not_fit_are_refused(
     store.create(name, spoil(data))
     with pytest.raises(ShardError, match="commits/00000.json"):
         read_account(store, plan)
+
+
+def test_a_record_that_is_broken_says_where(store: LocalStore) -> None:
+    data = store.read(layout.commit_key(0))
+    with pytest.raises(ShardError, match=r"^a is not a commit record \(Invalid JSON"):
+        parse_commit(data[:40], "a")
+    with pytest.raises(ShardError, match=r"^a is not a commit record \(tar\.size: "):
+        parse_commit(data.replace(b'"size": ', b'"size": "x", "y": '), "a")

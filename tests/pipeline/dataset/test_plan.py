@@ -106,7 +106,9 @@ def test_no_dataset_and_no_plan(store: LocalStore) -> None:
     with pytest.raises(MissingKeyError, match="no dataset at"):
         read_plan(store)
     store.create("plan.json", b'{"format": "other/9"}')
-    with pytest.raises(ValueError, match=r"is not a plan of the format onesketch-dataset/1 \(format: "):
+    with pytest.raises(
+        ValueError, match=r"not a plan of the format onesketch-dataset/1 \(format: "
+    ):
         write_or_check(store, recipe_plan())
 
 

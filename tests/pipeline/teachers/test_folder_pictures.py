@@ -70,6 +70,9 @@ def test_names_and_copies_do_not_matter(folder: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         same.pictures(specs(COUNT)).images, pictures.pictures(specs(COUNT)).images
     )
+    # Not even two files of one name stand in each other's way, as they do for drawings.
+    (moved / "twice.png").rename(moved / "2.PNG")
+    assert FolderPictures(moved, SIDE).fingerprint == pictures.fingerprint
     (moved / "last.png").unlink()
     assert FolderPictures(moved, SIDE).fingerprint != pictures.fingerprint
 
@@ -85,6 +88,8 @@ def test_what_has_no_photographs_is_refused(folder: Path) -> None:
     files = TeacherFiles(folder)
     with pytest.raises(ValueError, match="as the location 'pictures'"):
         FolderPictures.load(files, SIDE)
+    with pytest.raises(ValueError, match="bundled: no such folder"):
+        FolderPictures(Path("bundled"), SIDE)
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match="no images in this folder"):
         FolderPictures.load(replace(files, locations={"pictures": str(folder / "empty")}), SIDE)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.distillation.extractor import (
     Extractor,
     ExtractorError,

@@ -173,6 +173,7 @@ def test_locations_hold_in_another_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "features").mkdir()
+    (tmp_path / "w.pth").touch()
     near = replace(spec, dataset="data", features="features")
     sent, execution = portable(near, replace(EXECUTION, cache=Path("kept")))
     assert sent.dataset == str(tmp_path / "data") and execution.cache == tmp_path / "kept"

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import binary_dilation
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.embedded.edge_scores import boundary_scores
 
 

@@ -13,6 +13,7 @@ from training.checkpoint import OtherRunError
 from training.embedded.loop import LossFn, Schedule, TrainingState, learning_rate_at, train
 
 SCHEDULE = Schedule(steps=12, learning_rate=1e-2, warmup=2, averaging=0.9)
+ORIGIN = {"seed": 0}
 
 
 def network() -> nn.Module:
@@ -34,35 +35,35 @@ def silent(name: str, **fields: object) -> None:
 
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole = network()
-    train(whole, loss_of(whole), SCHEDULE, tmp_path / "whole", silent)
+    train(whole, loss_of(whole), SCHEDULE, tmp_path / "whole", silent, ORIGIN)
 
     broken = network()
-    state = TrainingState(broken, SCHEDULE, tmp_path / "broken", seed=0)
+    state = TrainingState(broken, SCHEDULE, tmp_path / "broken", ORIGIN)
     for _ in range(5):
         state.advance(loss_of(broken))
     state.save()
     resumed = network()
-    train(resumed, loss_of(resumed), SCHEDULE, tmp_path / "broken", silent)
+    train(resumed, loss_of(resumed), SCHEDULE, tmp_path / "broken", silent, ORIGIN)
 
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
-    state = TrainingState(network(), SCHEDULE, tmp_path, seed=0)
+    state = TrainingState(network(), SCHEDULE, tmp_path, ORIGIN)
     state.save()
     module = network()
     with pytest.raises(OtherRunError, match="seed: 0 -> 1"):
-        train(module, loss_of(module), SCHEDULE, tmp_path, silent, seed=1)
+        train(module, loss_of(module), SCHEDULE, tmp_path, silent, {"seed": 1})
     longer = replace(SCHEDULE, steps=13, checkpoint_every_s=1.0)
     with pytest.raises(OtherRunError, match=r"\(steps: 12 -> 13\)"):
-        train(module, loss_of(module), longer, tmp_path, silent)
+        train(module, loss_of(module), longer, tmp_path, silent, ORIGIN)
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     module = network()
     before = loss_of(module)(99)[0].item()
-    train(module, loss_of(module), Schedule(60, 1e-2, warmup=2), tmp_path, silent)
+    train(module, loss_of(module), Schedule(60, 1e-2, warmup=2), tmp_path, silent, ORIGIN)
     assert loss_of(module)(99)[0].item() < before / 4
 
 
@@ -84,4 +85,5 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path) -> None:
             SCHEDULE,
             tmp_path,
             silent,
+            ORIGIN,
         )

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from tests.standins.tiny_encoders import CLIP_SIDE, write_clip
 from training.encoders.clip import ClipEncoder, ClipError, load_clip
 

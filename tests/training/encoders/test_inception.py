@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import inception_v3
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.encoders.inception import FEATURES, InceptionError, load_inception
 
 

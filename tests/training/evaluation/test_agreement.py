@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from tests.standins.tiny_encoders import write_clip
 from tests.training.evaluation.literal_confidence import Vector, cosine
 from training.encoders.clip import ClipEncoder, load_clip

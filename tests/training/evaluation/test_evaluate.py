@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from torch import Tensor
 
+from pipeline.images.read import read_photograph
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
 from training.encoders.lpips import load_perceptual
@@ -143,6 +144,25 @@ def test_a_drawing_of_another_size_is_refused_and_never_resized(
         Image.new("L", (40, 48)).save(drawings / f"{i}.png")
     with pytest.raises(PairingError, match="expected the picture's size 48 x 40, got 40 x 48"):
         folder_pairs(pictures, drawings)[0].read()
+
+
+def test_a_photograph_fits_the_drawing_that_is_extracted_of_it(tmp_path: Path) -> None:
+    pictures, drawings = tmp_path / "pictures", tmp_path / "drawings"
+    pictures.mkdir()
+    drawings.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # held upright: a quarter turn to the right
+    Image.fromarray(noise).save(pictures / "phone.png", exif=exif)
+    drawn = xdog(read_photograph(pictures / "phone.png"))
+    Image.fromarray(drawn).save(drawings / "phone.png")
+    (pair,) = folder_pairs(pictures, drawings)
+    picture, drawing = pair.read()
+    assert picture.shape == (48, 40, 3) and np.array_equal(picture, np.rot90(noise, -1))
+    assert np.array_equal(drawing, drawn)
+    (pictures / "phone.png").write_text("no picture")
+    with pytest.raises(PairingError, match=r"phone\.png: cannot be read"):
+        pair.read()
 
 
 def test_modes_are_checked(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.lpips import Perceptual, load_perceptual
 from training.evaluation.metrics import Lpips, Ssim

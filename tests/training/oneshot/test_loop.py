@@ -17,6 +17,7 @@ from torch import Tensor
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.sampling import Sample
+from pipeline.events import ignore
 from pipeline.gsketch.network import GSketch
 from tests.standins import tiny_spec
 from training.checkpoint import OtherRunError
@@ -41,10 +42,6 @@ def undisturbed(spec: OneShotSpec, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("undisturbed")
     fit(spec, folder, ignore)
     return folder
-
-
-def ignore(name: str, **fields: object) -> None:
-    pass
 
 
 def changed(spec: OneShotSpec, **teach: object) -> OneShotSpec:

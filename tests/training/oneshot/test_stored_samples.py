@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pipeline.diffusion.backbone import load_backbone
+from pipeline.events import ignore
 from tests.standins import tiny_spec
 from training.oneshot.loop import fit, prepare
 from training.oneshot.spec import OneShotSpec
@@ -30,10 +31,6 @@ def stored(spec: OneShotSpec, tmp_path_factory: pytest.TempPathFactory) -> Store
     for first in (0, 2):
         write_batch(batch_path(folder, first), wider.make(range(first, first + 2)))
     return StoredSamples(folder, spec.sampling.batch, spec.timesteps)
-
-
-def ignore(name: str, **fields: object) -> None:
-    pass
 
 
 def test_what_is_read_has_the_bits_of_what_was_made(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.embedded.scenes.reserved_seeds import HELD_OUT_SEEDS
 from training.embedded.scenes.scene import Scene, make_scene
 from training.styles import edges

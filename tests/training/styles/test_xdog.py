@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.styles.xdog import gaussian_blur, xdog
 
 

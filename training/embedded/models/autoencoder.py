@@ -13,7 +13,8 @@ from diffusers import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
-from pipeline.pixels import Pixels, channels_first, image_to_uint8, signed_from_uint8
+from pipeline.arrays import Pixels
+from pipeline.pixels import channels_first, image_to_uint8, signed_from_uint8
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 
 LATENT_CHANNELS = 8
@@ -87,7 +88,7 @@ def encode_all(vae: AutoencoderKL, images: Pixels, batch: int = 64) -> tuple[Ten
     device = next(vae.parameters()).device
     means, deviations = [], []
     for i in range(0, len(images), batch):
-        x = torch.from_numpy(images[i : i + batch]).permute(0, 3, 1, 2).to(device)
+        x = channels_first(images[i : i + batch], device)
         with torch.autocast(device.type, torch.bfloat16):
             posterior = vae.encode(signed_from_uint8(x)).latent_dist
         means.append(posterior.mean.half().cpu())

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from pipeline.pixels import Pixels, channels_first, unit_from_uint8
+from pipeline.arrays import Pixels
+from pipeline.pixels import channels_first, unit_from_uint8
 from pipeline.whole_file import write_json, write_tensors
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 from training.embedded.scenes.drawings import draw

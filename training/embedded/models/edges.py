@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 from training.embedded.scenes.noise import pink
 from training.styles.edges import EdgeNetwork, to_network

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.pixels import Pixels, channels_first, signed_from_uint8
+from pipeline.arrays import Pixels
+from pipeline.pixels import channels_first, signed_from_uint8
 from pipeline.whole_file import write_tensors, write_text
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 from training.embedded.scenes.drawings import draw

@@ -10,16 +10,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from pipeline.arrays import Pixels
 from training.embedded.scenes.scene import Scene, make_scene
-
-if TYPE_CHECKING:
-    # Only for its type: the processes that make scenes need not wait seconds for torch.
-    from pipeline.pixels import Pixels
 
 
 @dataclass(frozen=True)

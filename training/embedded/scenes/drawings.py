@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.pixels import Pixels
+from pipeline.arrays import Pixels
 from training.embedded.scenes.arrays import SceneArrays
 from training.styles.xdog import xdog
 

@@ -6,18 +6,14 @@ S: side of the frame in pixels, h, w: sides of a box in it, N: points of an outl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.arrays import Pixels
 from training.embedded.scenes.noise import grain, pink
 from training.embedded.scenes.outline import Part, Points
-
-if TYPE_CHECKING:
-    # Only for its type: the processes that make scenes need not wait seconds for torch.
-    from pipeline.pixels import Pixels
 
 Floats = NDArray[np.floating]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.arrays import Pixels
 from training.embedded.scenes import caption as words
 from training.embedded.scenes import grounds
 from training.embedded.scenes.kinds import HANDED, KINDS
@@ -23,10 +23,6 @@ from training.embedded.scenes.render import (
     paint_part,
     paint_shadow,
 )
-
-if TYPE_CHECKING:
-    # Only for its type: the processes that make scenes need not wait seconds for torch.
-    from pipeline.pixels import Pixels
 
 KIND_NAMES = tuple(KINDS)
 MIRRORED = {"left of": "right of", "in front of": "behind"}

@@ -1,0 +1,75 @@
+"""The factory of a run's teacher: what it knows without loading a model, and what it checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.runtime.teacher_factory import TeacherFactory
+from pipeline.diffusion.backbone import load_backbone
+from pipeline.teachers.teacher import TeacherFiles
+from tests.standins import taught_diffsketch
+from tests.standins.tiny_encoders import write_clip
+from training.encoders.clip import ClipError, clip_files_sha256, load_clip
+from training.oneshot.record import RECORD, write_record
+from training.tensor_hash import sha256_of_network
+
+
+@pytest.fixture
+def factory(tiny_backbone_folder: Path, tmp_path: Path) -> TeacherFactory:
+    """Of a teacher whose record names its CLIP."""
+    folder = tmp_path / "teacher"
+    taught_diffsketch.write_teacher(load_backbone(tiny_backbone_folder), folder)
+    clip = write_clip(tmp_path / "clip")
+    hashes = {
+        "clip_sha256": sha256_of_network(load_clip(clip)),
+        "clip_files_sha256": clip_files_sha256(clip),
+    }
+    write_record(folder, {"teacher": "diffsketch", "identity": {}} | hashes)
+    image = np.zeros((64, 64, 3), np.uint8)
+    files = TeacherFiles(folder, {"backbone": str(tiny_backbone_folder)})
+    return TeacherFactory("diffsketch", files, str(clip), image, image[..., 0], 4)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise AssertionError("a model was loaded")
+
+
+def test_the_fingerprint_is_known_without_a_model(
+    factory: TeacherFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = factory().fingerprint
+    monkeypatch.setattr("jobs.runtime.teacher_factory.load_clip", refuse)
+    monkeypatch.setattr("pipeline.teachers.diffsketch.load_backbone", refuse)
+    assert factory.fingerprint() == expected
+
+
+def forget(factory: TeacherFactory) -> None:
+    path = factory.files.folder / RECORD
+    path.write_text(json.dumps({"teacher": "diffsketch", "identity": {}}))
+
+
+def overwrite(factory: TeacherFactory) -> None:
+    write_clip(Path(factory.clip), seed=1)
+
+
+@pytest.mark.parametrize("change", [forget, overwrite])
+def test_a_clip_that_is_not_known_is_hashed(
+    factory: TeacherFactory, change: Callable[[TeacherFactory], None]
+) -> None:
+    change(factory)
+    assert factory.fingerprint() == factory().fingerprint
+    assert factory.fingerprint()["clip/weights"] == sha256_of_network(load_clip(factory.clip))
+
+
+def test_a_clip_that_is_missing_is_named_before_any_work(factory: TeacherFactory) -> None:
+    Path(factory.clip, "open_clip_model.safetensors").unlink()
+    with pytest.raises(ClipError, match=r"clip lacks open_clip_model\.safetensors"):
+        factory.fingerprint()
+    with pytest.raises(ClipError, match="neither a file nor a tag"):
+        replace(factory, clip="ViT-B-32:nowhere").fingerprint()
