@@ -15,7 +15,7 @@ from pipeline.images.find import BUNDLED
 
 
 def run_demo(session: Session) -> None:
-    """Go the whole way; what an earlier attempt finished is not done again."""
+    """Run every stage in order; teach, generate and distill resume."""
     run_source(session)
     run_teach(session)
     # One Ray for both: its start takes longer than some stages.

@@ -17,7 +17,7 @@ def find_entry(registry: Mapping[str, Entry], what: str, name: str) -> Entry:
         name: of the one to find.
 
     Raises:
-        ValueError: there is none of this name; the message lists the known ones.
+        ValueError: the name is unknown; the message lists the known ones.
     """
     if name not in registry:
         raise ValueError(f"no {what} {name!r}: expected one of {', '.join(sorted(registry))}")

@@ -1,7 +1,7 @@
-"""Files and folders that appear whole under their final name, readable by whom the umask allows.
+"""Files and folders that appear whole, with the permissions that the umask gives.
 
-A file is written beside its place, synced, and renamed into it: whoever is killed in between leaves
-the file that was there before.
+A file is written under a temporary name in the same folder, synced, and renamed to its final name:
+a process killed in between leaves the old file in place.
 """
 
 from __future__ import annotations

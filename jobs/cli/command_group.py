@@ -26,7 +26,7 @@ class CommandGroup(TyperGroup):
     """Commands that end in exit code 2 and one line when a person made a mistake."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; ValueError and OSError are people's, everything else is a bug."""
+        """Run the command; ValueError and OSError are user errors; everything else is a bug."""
         catch_sigterm()
         try:
             return super().invoke(ctx)

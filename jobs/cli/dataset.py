@@ -28,12 +28,17 @@ def plan(
         float, typer.Option("--price", min=0, help="Money per worker and hour (GPU or CPU).")
     ] = 0.0,
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="For the time it takes; 0: by the machine.")
+        int,
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Workers to estimate the time for; 0 chooses by the machine.",
+        ),
     ] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
-    """Say what a dataset will take, from a short probe.
+    """Estimate what a dataset will take, from a short trial.
 
     It writes nothing to the store.
     """
@@ -136,7 +141,7 @@ def export(
 ) -> None:
     """Write a finished dataset in another form.
 
-    For tools that read no tar.
+    For tools that do not read tar files.
     """
     from jobs.dataset.export import run_export
     from jobs.runtime.session import open_events

@@ -9,7 +9,7 @@ from pipeline.storage.local import NO_SPACE
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
-RESUME_HINT = "stopped; start the same command again to go on from the last finished step"
+RESUME_HINT = "stopped; run the same command again to resume from the last finished step"
 
 
 def explain(error: BaseException) -> str:

@@ -32,7 +32,7 @@ Run = Annotated[
     Path | None,
     typer.Option("--run", help="Folder for the artefacts.  [default: the recipe's]"),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Dtype = Annotated[
     str, typer.Option("--dtype", help="Backbone's numbers: auto, float32, float16, bfloat16.")
 ]

@@ -120,13 +120,13 @@ def extract(
     One PNG each, of the photograph's size, black on white. A folder is searched with all folders in
     it; names that begin with a dot are left out.
     """
-    from jobs.extract.extract import DrawingOptions, run_extract
+    from jobs.extract.extract import ExtractOptions, run_extract
     from jobs.runtime.devices import choose_machine
     from jobs.runtime.session import open_events
 
     machine = choose_machine(device, dtype)
     with open_events() as on_event:
-        drawing = DrawingOptions(short_side, machine.dtype)
+        drawing = ExtractOptions(short_side, machine.dtype)
         run_extract(model, inputs, out, machine, on_event, drawing)
 
 
@@ -187,7 +187,7 @@ def evaluate(
 ) -> None:
     """Score an extractor against known drawings.
 
-    Beside it stand a blank page and an edge filter.
+    A blank page and an edge filter are scored beside it.
     """
     from jobs.evaluation.evaluate import evaluate_and_print
 

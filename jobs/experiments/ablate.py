@@ -86,7 +86,7 @@ class Ablation:
 
 
 def run_ablate(
-    recipe: Recipe, out: Path, ablation: Ablation, machine: Machine, on_event: Events
+    recipe: Recipe, out: Path, ablation: Ablation, machine: Machine, events: Events
 ) -> None:
     """Train and score what is missing, and write the page; a killed run is resumed.
 
@@ -97,21 +97,21 @@ def run_ablate(
         ValueError: a style's truth is not known, or the folder holds another ablation.
     """
     workspace = open_workspace(recipe, out, ablation, machine)
-    with on_event.stage("ablate"), ray_runtime(machine):
+    with events.stage("ablate"), ray_runtime(machine):
         backbone = load_backbone(workspace.backbone, machine.device, machine.dtype)
         prepare(workspace, ablation.styles, backbone)
         batches = evaluation_batches(workspace, ablation.styles)
-        _make_batches(batches, "ablate.pictures", machine, ablation.workers, on_event)
-        _draw_truths(workspace, ablation, machine, on_event)
+        _make_batches(batches, "ablate.pictures", machine, ablation.workers, events)
+        _draw_truths(workspace, ablation, machine, events)
         for seed in range(ablation.seeds):
-            _train_seed(workspace, seed, ablation, machine, on_event)
+            _train_seed(workspace, seed, ablation, machine, events)
             write_results(workspace, ablation, machine)
         twins = [twin_cells(style, ablation.seeds) for style in ablation.distilled]
         for cell in chain.from_iterable(twins):
-            distill_twin(workspace, cell, machine, ablation.workers, on_event)
+            distill_twin(workspace, cell, machine, ablation.workers, events)
             write_results(workspace, ablation, machine)
     page = write_results(workspace, ablation, machine)
-    on_event("ablate.ready", page=str(page))
+    events("ablate.ready", page=str(page))
 
 
 def open_workspace(recipe: Recipe, out: Path, ablation: Ablation, machine: Machine) -> Workspace:
@@ -242,15 +242,15 @@ def _keep_drawing(path: Path, drawing: Pixels) -> None:
 
 
 def _make_batches(
-    batches: Sequence[SampleBatch], name: str, machine: Machine, workers: int, on_event: Events
+    batches: Sequence[SampleBatch], name: str, machine: Machine, workers: int, events: Events
 ) -> None:
     """Make batches of samples on Ray, with a bar."""
     for done, _ in enumerate(run_tasks(make_batch, batches, machine, workers), start=1):
-        on_event(name, done=done, total=len(batches))
+        events(name, done=done, total=len(batches))
 
 
 def _draw_truths(
-    workspace: Workspace, ablation: Ablation, machine: Machine, on_event: Events
+    workspace: Workspace, ablation: Ablation, machine: Machine, events: Events
 ) -> None:
     """Draw what the pictures should become, and score the baselines."""
     missing = [
@@ -259,23 +259,23 @@ def _draw_truths(
         if not (workspace.truth(style) / SCORES).is_file()
     ]
     for task, _ in run_tasks(draw_truth, missing, machine, ablation.workers):
-        on_event("ablate.truth", style=task.style, pictures=workspace.images)
+        events("ablate.truth", style=task.style, pictures=workspace.images)
 
 
 def _train_seed(
-    workspace: Workspace, seed: int, ablation: Ablation, machine: Machine, on_event: Events
+    workspace: Workspace, seed: int, ablation: Ablation, machine: Machine, events: Events
 ) -> None:
     """Train and score all cells of one seed on samples that are made once and then removed."""
     all_cells = cells(ablation.styles, list(ROWS), seed)
     missing = [cell for cell in all_cells if read_training_scores(workspace, cell) is None]
     if missing:
         batches = training_batches(workspace, seed)
-        _make_batches(batches, f"ablate.samples-{seed}", machine, ablation.workers, on_event)
+        _make_batches(batches, f"ablate.samples-{seed}", machine, ablation.workers, events)
     done = seed * len(all_cells) + len(all_cells) - len(missing)
     tasks = [TrainingTask(workspace, cell) for cell in missing]
     for task, scores in run_tasks(train_and_score, tasks, machine, ablation.workers):
         done += 1
         means = {name: float(np.mean(scores[name])) for name in ("lpips", "ssim")}
-        on_event("ablate.training", done=done, total=ablation.seeds * len(all_cells),
+        events("ablate.training", done=done, total=ablation.seeds * len(all_cells),
                  cell=task.cell.place, seconds=scores["training_s"], **means)  # fmt: skip
     remove_training_samples(workspace, seed)

@@ -17,6 +17,6 @@ def draw_style(name: str, image: Path, out: Path) -> None:
         ValueError: the style is unknown, or the image cannot be read.
     """
     if name not in STYLES:
-        raise ValueError(f"unknown style {name!r}: known are {', '.join(sorted(STYLES))}")
+        raise ValueError(f"unknown style {name!r}: use one of {', '.join(sorted(STYLES))}")
     check_drawing_file(image, out)
     write_png(out, STYLES[name](read_photograph(image)))

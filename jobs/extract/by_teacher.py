@@ -38,7 +38,7 @@ ITERATIONS = {"fixed-point": FIXED_POINT, "ordinary": ORDINARY}
 class InversionOptions:
     """How the teacher draws photographs: what they show, and how their noise is found.
 
-    An empty prompt says nothing about them, as the unconditional half of guidance does.
+    An empty prompt says nothing about them, as guidance's unconditional branch does.
     """
 
     prompt: str = ""

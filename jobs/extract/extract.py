@@ -18,10 +18,10 @@ from training.oneshot.record import RECORD
 
 
 @dataclass(frozen=True)
-class DrawingOptions:
+class ExtractOptions:
     """How the extractor draws: in which resolution, and in which number format it computes.
 
-    Args:
+    Attributes:
         short_side_px: draw at this resolution, and bring the drawing back to the photograph's size;
             None: at the photograph's own.
         dtype: of the network.
@@ -31,7 +31,7 @@ class DrawingOptions:
     dtype: torch.dtype = torch.float32
 
 
-AS_IT_IS = DrawingOptions()
+AS_IT_IS = ExtractOptions()
 
 
 def run_extract(
@@ -40,7 +40,7 @@ def run_extract(
     out: Path,
     machine: Machine,
     on_event: OnEvent,
-    options: DrawingOptions = AS_IT_IS,
+    options: ExtractOptions = AS_IT_IS,
 ) -> list[Path]:
     """Draw every photograph as out/NAME.png, uint8 (H, W), black on white; return the files.
 

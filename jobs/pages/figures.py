@@ -15,7 +15,7 @@ _PHOTO_QUALITY = 86
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture of a page: alt says what is seen, caption what it is for; sizes in pixels."""
+    """One picture of a page: `alt` describes it in words, `caption` says what it is for; sizes in pixels."""
 
     uri: str
     alt: str
@@ -29,7 +29,7 @@ def make_figure(pixels: Pixels, alt: str, caption: str = "", max_side: int = 448
 
     Args:
         pixels: uint8 (H, W) or (H, W, 3).
-        alt: what is seen, for whom sees nothing.
+        alt: text for readers who cannot see the picture.
         caption: what the picture is for.
         max_side: pixels of the longer side at most; larger pictures are scaled down.
     """

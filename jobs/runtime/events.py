@@ -40,7 +40,8 @@ _TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec
 class Events:
     """A callable on_event(name, **fields); the fields done and total together move a bar.
 
-    Args:
+    Attributes:
+        console: where bars and lines appear.
         path: file for the events, one JSON object a line; None: none is kept.
     """
 

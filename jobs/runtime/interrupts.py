@@ -1,4 +1,4 @@
-"""Being stopped: SIGTERM, which clusters send, unwinds the stack as Ctrl-C does."""
+"""SIGTERM, which clusters send, unwinds the stack as Ctrl-C does."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class TapShapes:
         blocks: list[Any] = list(backbone.unet.up_blocks)
         sizes = [backbone.latent_shape[1]]
         for _ in blocks[1:]:
-            sizes.insert(0, -(-sizes[0] // 2))  # a stride-2 convolution halves upwards
+            sizes.insert(0, -(-sizes[0] // 2))  # a stride-2 convolution halves, rounding up
         unet = [
             (resnet.conv2.out_channels, size, size)
             for block, size in zip(blocks, sizes, strict=True)

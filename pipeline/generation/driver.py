@@ -44,7 +44,7 @@ from pipeline.storage.store import StorageError, Store
 # How long the driver waits for events before it looks at the clock again.
 _LOOK_S = 1.0
 _MAX_FAILED_STARTS = 3
-# So many shards that fail, and none made: the reason is not theirs.
+# When this many shards fail before any is made, the cause lies elsewhere.
 _MAX_FAILED_FIRST = 3
 
 
@@ -236,7 +236,7 @@ class Driver:
             if self.ledger.num_given_up > self._limit:
                 raise GenerationError(
                     f"more than {self._limit} samples were given up, so that something else must "
-                    f"be wrong; the last reason: {record.reason}. When it is solved, remove the "
+                    f"be wrong; the last reason: {record.reason}. Once the cause is fixed, remove the "
                     f"records in {self.store.url}/{layout.QUARANTINE} to have them tried again"
                 )
 

@@ -20,7 +20,7 @@ from pipeline.dataset.plan import Plan
 from pipeline.dataset.tar import build_shard, list_members
 
 if TYPE_CHECKING:
-    # Only for its type: the module imports torch and diffusers.
+    # Only for its type: the module imports torch.
     from pipeline.teachers.teacher import Teacher
 
 SECONDS_PER_HOUR = 3600.0
@@ -53,8 +53,8 @@ class Measurements:
 class Trial:
     """What a trial measured.
 
-    `sampling_s` and `encoding_s` are the seconds a pair of each timed batch, `pair_bytes` the bytes
-    that each pair takes in the store. `load_s` is what a worker needs for loading and warming up,
+    `sampling_s` and `encoding_s` are the seconds per pair in each timed batch, `pair_bytes` the
+    bytes that each pair takes in the store. `load_s` is what a worker needs for loading and warming up,
     in seconds.
     """
 

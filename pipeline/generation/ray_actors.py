@@ -46,7 +46,7 @@ from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
 
 if TYPE_CHECKING:
-    # Only for its type: the module brings torch and diffusers with it.
+    # Only for its type: the module imports torch.
     from pipeline.teachers.teacher import Teacher
 
     TeacherFactory = Callable[[], Teacher]

@@ -16,7 +16,7 @@ from pipeline.publishing.publish import publish, recover
 from pipeline.storage.store import Store
 
 if TYPE_CHECKING:
-    # Only for its type: the module imports torch and diffusers.
+    # Only for its type: the module imports torch.
     from pipeline.teachers.teacher import Teacher
 
 

@@ -123,7 +123,7 @@ def _search_folder(root: Path, folder: Path, above: tuple[str, ...], found: Foun
     """Search a folder, through links too; `above` are the real paths of those it lies in."""
     real = os.path.realpath(folder)
     if real in above:
-        return  # A link back to where it lies would lead round for ever.
+        return  # A link back to where it lies would recurse for ever.
     try:
         paths = sorted(folder.iterdir())
     except PermissionError:

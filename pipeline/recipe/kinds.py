@@ -20,7 +20,7 @@ class OneOf:
     Attributes:
         kinds: the sections by the name of their kind.
         key: the section's key that says its kind, where one does.
-        choose: names the kind that a section's data mean, known or not.
+        choose: returns the name of the kind that the data ask for, registered or not.
     """
 
     kinds: Mapping[str, type[Section]]

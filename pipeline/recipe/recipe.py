@@ -197,7 +197,7 @@ def _first_error(error: ValidationError) -> RecipeError:
 def _locate(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
     """Follow pydantic's place of a mistake: the recipe's keys up to it, and the section it is in.
 
-    On the way names of kinds, and of the members of unions, are passed over: no recipe has them.
+    Names of kinds and of union members are skipped: they are pydantic's, not the recipe's.
     """
     keys: list[str] = []
     section: type[BaseModel] = Recipe

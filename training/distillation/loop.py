@@ -51,7 +51,7 @@ from training.students.student import Batch
 
 CACHE = "shards"
 RECORD_EVERY = 10  # iterations: reading losses back makes a GPU wait
-GALLERY = 3  # pairs of the dataset in the strip, beside the true one
+SHOWN_PAIRS = 3  # pairs of the dataset in the strip, beside the true one
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def snapshot(context: Context, state: State) -> None:
     wanted = done in snapshot_iterations(context.schedule.iterations)
     if not context.keeps_records or not wanted or done in state.snapshots:
         return
-    pairs = [(context.spec.image, context.spec.drawing), *gallery(context.reader.dataset)]
+    pairs = [(context.spec.image, context.spec.drawing), *shown_pairs(context.reader.dataset)]
     sketches = []
     for image, drawing in pairs:
         batch = to_batch(image[None], drawing[None], context.execution.device)
@@ -284,10 +284,10 @@ def snapshot(context: Context, state: State) -> None:
     write_strip(context.folder / STRIP, rows)
 
 
-def gallery(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
+def shown_pairs(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
     """Read a few pairs, spread over the first shard with any: no other has to be fetched."""
     shard, size = next((shard, size) for shard, size in enumerate(dataset.sizes) if size)
-    positions = sorted({number * size // GALLERY for number in range(GALLERY)})
+    positions = sorted({number * size // SHOWN_PAIRS for number in range(SHOWN_PAIRS)})
     return [dataset.pair(shard, position) for position in positions]
 
 

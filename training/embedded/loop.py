@@ -18,7 +18,7 @@ LossFn = Callable[[int], tuple[Tensor, dict[str, float]]]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class EmbeddedSchedule:
     """Length and learning rate of one training: linear warm-up, constant, linear decay to zero.
 
     Attributes:
@@ -39,10 +39,10 @@ class Schedule:
 
 
 # What Muon and AdamW remember of a parameter, but for AdamW's number of steps.
-MOMENTS = ("momentum_buffer", "exp_avg", "exp_avg_sq")
+OPTIMISER_MOMENTS = ("momentum_buffer", "exp_avg", "exp_avg_sq")
 
 
-def learning_rate_at(schedule: Schedule, step: int) -> float:
+def learning_rate_at(schedule: EmbeddedSchedule, step: int) -> float:
     """Return the learning rate of a step, counted from 0."""
     warm = min(1.0, (step + 1) / schedule.warmup)
     left = (schedule.steps - step) / max(1.0, schedule.decay_share * schedule.steps)
@@ -67,7 +67,7 @@ class TrainingState:
     """
 
     def __init__(
-        self, module: nn.Module, schedule: Schedule, folder: Path, origin: Mapping[str, Any]
+        self, module: nn.Module, schedule: EmbeddedSchedule, folder: Path, origin: Mapping[str, Any]
     ) -> None:
         self.module, self.schedule, self.folder, self.step = module, schedule, folder, 0
         self.identity = asdict(schedule) | dict(origin)
@@ -98,7 +98,7 @@ class TrainingState:
             tensors[f"average.{name}"] = average
         for name, target in zip(self.names, self.targets, strict=True):
             for key, value in self._optimiser_state(target).items():
-                if key in MOMENTS:
+                if key in OPTIMISER_MOMENTS:
                     tensors[f"{key}.{name}"] = value
         write_checkpoint(self.folder, Checkpoint(self.step, tensors), self.identity)
 
@@ -118,7 +118,7 @@ class TrainingState:
             self.average[i].copy_(tensors[f"average.{name}"])
             target = self.targets[i]
             moments = self._optimiser_state(target)
-            for key in MOMENTS:
+            for key in OPTIMISER_MOMENTS:
                 if f"{key}.{name}" in tensors:
                     moments[key] = tensors[f"{key}.{name}"].to(target)
             if "exp_avg" in moments:
@@ -166,7 +166,7 @@ class TrainingState:
 def train(
     module: nn.Module,
     loss_fn: LossFn,
-    schedule: Schedule,
+    schedule: EmbeddedSchedule,
     folder: Path,
     on_event: OnEvent,
     origin: Mapping[str, Any],
@@ -192,7 +192,13 @@ def train(
     while state.step < schedule.steps:
         terms = state.advance(loss_fn)
         if state.step % 50 == 0:
-            on_event("step", model=folder.name, step=state.step, of=schedule.steps, **terms)
+            on_event(
+                "train-embedded.step",
+                done=state.step,
+                total=schedule.steps,
+                model=folder.name,
+                **terms,
+            )
         if time.monotonic() - saved > schedule.checkpoint_every_s or state.step == schedule.steps:
             state.save()
             saved = time.monotonic()

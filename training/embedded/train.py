@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from pipeline.events import OnEvent
 from training.embedded.card import measure, sample_sheet, write_card
-from training.embedded.loop import LossFn, Schedule, train
+from training.embedded.loop import LossFn, EmbeddedSchedule, train
 from training.embedded.models.autoencoder import autoencoder_loss, encode_all, new_autoencoder
 from training.embedded.models.contrastive import (
     Contrast,
@@ -83,7 +83,7 @@ class EmbeddedTrainer:
         with _seeded(self.seed):
             vae = new_autoencoder().to(self.device)
         loss_fn = autoencoder_loss(vae, scenes, self.seed, batch=12)
-        self._train("autoencoder", vae, loss_fn, Schedule(self.budget.autoencoder_steps, 2.5e-3))
+        self._train("autoencoder", vae, loss_fn, EmbeddedSchedule(self.budget.autoencoder_steps, 2.5e-3))
         return vae
 
     def train_denoiser(
@@ -103,7 +103,7 @@ class EmbeddedTrainer:
             unet = new_unet(means.shape[1], means.shape[-1])
             model = TextToLatent(unet, new_text_encoder(tokenizer)).to(self.device)
         loss_fn = denoising_loss(model, latents, new_scheduler(), self.seed, batch=64)
-        schedule = Schedule(self.budget.denoiser_steps, 2e-3, averaging=0.998)
+        schedule = EmbeddedSchedule(self.budget.denoiser_steps, 2e-3, averaging=0.998)
         self._train("denoiser", model, loss_fn, schedule)
         return model
 
@@ -113,7 +113,7 @@ class EmbeddedTrainer:
         with _seeded(self.seed):
             recogniser = Recogniser(attributes(scenes)[0].shape[1]).to(self.device)
             contrast = Contrast(new_clip(tokenizer)).to(self.device)
-        schedule = Schedule(self.budget.contrastive_steps, 1.5e-3, warmup=50, averaging=0.99)
+        schedule = EmbeddedSchedule(self.budget.contrastive_steps, 1.5e-3, warmup=50, averaging=0.99)
         loss_fn = recognition_loss(recogniser, scenes, inked, self.seed + 1)
         self._train(
             "recogniser",
@@ -132,12 +132,12 @@ class EmbeddedTrainer:
         scenes = make_scenes(TRAINING_SEEDS[0], self.budget.edge_scenes, SCENE_SIDE)
         with _seeded(self.seed):
             network = EdgeNetwork().to(self.device)
-        schedule = Schedule(self.budget.edge_steps, 3e-3, warmup=50, averaging=0.995)
+        schedule = EmbeddedSchedule(self.budget.edge_steps, 3e-3, warmup=50, averaging=0.995)
         self._train("edges", network, edge_loss(network, scenes, self.seed + 3), schedule)
         save_edges(network, self.out / "edges")
         return network
 
-    def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: Schedule) -> None:
+    def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: EmbeddedSchedule) -> None:
         origin = {
             "seed": self.seed,
             "scenes": self.budget.scenes,

@@ -184,7 +184,7 @@ def _cached_weights(name: str, tag: str) -> Path:
         raise ClipError(
             f"CLIP weights {name}:{tag} are not in the local Hugging Face cache (looked for "
             f"{' or '.join(HUB_WEIGHT_NAMES)} of {repository or 'no repository'}). Fetch them "
-            f"once with `huggingface-cli download {repository}`, or give {name}:FILE"
+            f"once with `hf download {repository}`, or give {name}:FILE"
         )
     return Path(cached)
 

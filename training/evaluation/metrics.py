@@ -57,7 +57,7 @@ class Metric(Protocol):
 
 
 class PictureScores(ABC):
-    """A metric but for the score itself: checks, keeping and merging, shared by those below."""
+    """Base class of per-picture metrics: checks, storage and merging; subclasses add `score`."""
 
     name: str
     better: Better

@@ -1,4 +1,4 @@
-"""The metrics by name: a new one is a class in `metrics` and a line here."""
+"""The metrics by name: a new one is a file and a line here."""
 
 from __future__ import annotations
 

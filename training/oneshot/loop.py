@@ -55,7 +55,7 @@ class Context:
         example: the example's image with its taps, a batch of 1.
         objective: the losses, with all that is known about the example.
         samples: what each iteration is taken on.
-        gallery: a few fixed samples, on the CPU, to follow the sketches by.
+        shown_samples: a few fixed samples, on the CPU, whose sketches the strip shows.
     """
 
     spec: OneShotSpec
@@ -64,7 +64,7 @@ class Context:
     example: Sample
     objective: Objective
     samples: Samples
-    gallery: Sample
+    shown_samples: Sample
 
 
 def fit(
@@ -131,7 +131,7 @@ def prepare(spec: OneShotSpec, folder: Path, samples: Samples | None = None) -> 
         example=example,
         objective=Objective.of(example.images, drawing, teach, spec.clip, spec.perceptual),
         samples=samples or generated,
-        gallery=_on_device(others.make(shown), "cpu"),
+        shown_samples=_on_device(others.make(shown), "cpu"),
     )
 
 
@@ -264,9 +264,9 @@ def snapshot(context: Context, state: State) -> None:
         return
     sketches = [state.network(context.example.taps, context.example.images)]
     device = context.example.images.device
-    for at in range(len(context.gallery.images)):
-        taps = context.gallery.taps.images(at, at + 1).to(device)
-        images = context.gallery.images[at : at + 1].to(device)
+    for at in range(len(context.shown_samples.images)):
+        taps = context.shown_samples.taps.images(at, at + 1).to(device)
+        images = context.shown_samples.images[at : at + 1].to(device)
         sketches.append(state.network(taps, images))
     pages = sketch_to_uint8(torch.cat(sketches))
     state.snapshots[done] = torch.from_numpy(pages)  # (pictures, H, W)
@@ -274,12 +274,12 @@ def snapshot(context: Context, state: State) -> None:
 
 
 def _strip_rows(context: Context, state: State) -> list[StripRow]:
-    """Rows of the strip: the example, then the gallery."""
+    """Return the rows of the strip: the example, then the shown samples."""
     spec = context.spec
     labels = ["sample 1", "sample 2", "sample 3"]
     if spec.teach.cdst:
         labels = ["near the\nexample", "halfway", "far away"]
-    pictures = [spec.pair.image, *image_to_uint8(context.gallery.images)]
+    pictures = [spec.pair.image, *image_to_uint8(context.shown_samples.images)]
     rows = []
     for number, (label, picture) in enumerate(
         zip(["the one\nexample", *labels], pictures, strict=True)

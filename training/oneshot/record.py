@@ -11,7 +11,7 @@ from pipeline.recipe.sections import DEFAULT_TEACHER
 from pipeline.whole_file import write_json
 
 RECORD = "teach.json"
-# What a taught teacher makes of its own example.
+# What a taught teacher makes of its own example. The name since the first version.
 EXAMPLE_SKETCH = "known.png"
 
 

@@ -1,4 +1,4 @@
-"""What one-shot training starts from, and the fingerprint by which a run is told from another."""
+"""What one-shot training starts from, and the identity that tells one training from another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from training.encoders.lpips import Perceptual
 from training.tensor_hash import sha256_of_tensors
 
 FORMAT = 1  # of the training itself; raised when the same spec would give other weights
-# Where files lie; what is in them counts, and is fingerprinted.
+# Where files lie; what is in them counts, and is hashed.
 LOCATIONS = {"clip", "perceptual", "prompts"}
 
 
@@ -80,6 +80,7 @@ class OneShotSpec:
             return {}
         of_steps = [self.example.taps.unet[t] for t in self.timesteps]
         tensors = [self.example.images, *chain(*of_steps), *self.example.taps.vae]
+        # The name since the first version: stored identities have it.
         return {"known picture": sha256_of_tensors(tensors)}
 
 

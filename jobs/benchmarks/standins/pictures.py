@@ -27,7 +27,7 @@ def photograph_pairs(count: int, side: int) -> list[Pair]:
     draw = STYLES["xdog"]
     for index, photograph in zip(range(count), bundled_photographs() * count, strict=False):
         image = _square(read_photograph(photograph.path), side)
-        # Further turns of the list are mirrored and shifted: no two pictures are the same.
+        # Further turns of the list are shifted: no two pictures are the same.
         image = np.roll(image, 7 * (index // len(bundled_photographs())), axis=1)
         pairs.append(Pair(index, image, draw(image), {"cdst_step": index}))
     return pairs

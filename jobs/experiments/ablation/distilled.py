@@ -56,13 +56,13 @@ class ShownPicture:
 
 
 def distill_twin(
-    workspace: Workspace, cell: Cell, machine: Machine, workers: int, on_event: Events
+    workspace: Workspace, cell: Cell, machine: Machine, workers: int, events: Events
 ) -> None:
     """Make one student and score it; a student with scores is left alone."""
     folder = twin_folder(workspace, cell)
     if (folder.root / SCORES).is_file():
         return
-    session = open_twin(workspace, cell, machine, on_event)
+    session = open_twin(workspace, cell, machine, events)
     run_generate(session, workers)
     run_distill(session)
     perceptual = load_perceptual(workspace.perceptual, machine.device)
@@ -74,10 +74,10 @@ def distill_twin(
         scores[PHOTOGRAPHS] = _score_photographs(cell.style, student, perceptual, folder.drawings)
     write_json(folder.root / SCORES, scores)
     means = {f"{name}_lpips": float(np.mean(of_set["lpips"])) for name, of_set in scores.items()}
-    on_event("ablate.student", cell=cell.place, **means)
+    events("ablate.student", cell=cell.place, **means)
 
 
-def open_twin(workspace: Workspace, cell: Cell, machine: Machine, on_event: Events) -> Session:
+def open_twin(workspace: Workspace, cell: Cell, machine: Machine, events: Events) -> Session:
     """Lay out a run folder around a trained teacher, so that the commands' own stages work."""
     folder = twin_folder(workspace, cell)
     folder.root.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def open_twin(workspace: Workspace, cell: Cell, machine: Machine, on_event: Even
             source = replace(source, image=image_to_uint8(example.images)[0])
         write_source(source, folder.source)
     shutil.copytree(workspace.training(cell), folder.teacher, dirs_exist_ok=True)
-    return Session(_twin_recipe(workspace, cell, folder.root), machine, folder, on_event)
+    return Session(_twin_recipe(workspace, cell, folder.root), machine, folder, events)
 
 
 def twin_cells(style: str, seeds: int) -> list[Cell]:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from training.checkpoint import OtherRunError
-from training.embedded.loop import LossFn, Schedule, TrainingState, learning_rate_at, train
+from training.embedded.loop import LossFn, EmbeddedSchedule, TrainingState, learning_rate_at, train
 
-SCHEDULE = Schedule(steps=12, learning_rate=1e-2, warmup=2, averaging=0.9)
+SCHEDULE = EmbeddedSchedule(steps=12, learning_rate=1e-2, warmup=2, averaging=0.9)
 ORIGIN = {"seed": 0}
 
 
@@ -63,12 +63,12 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     module = network()
     before = loss_of(module)(99)[0].item()
-    train(module, loss_of(module), Schedule(60, 1e-2, warmup=2), tmp_path, silent, ORIGIN)
+    train(module, loss_of(module), EmbeddedSchedule(60, 1e-2, warmup=2), tmp_path, silent, ORIGIN)
     assert loss_of(module)(99)[0].item() < before / 4
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
-    schedule = Schedule(steps=100, learning_rate=2.0, warmup=10, decay_share=0.5)
+    schedule = EmbeddedSchedule(steps=100, learning_rate=2.0, warmup=10, decay_share=0.5)
     rates = [learning_rate_at(schedule, s) for s in range(101)]
     assert rates[0] == pytest.approx(0.2)
     assert rates[9] == rates[50] == 2.0

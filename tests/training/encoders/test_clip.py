@@ -92,7 +92,7 @@ def test_a_named_model_reads_a_weight_file(
     ("location", "said"),
     [
         ("nowhere", "no such folder"),
-        ("ViT-B-32:laion2b_s34b_b79k", "huggingface-cli download laion/CLIP-ViT-B-32"),
+        ("ViT-B-32:laion2b_s34b_b79k", "hf download laion/CLIP-ViT-B-32"),
         ("ViT-B-32:lost.safetensors", "neither a file nor a tag"),
         ("ViT-Z-99:x", "unknown CLIP model"),
         ("roberta-ViT-B-32:x", "Hugging Face text tower"),

@@ -174,7 +174,7 @@ def test_a_batch_of_taps_is_freed_before_the_next_is_made(
     def counted(self: loop.GeneratedSamples, indices: Sequence[int]) -> Sample:
         living.append(sum(reference() is not None for reference in alive))
         made = make(self, indices)
-        if self.seed == spec.teach.seed:  # not the strip's gallery, which stays
+        if self.seed == spec.teach.seed:  # not the samples shown in the strip, which stay
             alive.append(weakref.ref(made.taps.unet[0][0]))
         return made
 

@@ -67,7 +67,7 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Composition:
     """Which objects, where, and the words between them in the caption."""
 
     kinds: tuple[str, ...]
@@ -151,12 +151,12 @@ def _plan_many(rng: np.random.Generator, num: int) -> tuple[Spot, ...]:
     return tuple(Spot(a, b, size) for a, b in zip(x, feet, strict=True))
 
 
-def _make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> Plan:
+def _make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> Composition:
     """Choose the composition: 65% one object, 25% two, 10% more or counted."""
     dice = rng.random()
     colours = _pick_colours(rng, 4, avoid)
     if dice < 0.65:
-        return Plan((kind,), colours[:1], _plan_one(rng))
+        return Composition((kind,), colours[:1], _plan_one(rng))
     others = [k for k in KIND_NAMES if k != kind]
     others = [others[i] for i in rng.permutation(len(others))]
     if dice < 0.9:
@@ -164,16 +164,16 @@ def _make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> P
         spots, kinds = _plan_two(rng, relation), (kind, others[0])
         style = rng.random()
         if style < 0.35:
-            return Plan(kinds[::-1], colours[1::-1], spots[::-1], MIRRORED[relation])
+            return Composition(kinds[::-1], colours[1::-1], spots[::-1], MIRRORED[relation])
         beside = relation == "left of" and style < 0.6
-        return Plan(kinds, colours[:2], spots, "and" if beside else relation)
+        return Composition(kinds, colours[:2], spots, "and" if beside else relation)
     num = int(rng.integers(2, 5))
     if dice < 0.96:
-        return Plan((kind,) * num, colours[:1] * num, _plan_many(rng, num), "count")
-    return Plan((kind, *others[:2]), colours[:3], _plan_many(rng, 3))
+        return Composition((kind,) * num, colours[:1] * num, _plan_many(rng, num), "count")
+    return Composition((kind, *others[:2]), colours[:3], _plan_many(rng, 3))
 
 
-def _hang(rng: np.random.Generator, plan: Plan) -> Plan:
+def _hang(rng: np.random.Generator, plan: Composition) -> Composition:
     """Lift a plan's objects off the ground, as in water or in the sky."""
     lift = rng.uniform(0.04, 0.12)
     few = len(plan.spots) < 3
@@ -214,7 +214,7 @@ def _make_light(rng: np.random.Generator) -> Light:
 
 
 def _paint_objects(
-    canvas: Canvas, plan: Plan, horizon: float, floats: bool, rng: np.random.Generator
+    canvas: Canvas, plan: Composition, horizon: float, floats: bool, rng: np.random.Generator
 ) -> None:
     """Draw a plan's objects from the far ones to the near ones."""
     light = _make_light(rng)

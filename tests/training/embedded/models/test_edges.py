@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from training.embedded.loop import Schedule, train
+from training.embedded.loop import EmbeddedSchedule, train
 from training.embedded.models.edges import (
     CROP,
     augment,
@@ -76,5 +76,5 @@ def test_training_lowers_the_loss(scenes: SceneArrays, tmp_path: Path) -> None:
     network = EdgeNetwork()
     loss_fn = edge_loss(network, scenes, seed=0, batch=2)
     before = loss_fn(1000)[0].item()
-    train(network, loss_fn, Schedule(5, 3e-3, warmup=1), tmp_path, lambda *_, **__: None)
+    train(network, loss_fn, EmbeddedSchedule(5, 3e-3, warmup=1), tmp_path, lambda *_, **__: None)
     assert loss_fn(1000)[0].item() < before
