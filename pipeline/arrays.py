@@ -1,4 +1,4 @@
-"""Pictures and drawings as arrays: bytes on the CPU, for whoever needs no model and no torch."""
+"""Pictures and drawings as arrays: bytes on the CPU, for modules that need no torch."""
 
 from __future__ import annotations
 

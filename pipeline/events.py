@@ -1,4 +1,4 @@
-"""What happens during work, told to whoever listens: a name and its fields."""
+"""Events: what happens during a job, each a name with fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking up by name what can be chosen by name: teachers, students, trainings."""
+"""Look-up of what is chosen by name: teachers, students, trainings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def find_entry(registry: Mapping[str, Entry], what: str, name: str) -> Entry:
 
     Args:
         registry: all entries by name.
-        what: one of them is called, for the message.
+        what: the kind of entry, for the message.
         name: of the one to find.
 
     Raises:

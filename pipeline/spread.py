@@ -1,4 +1,4 @@
-"""Which few of many are shown: evenly spaced, so that nobody picks the best ones."""
+"""A few of many to show: evenly spaced, so that nobody picks the best ones."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _MAX_NAME_BYTES = 255
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary file to write instead of `path`; it becomes `path` when the block ends well.
+    """Give a temporary file to write instead of `path`; it becomes `path` when the block succeeds.
 
     Raises:
         OSError: the file cannot be written; `path` is as it was.
@@ -50,7 +50,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; it becomes `path` when the block ends well.
+    """Give a temporary folder to fill; it becomes `path` when the block succeeds.
 
     Raises:
         OSError: the folder cannot be made, or `path` is a file or a folder that is not empty.

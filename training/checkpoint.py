@@ -1,4 +1,4 @@
-"""What a training keeps in its folder to be resumed: one checkpoint, a history, its identity.
+"""What a training keeps in its folder so that it can be resumed: checkpoint, history, identity.
 
 A checkpoint is one safetensors file that is written whole or not at all. Learning rate, data cursor
 and every random number of a training are functions of its iteration, so that with the weights and
@@ -107,7 +107,7 @@ def check_identity(path: Path, stored: Mapping[str, Any], asked: Mapping[str, An
     Raises:
         OtherRunError: the identities differ.
     """
-    # Through JSON, as the stored one went: tuples come back as lists.
+    # Through JSON, as the stored one: tuples become lists.
     found = differences(stored, json.loads(json.dumps(dict(asked))))
     if found:
         raise OtherRunError(

@@ -1,4 +1,4 @@
-"""SHA-256 of tensors: tells the weights that a training or a score depends on from all others."""
+"""SHA-256 of tensors: identifies the weights that a training or a score depends on."""
 
 from __future__ import annotations
 

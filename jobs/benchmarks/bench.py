@@ -36,7 +36,7 @@ BENCHMARKS: dict[str, _Benchmark] = {
     "straggler": measure_straggler,
     "preempt": measure_preempt,
 }
-# Those that take other times or tools: only when they are asked for.
+# Run only on request: they take longer, or need other tools.
 EXTRA: dict[str, _Benchmark] = {
     "sample": measure_sample,
     "aggregate": measure_aggregate,
@@ -44,7 +44,7 @@ EXTRA: dict[str, _Benchmark] = {
     "full-size": measure_full_size,
 }
 
-# Of those that do not run on the processor alone.
+# The devices of those that do not run on the CPU alone.
 _DEVICES = {"full-size": "auto"}
 
 
@@ -55,7 +55,7 @@ def run_bench(
     out: Path | None = None,
     page: Path | None = None,
 ) -> None:
-    """Measure the named benchmarks, or the seven of every dataset's way, one after the other.
+    """Measure the named benchmarks, or by default the seven of `BENCHMARKS`, one by one.
 
     Args:
         out: JSON file; benchmarks that are in it already are replaced, others stay.
@@ -81,7 +81,7 @@ def run_bench(
 def _measure(benchmark: _Benchmark, effort: Effort, device: str = "cpu") -> dict[str, Any]:
     """Run one benchmark; return its figures with machine, versions and how busy it was."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    # Of the minute before: what else is running here.
+    # Of the last minute: what else is running on the machine.
     load = os.getloadavg()[0]
     measured = benchmark(effort).to_dict()
     return measured | {

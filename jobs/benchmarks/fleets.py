@@ -35,7 +35,7 @@ _SPREAD = 0.05
 
 @dataclass(frozen=True)
 class SimulatedJob:
-    """So many shards for so many simulated GPUs."""
+    """A number of shards for a number of simulated GPUs."""
 
     workers: int = 1000
     shards: int = 4000
@@ -175,7 +175,7 @@ def measure_preempt(effort: Effort) -> BenchmarkResult:
 
 
 def list_schedule_s(job: SimulatedJob, behaviour: WorkerBehaviour) -> float:
-    """Return the makespan of ideal list scheduling: shards in order, to whoever is free first.
+    """Return the makespan of ideal list scheduling: shards in order, each to the first free worker.
 
     Decisions cost nothing, and publishing counts for the last shard of each worker only.
     """

@@ -1,4 +1,4 @@
-"""Benchmark `full-size`: `generate` at Stable Diffusion's size, and for what its sampling waits."""
+"""Benchmark `full-size`: `generate` at Stable Diffusion's size, and what its sampling waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How benchmarks measure: warm up, take turns with the peer, keep every round.
+"""How benchmarks measure: warm up, alternate with the peer, keep every round.
 
 Machines are shared and clocks drift: each round's ratio compares two neighbours in time, and the
 ratio that counts is the median over the rounds.
@@ -68,7 +68,7 @@ class BenchmarkScore:
 class BenchmarkResult:
     """What a benchmark found.
 
-    `seconds` holds the rounds' times of each side, `metadata` what else is worth knowing.
+    `seconds` holds the rounds' times of each side, `metadata` anything else of interest.
     """
 
     workload: str
@@ -99,7 +99,7 @@ def take_turns(
 ) -> tuple[list[float], list[float]]:
     """Time two sides, after one unmeasured call of both.
 
-    Who goes first changes each round, so that neither gains from what the other leaves in caches.
+    The order alternates, so that neither side gains from what the other leaves in caches.
 
     Args:
         rounds: how often each side is timed.

@@ -47,7 +47,7 @@ def watching(every_s: float) -> Iterator[MemoryLog]:
 
 
 def growth(samples_mb: list[float]) -> float:
-    """Return the median of the last quarter over that of the second: the first is for starting up.
+    """Return the median of the last quarter over that of the second: the first is start-up.
 
     Raises:
         ValueError: there are fewer than four samples.

@@ -79,7 +79,7 @@ def measure_read(effort: Effort) -> BenchmarkResult:
 
 
 def _decoding(pairs: Sequence[Pair], effort: Effort) -> dict[str, float]:
-    """Time what the formats themselves take to decode: what a reader cannot go below."""
+    """Time what the formats themselves take to decode: the lower limit for any reader."""
     ours = [encode_pair(pair) for pair in pairs]
     peer = [(png_bytes(pair.image), png_bytes(pair.sketch)) for pair in pairs]
     ours_s, peer_s = take_turns(

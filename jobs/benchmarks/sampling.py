@@ -140,7 +140,7 @@ def _pipeline(folder: str) -> Any:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let torch compute on one thread, so that its processor time is all there is."""
+    """Let torch compute on one thread, so that the thread's processor time is the whole of it."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

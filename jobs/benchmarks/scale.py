@@ -1,7 +1,7 @@
 """Benchmark `scale`: a whole dataset planned, generated on Ray, verified and read back once.
 
 The teacher is a stand-in of some milliseconds a pair, so that thirty thousand pairs take minutes:
-what is on trial is everything around the teacher.
+the benchmark is of everything around the teacher.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SIDE = 128
 _SHARD_SIZE = 128
 _BATCH = 16
 _READER_BATCH = 8
-# Of the pairs that are read back, each so many-th is compared with the teacher's, pixel by pixel.
+# Of the pairs that are read back, one in this many is compared with the teacher's, pixel by pixel.
 _COMPARE_EVERY = 100
 
 
@@ -139,6 +139,6 @@ def _all_pairs(folder: str, plan: Plan) -> Iterator[tuple[int, Pixels, Pixels]]:
 
 
 def _thinned(samples: list[float], most: int = 20) -> list[float]:
-    """Return at most so many of the samples, evenly spaced."""
+    """Return at most `most` of the samples, evenly spaced."""
     every = -(-len(samples) // most)
     return [round(value, 1) for value in samples[:: max(every, 1)]]

@@ -129,7 +129,7 @@ class _WarmFleet(RayFleet):
             super().start(worker)
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """Tell of those that were there first."""
+        """Report first the workers that were there already."""
         events, self._at_once = self._at_once, []
         return events or super().wait(timeout_s)
 
@@ -195,7 +195,7 @@ def _waits_at_full_speed(effort: Effort) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class _SlowStore:
-    """A local folder behind a slow line: each object takes `create_s` more."""
+    """A local folder behind a slow connection: each object takes `create_s` more."""
 
     inner: LocalStore
     create_s: float

@@ -86,8 +86,8 @@ def verify(dataset: StoreAddress) -> None:
     from jobs.dataset.verify import run_verify
     from jobs.runtime.session import open_events
 
-    with open_events() as on_event:
-        code = run_verify(dataset, on_event)
+    with open_events() as events:
+        code = run_verify(dataset, events)
     raise typer.Exit(code)
 
 
@@ -146,5 +146,5 @@ def export(
     from jobs.dataset.export import run_export
     from jobs.runtime.session import open_events
 
-    with open_events() as on_event:
-        run_export(dataset, out, form, where, on_event)
+    with open_events() as events:
+        run_export(dataset, out, form, where, events)

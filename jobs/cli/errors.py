@@ -1,4 +1,4 @@
-"""What a person reads when a command ends early: mistakes in one line, and how to go on."""
+"""What users read when a command ends early: mistakes in one line, and how to resume."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ def select(
     from jobs.runtime.devices import choose_machine
     from jobs.runtime.session import open_events
 
-    with open_events(out / "events.jsonl") as on_event:
+    with open_events(out / "events.jsonl") as events:
         machine = choose_machine(device, dtype)
-        run_select(backbone, out, options.selection(), machine, on_event)
+        run_select(backbone, out, options.selection(), machine, events)
 
 
 @app.command()
@@ -98,8 +98,8 @@ def prior(
     from jobs.runtime.devices import choose_machine
     from jobs.runtime.session import open_events
 
-    with open_events(out / "events.jsonl") as on_event:
-        run_prior(backbone, out, prompts, seed, choose_machine(device, dtype), on_event)
+    with open_events(out / "events.jsonl") as events:
+        run_prior(backbone, out, prompts, seed, choose_machine(device, dtype), events)
 
 
 @app.command()
@@ -121,8 +121,8 @@ def confidence(
     from jobs.runtime.devices import choose_machine
     from jobs.runtime.session import open_events
 
-    with open_events(out / "events.jsonl") as on_event:
-        run_confidence(domain_a, domain_b, out, clip, choose_machine(device), on_event)
+    with open_events(out / "events.jsonl") as events:
+        run_confidence(domain_a, domain_b, out, clip, choose_machine(device), events)
 
 
 @dataclass(frozen=True)
@@ -169,9 +169,9 @@ def ablate(
     from jobs.runtime.recipes import open_recipe
     from jobs.runtime.session import open_events
 
-    with open_events(out / "events.jsonl") as on_event:
+    with open_events(out / "events.jsonl") as events:
         machine = choose_machine(device, dtype)
-        run_ablate(open_recipe(recipe), out, options.ablation(), machine, on_event)
+        run_ablate(open_recipe(recipe), out, options.ablation(), machine, events)
 
 
 @app.command("extract-by-teacher")
@@ -206,9 +206,9 @@ def extract_by_teacher(
     machine = choose_machine(device, dtype)
     # Before the models are loaded, which takes a while.
     check_drawings(inputs, out)
-    with open_events() as on_event:
+    with open_events() as events:
         extractor = load_teacher_extractor(teacher, backbone, options, machine)
-        run_extract_by_teacher(extractor, inputs, out, on_event)
+        run_extract_by_teacher(extractor, inputs, out, events)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take, so that they read the same everywhere."""
+"""Arguments and options that several commands take, so that they are worded the same everywhere."""
 
 from __future__ import annotations
 

@@ -83,5 +83,5 @@ def train_embedded(
     from jobs.runtime.devices import choose_machine
     from jobs.runtime.session import open_events
 
-    with open_events(work / "events.jsonl") as on_event:
-        run_train_embedded(out, work, seed, choose_machine(device), on_event)
+    with open_events(work / "events.jsonl") as events:
+        run_train_embedded(out, work, seed, choose_machine(device), events)

@@ -125,9 +125,9 @@ def extract(
     from jobs.runtime.session import open_events
 
     machine = choose_machine(device, dtype)
-    with open_events() as on_event:
+    with open_events() as events:
         drawing = ExtractOptions(short_side, machine.dtype)
-        run_extract(model, inputs, out, machine, on_event, drawing)
+        run_extract(model, inputs, out, machine, events, drawing)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def run_plan(session: Session, price: float, workers: int) -> None:
 
 
 def _look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
-    """Say what lies in the dataset's place, and which shards are done."""
+    """Say what the store holds at the dataset's address, and which shards are done."""
     store = open_store(out)
     try:
         check_reachable(store)  # Asking for one object does not tell whether the bucket exists.
@@ -122,7 +122,7 @@ def _margin_text(measured: Measurements) -> str:
 
 
 def _trial_text(trial: Trial, machine: Machine) -> str:
-    """Say what the estimate rests on."""
+    """Say what the estimate is based on."""
     sampling, encoding, size = trial.sampling_s, trial.encoding_s, trial.pair_bytes
     timed = "1 batch" if len(sampling.values) == 1 else f"{len(sampling.values)} batches"
     return "\n".join(

@@ -103,7 +103,7 @@ def _fit(picture: Pixels) -> Image.Image:
 
 
 def _caption(pair: Pair) -> tuple[str, str]:
-    """Return what stands below a pair, and the colour it stands in."""
+    """Return the caption below a pair, and its colour."""
     numbers = measure_pair(pair.image, pair.sketch)
     blank = float(numbers["blankness"]) >= BLANK_FROM
     words = f"{pair.index:,}   ink {float(numbers['ink_coverage']):.1%}"

@@ -48,7 +48,7 @@ def _status_rows(status: Status) -> list[tuple[str, str]]:
 
 
 def _state_text(status: Status) -> str:
-    """Say in a few words where a dataset stands."""
+    """Say in a few words how far a dataset is."""
     if status.finished:
         return "finished"
     if not status.shards_done:
@@ -59,7 +59,7 @@ def _state_text(status: Status) -> str:
 
 
 def _rate_rows(status: Status) -> Iterator[tuple[str, str]]:
-    """Say how fast it goes and for how long yet, as far as that is known."""
+    """Say the rate and the time left, as far as they are known."""
     if status.finished or status.time_left_s == 0.0:
         return
     if status.pairs_per_s:

@@ -19,7 +19,7 @@ _MAX_REMARKS = 20
 
 
 def run_verify(dataset: str, on_event: OnEvent) -> int:
-    """Check a dataset and print what came out; return the exit code."""
+    """Check a dataset and print the result; return the exit code."""
     store = open_store(dataset)
     verdict = verify(store, on_event)
     print_verdict(verdict, store.url)
@@ -27,7 +27,7 @@ def run_verify(dataset: str, on_event: OnEvent) -> int:
 
 
 def print_verdict(verdict: Verdict, url: str) -> None:
-    """Print the table of findings, and what it comes to."""
+    """Print the table of findings, and the verdict."""
     rows = [_finding_row(finding) for finding in _shown_findings(verdict.findings)]
     if rows:
         print_table([("", "file", "sample", "kind", "detail"), *rows])
@@ -63,7 +63,7 @@ def _finding_row(finding: Finding) -> tuple[str, ...]:
 
 
 def _summary_text(verdict: Verdict, url: str) -> str:
-    """Say in one line what came out."""
+    """Say the verdict in one line."""
     remarks = len(verdict.findings) - len(verdict.faults)
     noted = f"; {counted(remarks, 'remark')} for people to judge" if remarks else ""
     proven = f"{verdict.pairs:,} pairs in {verdict.shards:,} shards checked"

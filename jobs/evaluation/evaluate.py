@@ -1,4 +1,4 @@
-"""`onesketch evaluate`: how close the extractor's drawings are to known ones, beside baselines."""
+"""`onesketch evaluate`: how close the extractor's drawings are to known ones, with baselines."""
 
 from __future__ import annotations
 
@@ -52,14 +52,19 @@ _SCENE_SIZE_PX = 128
 
 @dataclass(frozen=True)
 class Measurement:
-    """What to evaluate on.
+    """What to evaluate on, and with which networks.
 
-    truth: a computed style, `lineart` (scenes only) or `teacher` (generated only); empty: the
-    recipe's own style where it can be computed, else what is known without one.
-    held_out, scenes: numbers of pictures. drawings: true drawings of the photographs' folder.
-    perceptual: network of LPIPS. inception: file of the network of FID and KID; empty: neither.
-    short_side_px: what the extractor draws at, as `extract` has it. teacher: also score the
-    recipe's teacher on pictures that it did not generate, by inversion.
+    Attributes:
+        photographs: files, folders or `bundled`.
+        drawings: folder of true drawings of the photographs, which are one folder then.
+        truth: a computed style, `lineart` (scenes only) or `teacher` (generated only); empty: the
+            recipe's own style where it can be computed, else the truths that need no style.
+        held_out: number of generated pictures.
+        scenes: number of procedural scenes.
+        perceptual: network of LPIPS.
+        inception: file of the network of FID and KID; empty: neither is scored.
+        teacher: also score the recipe's teacher on pictures that it did not generate, by inversion.
+        short_side_px: resolution that the extractor draws at; None: the picture's own.
     """
 
     photographs: Sequence[str] = (BUNDLED,)
@@ -120,9 +125,9 @@ def evaluate_and_print(
         run: folder of the recipe's artefacts; None: the recipe's own.
     """
     opened = open_recipe(recipe, run) if recipe else None
-    with open_events() as on_event:
+    with open_events() as events:
         machine = choose_machine(device)
-        scores = run_evaluate(model, out, measurement, opened, machine, on_event)
+        scores = run_evaluate(model, out, measurement, opened, machine, events)
     print_scores(scores.sets, Console())
 
 

@@ -1,4 +1,4 @@
-"""The page of an evaluation: who is close to the true drawings, and by which networks."""
+"""The page of an evaluation: how close each system is to the true drawings, by which networks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _interval_note(result: Mapping[str, Any]) -> str:
 
 
 def _network_notes(encoders: Mapping[str, str]) -> dict[str, str]:
-    """Say by metric what scored."""
+    """Say for each metric which network scored."""
     own = "the package's own; not comparable with published LPIPS"
     lpips = encoders["lpips"]
     return {

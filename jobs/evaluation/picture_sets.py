@@ -22,7 +22,7 @@ from training.evaluation.pairs import EvaluationPair, folder_pairs
 from training.styles.baselines import blank
 from training.styles.registry import STYLES
 
-# Truths beside the computed styles.
+# Truths in addition to the computed styles.
 LINE_ART = "lineart"
 TEACHER = "teacher"
 DRAWN = "drawn"
@@ -34,8 +34,12 @@ SetName = Literal["generated", "photographs", "drawn", "scenes"]
 class PictureSet:
     """One kind of held-out pictures.
 
-    truth names what the drawings are compared with; empty: nothing is known, pictures only, and
-    the pairs' drawings are blank pages. systems are further ones to score, beside the extractor.
+    Attributes:
+        name: the kind.
+        truth: name of what the drawings are compared with; empty: no truth is known, and the pairs'
+            drawings are blank pages.
+        pairs: the pictures with their true drawings.
+        systems: further systems to score, in addition to the extractor.
     """
 
     name: SetName

@@ -1,4 +1,4 @@
-"""Scores of an evaluation on a terminal, and who wins."""
+"""Scores of an evaluation on a terminal, and which system is best."""
 
 from __future__ import annotations
 

@@ -16,10 +16,16 @@ SCORES = "scores.json"
 
 @dataclass(frozen=True)
 class SetScores:
-    """What was found on one set of pictures.
+    """The scores on one set of pictures.
 
-    shown: names of the pictures that are kept side by side, in `columns`. result: what
-    `training.evaluation.evaluate` found, None for a set without truth. beats_baselines: by system.
+    Attributes:
+        name: the set's.
+        truth: name of what the drawings were compared with.
+        pictures: how many.
+        shown: names of the pictures that are kept side by side.
+        columns: what is kept of each, in order.
+        result: of `training.evaluation.evaluate`; None for a set without truth.
+        beats_baselines: by system, whether it scores better than both baselines.
     """
 
     name: SetName

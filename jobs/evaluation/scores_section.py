@@ -118,7 +118,7 @@ def _placed_score(result: Mapping[str, Any], system: str, metric: str) -> Placed
 
 
 def _group_verdict(beats: Mapping[str, bool]) -> str:
-    """Say in words who beats the baselines."""
+    """Say in words which systems beat the baselines."""
     winners = [METHODS[name].lower() for name in ORDER if beats.get(name)]
     losers = [METHODS[name].lower() for name in ORDER if name in beats and not beats[name]]
     if not losers:

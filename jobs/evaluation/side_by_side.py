@@ -1,4 +1,4 @@
-"""Side-by-side pictures of an evaluation, kept as PNG files for reports and for looking at."""
+"""Side-by-side pictures of an evaluation, kept as PNG files for reports and for people."""
 
 from __future__ import annotations
 

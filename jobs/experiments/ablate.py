@@ -72,9 +72,13 @@ _EXAMPLE_SEED = EXAMPLE_SEEDS[8]
 class Ablation:
     """What to train.
 
-    iterations: of each training, 0 for the recipe's; seeds: trainings of each cell; images: to
-    score on; workers: at once, 0 for as many as the machine has; distilled: styles in which
-    students with and without CDST are compared.
+    Attributes:
+        iterations: of each training; 0: the recipe's.
+        seeds: trainings per row and style.
+        images: how many each training is scored on.
+        workers: Ray workers; 0: by the machine.
+        styles: in which the rows are trained.
+        distilled: styles in which students with and without CDST are compared.
     """
 
     iterations: int = 0

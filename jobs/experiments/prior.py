@@ -38,8 +38,12 @@ DRAWS = 30_000
 class NormalityTests:
     """What the tests of DiffSketch D.2 say of a prior.
 
-    scores: of the prompts on the components, (N, K); shapiro_p: one a component; emd: distance to
-    held-out prompts by distribution, one a fold; draws_s: seconds that 30,000 conditions took.
+    Attributes:
+        scores: of the prompts on the components, (N, K).
+        shapiro_p: p-value of Shapiro-Wilk per component, (K,).
+        mardia: Mardia's test.
+        emd: by distribution, the earth mover's distance to held-out prompts in each fold.
+        draws_s: seconds that 30,000 conditions took.
     """
 
     scores: NDArray[np.float64]
@@ -106,8 +110,8 @@ def _run_tests(
 
     Args:
         embeddings: (N, L, D), what it was fitted to.
-        distinct: the first of each group of equal prompts: none may be held out and fitted to as
-            well.
+        distinct: the first of each group of equal prompts: none may be both held out and
+            fitted to.
     """
     scores = prior.scores(embeddings).double().numpy()
     shapiro_p = shapiro_p_values(scores)

@@ -145,5 +145,5 @@ def _prior_provenance(figures: Mapping[str, Any]) -> list[Fact]:
 
 
 def _probability(p: float) -> str:
-    """Write a p-value; what is too small to tell from nothing is called that."""
+    """Write a p-value to three decimals, a smaller one as `< 0.001`."""
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"

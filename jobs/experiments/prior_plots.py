@@ -27,7 +27,7 @@ def plot_spectrum(deviations: Sequence[float], p_values: Sequence[float], level:
         upper.set_yscale("log")
         upper.set_ylabel("standard deviation")
         failed = p < level
-        # Below what a double can tell from nothing; log scales have no place for 0.
+        # Below what a double can resolve; log scales have no place for 0.
         shown = np.maximum(p, 1e-16)
         lower.scatter(numbers[~failed], shown[~failed], s=12, color=MARK, label="passes")
         lower.scatter(numbers[failed], shown[failed], s=12, color=MISS, label="fails")

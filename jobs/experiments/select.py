@@ -82,7 +82,7 @@ def run_select(
 
 
 def draw_prompts(prompts: list[str], images: int, seed: int) -> tuple[str, ...]:
-    """Draw one prompt an image, none twice before all were drawn."""
+    """Draw one prompt per image; none is repeated before all have been drawn."""
     draw = np.random.default_rng(seed)
     rounds = -(-images // len(prompts))
     order = np.concatenate([draw.permutation(len(prompts)) for _ in range(rounds)])

@@ -34,6 +34,34 @@ INVERSION = "inversion.json"
 ITERATIONS = {"fixed-point": FIXED_POINT, "ordinary": ORDINARY}
 
 
+def run_extract_by_teacher(
+    teacher_extractor: TeacherExtractor, inputs: Sequence[str], out: Path, on_event: OnEvent
+) -> list[Path]:
+    """Draw every photograph as out/NAME.png and write out/inversion.json; return the drawings.
+
+    One unreadable image does not stop the others.
+
+    Raises:
+        ValueError: a drawing would replace a photograph or lie among them; or an image could not be
+            read, which is told after the last drawing.
+    """
+    photographs = find_to_draw(inputs, out, on_event)
+    unreadable: list[ValueError] = []
+    fidelities: dict[str, Mapping[str, float]] = {}
+    for group in groups(readable(photographs, unreadable), teacher_extractor.batch):
+        drawn = teacher_extractor.draw([picture for _, picture in group])
+        for (name, _), result in zip(group, drawn, strict=True):
+            write_png(drawing_path(out, name), result.drawing)
+            fidelities[name] = result.fidelity
+            on_event("extract.drawing", done=len(fidelities), total=len(photographs), image=name,
+                     **_rounded(result.fidelity))  # fmt: skip
+    if fidelities:
+        write_json(out / INVERSION, {name: dict(found) for name, found in fidelities.items()})
+    refuse_unreadable(unreadable, len(photographs))
+    on_event("extract.drawings", images=len(fidelities), out=str(out), **_means(fidelities))
+    return [drawing_path(out, name) for name in fidelities]
+
+
 @dataclass(frozen=True)
 class InversionOptions:
     """How the teacher draws photographs: what they show, and how their noise is found.
@@ -101,34 +129,6 @@ def load_teacher_extractor(
     )
     drawing = DrawOptions(options.prompt, ITERATIONS[options.inversion])
     return TeacherExtractor(load_drawer(taught_teacher(folder), files, drawing))
-
-
-def run_extract_by_teacher(
-    teacher_extractor: TeacherExtractor, inputs: Sequence[str], out: Path, on_event: OnEvent
-) -> list[Path]:
-    """Draw every photograph as out/NAME.png and write out/inversion.json; return the drawings.
-
-    One unreadable image does not stop the others.
-
-    Raises:
-        ValueError: a drawing would replace a photograph or lie among them; or an image could not be
-            read, which is told after the last drawing.
-    """
-    photographs = find_to_draw(inputs, out, on_event)
-    unreadable: list[ValueError] = []
-    fidelities: dict[str, Mapping[str, float]] = {}
-    for group in groups(readable(photographs, unreadable), teacher_extractor.batch):
-        drawn = teacher_extractor.draw([picture for _, picture in group])
-        for (name, _), result in zip(group, drawn, strict=True):
-            write_png(drawing_path(out, name), result.drawing)
-            fidelities[name] = result.fidelity
-            on_event("extract.drawing", done=len(fidelities), total=len(photographs), image=name,
-                     **_rounded(result.fidelity))  # fmt: skip
-    if fidelities:
-        write_json(out / INVERSION, {name: dict(found) for name, found in fidelities.items()})
-    refuse_unreadable(unreadable, len(photographs))
-    on_event("extract.drawings", images=len(fidelities), out=str(out), **_means(fidelities))
-    return [drawing_path(out, name) for name in fidelities]
 
 
 def groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

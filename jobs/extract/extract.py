@@ -19,7 +19,7 @@ from training.oneshot.record import RECORD
 
 @dataclass(frozen=True)
 class ExtractOptions:
-    """How the extractor draws: in which resolution, and in which number format it computes.
+    """How the extractor draws: at which resolution, and in which number format it computes.
 
     Attributes:
         short_side_px: draw at this resolution, and bring the drawing back to the photograph's size;
@@ -85,7 +85,7 @@ def load_extractor(folder: Path, device: str, dtype: torch.dtype) -> Extractor:
 
 
 def _try(extractor: Extractor) -> None:
-    """Draw the least picture, to find out whether the device has what the format needs."""
+    """Draw the smallest picture, to find out whether the device supports the format."""
     try:
         extractor.sketch(np.zeros((1, 1, 3), np.uint8))
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Facts of a page: named values, and what every page says of where it comes from."""
+"""Facts of a page: named values, and the provenance that every page shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MACHINE = "{processor}, {cores} cores, device {device} ({dtype}), {system}"
 
 @dataclass(frozen=True)
 class Fact:
-    """One named value of a page; its note stands below it in small print."""
+    """One named value of a page; its note is printed small below it."""
 
     name: str
     value: str

@@ -15,7 +15,7 @@ _PHOTO_QUALITY = 86
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture of a page: `alt` describes it in words, `caption` says what it is for; sizes in pixels."""
+    """One picture of a page: `alt` describes it, `caption` says its purpose; sizes in pixels."""
 
     uri: str
     alt: str

@@ -1,4 +1,4 @@
-"""Tables of a command's answer: plain columns on stdout, for people and for grep alike."""
+"""Tables of a command's output: plain columns on stdout, for people and for grep."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def write_report(recipe: Recipe, folder: RunFolder) -> Path:
     """Write the page of a run; return its path.
 
     Raises:
-        ValueError: an artefact that the page cannot do without is missing.
+        ValueError: an artefact that the page needs is missing.
     """
     events = read_events(folder.events)
     seconds, machine = stage_seconds(events), last_machine(events)

@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.pages.durations import in_words
 
-# These go on where they stopped, so that their time is the sum over attempts.
+# These resume, so that their time is the sum over attempts.
 _RESUMED = frozenset({"teach", "generate", "distill"})
 _ENDS = frozenset({"stage.finished", "stage.stopped"})
 
@@ -48,7 +48,7 @@ def stage_seconds(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Read a JSONL event log, none where there is no file; a line cut short is passed over."""
+    """Read a JSONL event log, none where there is no file; a line cut short is skipped."""
     if not path.is_file():
         return []
     events = []

@@ -31,9 +31,9 @@ _LINE_EVERY_FRACTION = 0.1
 _RATE_OVER_S = 1800.0
 # Read by the libraries when they are imported, which the commands do late.
 _QUIET_ENVIRONMENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
-# For the JSONL file only: of use to whoever measures, noise to whoever waits.
+# For the JSONL file only: useful for measurements, noise on a screen.
 _DETAILS = frozenset({"teach.batch", "distill.rank", "generate.shard"})
-# Libraries that talk at INFO or WARNING about things that a person here cannot act on.
+# Libraries that log at INFO or WARNING what users of this project cannot act on.
 _TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
 
 

@@ -13,7 +13,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def catch_sigterm() -> None:
-    """Install the SIGTERM handler; call again after anything that puts its own in (ray.init)."""
+    """Install the SIGTERM handler; call again after anything that installs its own (ray.init)."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _raise_terminated)
 

@@ -37,7 +37,7 @@ def ray_runtime(machine: Machine) -> Iterator[None]:
         prefix="ray-", dir=_short_temp_root(), ignore_cleanup_errors=True
     ) as temp:
         ray.init(**_init_options(machine, temp))
-        # Ray puts its own SIGTERM handler in, which would end the process without unwinding.
+        # Ray installs its own SIGTERM handler, which would end the process without unwinding.
         catch_sigterm()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Independent pieces of work on Ray's workers, taken back in the order in which they finish."""
+"""Independent tasks on Ray's workers, yielded in the order in which they finish."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.runtime.ray_session import ray_runtime
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# A lost worker or node costs its piece another try; an error of the piece itself does not.
+# A task is tried again when its worker or node is lost, not when it raises an error itself.
 _MAX_RETRIES = 2
 
 
@@ -33,7 +33,7 @@ def run_tasks(
         workers: how many are at work at once; 0: by the machine.
 
     Raises:
-        ray.exceptions.RayTaskError: a piece failed; its cause is inside, and the rest is given up.
+        ray.exceptions.RayTaskError: a task failed; its cause is inside, and the rest is given up.
     """
     if not items:
         return

@@ -26,8 +26,8 @@ from training.tensor_hash import sha256_of_network
 class TeacherFactory:
     """Loads a run's teacher together with the CLIP that scores its pairs against the example.
 
-    The example, image uint8 (H, W, 3) and drawing uint8 (H, W), travels along: worker nodes need
-    the taught files and the weights only. `slots` are those of the sampling's batches.
+    The example, image uint8 (H, W, 3) and drawing uint8 (H, W), is part of the factory: worker
+    nodes need the taught files and the weights only. `slots` are those of the sampling's batches.
     """
 
     name: str

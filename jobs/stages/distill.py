@@ -29,7 +29,7 @@ class Cache:
 
 
 def run_distill(session: Session, cache: Cache | None = None) -> None:
-    """Train the extractor, or go on where it stopped; a finished one is only checked."""
+    """Train the extractor, or resume its training; a finished one is only checked."""
     folder = session.folder.extractor
     with session.events.stage("distill"):
         spec = _make_spec(session.recipe, session.folder.source)

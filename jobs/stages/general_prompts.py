@@ -1,4 +1,4 @@
-"""A list of varied prompts for models of the wide world: what people ask for, in their own ways.
+"""A list of varied prompts for general-purpose models: what people ask for, in varied wording.
 
 Prompts are composed from phrases that go together, kind by kind, so that none is nonsense; the
 kinds, their sentences and their endings differ in form and length as captions of pictures do.
@@ -130,7 +130,7 @@ def general_prompts(count: int) -> list[str]:
     while len(found) < count:
         prompt = _compose_prompt(draw)
         words = re.findall(r"[a-z]{4,}", prompt)
-        # The same word twice is mostly one phrase that was drawn twice.
+        # A repeated word mostly means that one phrase was drawn twice.
         if len(set(words)) == len(words):
             found[prompt] = None
     return list(found)

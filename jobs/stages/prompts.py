@@ -13,7 +13,7 @@ from training.embedded.scenes.scene import make_scene
 
 NUM_PROMPTS = 1000
 _OWN_LIST = "prompts.txt"
-# Captions do not need pixels, so that the smallest scenes do.
+# Captions do not depend on the size, so the smallest scenes will do.
 _CAPTION_SCENE_PX = 32
 
 

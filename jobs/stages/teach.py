@@ -11,7 +11,7 @@ from training.oneshot.registry import find_training
 
 
 def run_teach(session: Session) -> None:
-    """Train the teacher, or go on where it stopped; a finished one is only checked."""
+    """Train the teacher, or resume its training; a finished one is only checked."""
     recipe, folder = session.recipe, session.folder.teacher
     with session.events.stage("teach"):
         train = find_training(recipe.teach.teacher)

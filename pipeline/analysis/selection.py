@@ -1,4 +1,4 @@
-"""Which steps stand for all (DiffSketch 3.1, appendix B): two selectors and their check.
+"""Which steps represent all (DiffSketch 3.1, appendix B): two selectors and their check.
 
 Shapes: N images, T steps counted from the END, D dimensions of a feature, K selected steps.
 """
@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 
 Array = NDArray[np.float64]
 
-# A single clustering decides a selection, so that it can afford to start from many guesses.
+# A single clustering decides a selection, so that many starts are affordable.
 _STARTS = 100
 
 

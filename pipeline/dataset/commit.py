@@ -68,7 +68,7 @@ def parse_commit(data: bytes, name: str) -> Commit:
 
 
 def committed_shards(store: Store) -> list[int]:
-    """List the numbers of all committed shards: all that resuming needs to know."""
+    """List the numbers of all committed shards, which is all that resuming needs."""
     found = map(layout.committed_shard, store.keys(layout.COMMITS))
     return sorted(shard for shard in found if shard is not None)
 

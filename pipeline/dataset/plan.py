@@ -1,7 +1,7 @@
 """The plan: what a dataset is, fixed before its first sample (docs/design.md, "Sample addressing").
 
 Sample i depends on (plan, i) and on nothing else. Batches are part of that: which samples share a
-batch can move the last bit of a float, so each shard is cut into the same batches whoever makes it.
+batch can move the last bit of a float, so each shard is cut into the same batches on every worker.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.storage.store import Created, MissingKeyError, Store
 
 FORMAT: Final = "onesketch-dataset/1"
 
-# What of a recipe the samples do not depend on: a change of it goes on with the same dataset.
+# The keys that samples do not depend on: a dataset can be resumed after they change.
 _FREE_KEYS = ("recipe.run", "recipe.distill.", "recipe.dataset.out", "versions.")
 
 Count = Annotated[int, Field(gt=0)]
@@ -112,7 +112,7 @@ def plan_from_recipe(
         shard_size=recipe.dataset.shard_size,
         seed=recipe.dataset.seed,
         batch=recipe.sampler.batch,
-        # The dataset has its own S, all of its samples: not that of teaching (DiffSketch 4.4).
+        # The dataset's S is its number of samples, not the S of teaching (DiffSketch 4.4).
         duration=recipe.dataset.samples,
         recipe=recipe.resolved(),
         fingerprints=dict(fingerprints),

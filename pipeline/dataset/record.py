@@ -1,4 +1,4 @@
-"""Records: what a dataset says about itself in JSON, refused where anything is off."""
+"""Records: the JSON files in which a dataset describes itself, checked strictly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Record(BaseModel):
 
 
 def first_error_text(error: ValidationError) -> str:
-    """Say where the first mistake of a record is, and what; what alone where it is not JSON."""
+    """Say what the first mistake of a record is and, if it is JSON, where."""
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"]))
     return f"{place}: {first['msg']}" if place else first["msg"]

@@ -43,7 +43,7 @@ def build_shard(pairs: Sequence[EncodedPair]) -> bytes:
     indices = [pair.index for pair in pairs]
     if indices != sorted(set(indices)):
         raise ValueError(f"a shard's samples must come by rising index, once each; got {indices}")
-    # Imported here: its package brings torch, which readers of shards need not wait for.
+    # Imported here: its package imports torch, which readers of shards do not need.
     from webdataset import TarWriter
 
     buffer = io.BytesIO()
@@ -61,7 +61,7 @@ def list_members(data: bytes) -> list[Member]:
     """Read a tar's table of contents and refuse whatever this project would not have written.
 
     Headers are compared with those that `build_shard` writes, byte by byte: Python's own reader of
-    tars follows extensions of the format that a hostile file makes it stumble over.
+    tars follows extensions of the format that a hostile file can exploit.
 
     Raises:
         ShardError: a cut or broken tar, a member that is not a plain file or has another name, an

@@ -1,21 +1,18 @@
-"""DDIM inversion: a real image's way back to the noise that sampling would have made it from.
+"""DDIM inversion: from a real image to the noise that sampling would have made it from.
 
 A DDIM step is affine in the latents and in the prediction: z_{t-1} = A_t z_t + B_t p(z_t, t) (Song
-et al. 2020, equation 12), so that inverting it is to solve
+et al. 2020, equation 12), so that inverting it means to solve
 
     z_t = (z_{t-1} - B_t p(z_t, t)) / A_t.                                                      (*)
 
 Ordinary inversion lets the prediction of z_{t-1} stand in for that of z_t: it is the first iterate
-of (*); fixed-point inversion takes a few more. A_t and B_t are asked of the scheduler itself, so
+of (*); fixed-point inversion takes a few more. A_t and B_t come from the scheduler itself, so
 that spacing, offset, prediction type and the last step's alpha are the sampler's own.
 
 Decisions (measured: docs/results.md, "Real pictures through the teacher"):
-- Fixed point with a few iterations, not ordinary inversion: the round trip loses far less, most of
-  all at high guidance, where a step contracts less.
-- Taps by `replay` of a way inverted without guidance. The guided way gives drawings that are no
-  better, for twice the evaluations. Inverting and sampling again gives worse ones: some images do
-  not come back, and none does that is inverted without guidance and sampled with it.
-- The condition hardly matters for photographs, so that they need no caption.
+- Fixed-point inversion with a few iterations, not ordinary inversion.
+- Taps by `replay` of a trajectory inverted without guidance; nothing is sampled again.
+- Photographs need no caption: the empty prompt is their condition.
 
 Shapes: B images, L tokens, D text channels, C x h x w latents, H x W pixels. Steps t are counted
 from the END, as everywhere: inversion goes from t = 0 upwards.
@@ -208,7 +205,7 @@ def replay(
 ) -> Iterator[Step]:
     """Yield the steps of the process that would have ended at `latents`, t = 0 first.
 
-    Nothing is sampled again, so nothing drifts: the way is inverted without guidance, and at the
+    Nothing is sampled again, so nothing drifts: inversion runs without guidance, and at the
     latents found the UNet runs once more as guided sampling runs it, for the taps of both branches.
 
     Args:

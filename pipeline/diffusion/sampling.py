@@ -53,7 +53,7 @@ def encode_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:
 
 
 def embed_prompts(backbone: Backbone, prompts: Sequence[str]) -> Tensor:
-    """Embed prompts, as many as there are, in batches: float32 (N, L, D) on the CPU."""
+    """Embed any number of prompts, in batches: float32 (N, L, D) on the CPU."""
     parts = [prompts[i : i + _PROMPTS_AT_ONCE] for i in range(0, len(prompts), _PROMPTS_AT_ONCE)]
     return torch.cat([encode_prompts(backbone, part).float().cpu() for part in parts])
 

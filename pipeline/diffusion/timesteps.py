@@ -1,4 +1,4 @@
-"""Which steps stand for the whole process (DiffSketch 3.1, appendix B).
+"""Which steps represent the whole process (DiffSketch 3.1, appendix B).
 
 Steps are counted from the END: t = 0 is the last step.
 """

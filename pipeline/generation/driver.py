@@ -53,7 +53,7 @@ class GenerationError(ValueError):
 
 
 def open_ledger(store: Store, plan: Plan, policy: Policy) -> Ledger:
-    """Learn from the store what is left to do."""
+    """Read from the store what is left to do."""
     done = set(committed_shards(store))
     begun = set(store.keys(layout.SHARDS))
     given_up: dict[int, set[int]] = {}
@@ -236,8 +236,8 @@ class Driver:
             if self.ledger.num_given_up > self._limit:
                 raise GenerationError(
                     f"more than {self._limit} samples were given up, so that something else must "
-                    f"be wrong; the last reason: {record.reason}. Once the cause is fixed, remove the "
-                    f"records in {self.store.url}/{layout.QUARANTINE} to have them tried again"
+                    f"be wrong; the last reason: {record.reason}. Once the cause is fixed, remove "
+                    f"the records in {self.store.url}/{layout.QUARANTINE} to have them tried again"
                 )
 
     def _watch(self) -> None:

@@ -54,8 +54,8 @@ class Trial:
     """What a trial measured.
 
     `sampling_s` and `encoding_s` are the seconds per pair in each timed batch, `pair_bytes` the
-    bytes that each pair takes in the store. `load_s` is what a worker needs for loading and warming up,
-    in seconds.
+    bytes that each pair takes in the store. `load_s` is what a worker needs for loading and warming
+    up, in seconds.
     """
 
     sampling_s: Measurements
@@ -65,7 +65,7 @@ class Trial:
 
     @property
     def pace_s(self) -> Measurements:
-        """Seconds a pair of the slower of the two threads."""
+        """Seconds per pair of the slower of the two threads."""
         return max(self.sampling_s, self.encoding_s, key=lambda measured: measured.mean)
 
 

@@ -48,7 +48,7 @@ class Draining:
 
 @dataclass(frozen=True)
 class ShardFailed:
-    """A shard cannot be published, whoever makes it."""
+    """A shard cannot be published, by any worker."""
 
     name: ClassVar[str] = "generate.shard_failed"
     shard: int

@@ -1,4 +1,4 @@
-"""The driver's books: queue, workers, attempts. All of it can be rebuilt from the store."""
+"""The driver's state: queue, workers, attempts. All of it can be rebuilt from the store."""
 
 from __future__ import annotations
 

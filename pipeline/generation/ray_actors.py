@@ -66,10 +66,10 @@ def generate(
     on_event: OnEvent,
     policy: Policy | None = None,
 ) -> Summary:
-    """Make a plan's dataset with Ray actors, or go on with one that was begun.
+    """Make a plan's dataset with Ray actors, or resume one that was begun.
 
     Ray must be initialised. On SIGTERM running shards are finished (for `policy.grace_s` at most),
-    then the signal takes its course.
+    then the signal takes effect.
 
     Args:
         store: where the dataset lies; workers open it anew.
@@ -202,7 +202,7 @@ class RayFleet:
         self._calls = {ref: call for ref, call in self._calls.items() if call.worker != worker}
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """Wait for the first calls to come back; tell what became of them."""
+        """Wait for the first calls to return, and give their events."""
         if not self._calls:
             time.sleep(timeout_s)
             return []
@@ -232,7 +232,7 @@ class RayFleet:
 
 @dataclass(frozen=True)
 class _Call:
-    """What a reference stands for that an actor owes an answer to."""
+    """The call that an actor's pending reference belongs to."""
 
     kind: Literal["load", "sample", "publish", "try", "heartbeat"]
     worker: int

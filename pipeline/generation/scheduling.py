@@ -1,4 +1,4 @@
-"""Who does what next: pure decisions on frozen snapshots, without Ray, clock or store."""
+"""Which worker does what next: pure decisions on frozen snapshots, without Ray, clock or store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Policy:
-    """How a run deals with trouble, and what a worker takes of its node.
+    """How a run handles failures, and how much of its node a worker uses.
 
     `attempts` failures make a shard suspect, and a sample that fails as often alone is given up.
     `max_unpublished` bounds a worker's memory, in shards. A shard is duplicated once it has taken

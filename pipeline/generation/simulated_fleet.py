@@ -90,7 +90,7 @@ class SimulatedFleet:
             self._enter(self.behaviour.deaths[worker] - self.now_s, Lost(worker, "node lost"))
 
     def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
-        """Schedule what becomes of a task."""
+        """Schedule the outcome of a task."""
         self.submitted.append((worker, task))
         behaviour = self.behaviour
         indices = task.trial or tuple(

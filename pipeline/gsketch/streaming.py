@@ -1,4 +1,4 @@
-"""Drawing with G_sketch while the taps come in: samples as they are made, and real images.
+"""Drawing with G_sketch while the taps are computed: of samples, and of real images.
 
 Shapes: B images, L tokens, D text channels, C x h x w noise, H x W pixels.
 """
@@ -28,7 +28,7 @@ from pipeline.recipe.recipe import Sampling
 
 @dataclass(frozen=True)
 class InvertedDrawing:
-    """Real images as the teacher draws them, and what was lost on the way.
+    """Real images as the teacher draws them, and what inversion lost.
 
     `sketches` is (B, 1, H, W) in [0, 1]. `vae_psnr_db` (B,) compares the VAE's reconstructions with
     the images; `round_trip` measures the inversion alone.

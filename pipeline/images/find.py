@@ -1,4 +1,4 @@
-"""Photographs to draw: files, folders, and the ones that scikit-image carries in its wheel."""
+"""Photographs to draw: files, folders, and those in scikit-image's wheel."""
 
 from __future__ import annotations
 

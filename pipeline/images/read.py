@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 from pipeline.arrays import Pixels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-# What EXIF's orientations ask for before a picture is shown.
+# The transposition that each EXIF orientation asks for.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

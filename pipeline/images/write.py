@@ -1,4 +1,4 @@
-"""Pictures that a command leaves: whole under their final name, or not there at all."""
+"""PNG files that are written whole or not at all."""
 
 from __future__ import annotations
 

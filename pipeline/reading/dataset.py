@@ -1,4 +1,4 @@
-"""A finished dataset, opened with suspicion: anybody may have written it.
+"""A finished dataset, opened as untrusted input: anybody may have written it.
 
 Only what the manifest lists is opened. A shard is hashed and its table of contents checked before
 its first pair is decoded, and every member is hashed again when it is read. Nothing in a shard is

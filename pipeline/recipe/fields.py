@@ -20,7 +20,7 @@ _ALLOWED = "allowed"
 class RecipeError(ValueError):
     """A recipe that cannot be used; the message names file, key, value and what is allowed.
 
-    Where it is about the file as a whole, `key` is "" and `value` says in words what came.
+    Where it is about the file as a whole, `key` is "" and `value` describes what was found.
     """
 
     def __init__(self, key: str, value: object, allowed: str, file: str | Path = "") -> None:

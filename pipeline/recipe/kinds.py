@@ -1,4 +1,4 @@
-"""Sections of several kinds: which one a recipe means is told by what is in the section."""
+"""Sections of several kinds: the section's content decides which one a recipe means."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def _teacher_of(data: Mapping[str, Any]) -> str:
 
 
 def _example_of(data: Mapping[str, Any]) -> str:
-    # Told apart by their keys: people write what they have, not what it is called.
+    # Distinguished by their keys: people write what they have, not what it is called.
     return "generated"
 
 

@@ -25,7 +25,7 @@ def open_store(url: str, single_writer: bool = False) -> Store:
         raise StorageError(
             "the dataset's address is empty; expected a folder or s3://bucket/prefix"
         )
-    # Also with a slash missing: nobody means a local folder by that.
+    # Also with one slash only: nobody means a local folder by that.
     if url.startswith("s3:"):
         return _open_s3(url, single_writer)
     if "://" in url:

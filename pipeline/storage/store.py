@@ -16,7 +16,7 @@ class MissingKeyError(StorageError):
 
 
 class DamagedError(StorageError):
-    """An object's bytes are, read after read, not those that were written."""
+    """Repeated reads of an object return other bytes than were written."""
 
 
 class Created(Enum):

@@ -1,4 +1,4 @@
-"""The seam of drawers: whatever draws given images in a style.
+"""The seam of drawers: systems that draw given images in a style.
 
 Shapes: B images of a batch, S the side of the square that a drawer works in, in pixels.
 """
@@ -17,7 +17,7 @@ from pipeline.teachers.teacher import TeacherFiles
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """How images are drawn, as far as a drawer can be told.
+    """How images are drawn: the options that drawers have in common.
 
     Attributes:
         prompt: what the images show; "" says nothing about them.
@@ -56,7 +56,7 @@ class Drawer(Protocol):
         """Draw images uint8 (B, S, S, 3).
 
         Args:
-            generators: one an image, for drawers that draw by chance.
+            generators: one per image, for drawers that use random numbers.
 
         Raises:
             ValueError: images of another shape.

@@ -1,4 +1,4 @@
-"""DiffSketch as a drawer of given images: by DDIM inversion, with the taps of the way back.
+"""DiffSketch as a drawer of given images: by DDIM inversion, with the taps recorded on the way.
 
 Shapes: B images, S the backbone's image size in pixels.
 """
@@ -19,7 +19,7 @@ from pipeline.teachers.teacher import TeacherFiles, check_finite
 
 
 class InversionDrawer:
-    """A taught DiffSketch that draws images which it did not sample; nothing is left to chance."""
+    """A taught DiffSketch that draws images which it did not sample; it uses no random numbers."""
 
     def __init__(self, teacher: DiffSketchTeacher, options: DrawOptions) -> None:
         self.teacher = teacher

@@ -1,4 +1,4 @@
-"""Batches that are always full, so that a sample asked for alone comes out as among neighbours.
+"""Batches that are always full, so that a sample's result does not depend on its neighbours.
 
 Kernels may round differently at another batch size. So every batch has a fixed number of slots,
 sample i sits in slot i mod slots, and empty slots are filled with copies.

@@ -1,4 +1,4 @@
-"""The seam of teachers: whatever makes image-sketch pairs by address."""
+"""The seam of teachers: systems that make image-sketch pairs by address."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Teacher(Protocol):
 
 
 class SamplingError(RuntimeError):
-    """A sample that came out as no finite number."""
+    """A sample has values that are not finite."""
 
 
 def join_fingerprints(*fingerprints: Mapping[str, str]) -> dict[str, str]:
@@ -64,10 +64,10 @@ def join_fingerprints(*fingerprints: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_finite(samples: Sequence[object], *values: Tensor) -> None:
-    """Refuse values, (B, ...) each, that are not finite, since as pixels nobody would see it.
+    """Refuse values, (B, ...) each, that are not finite, which pixels would hide.
 
     Args:
-        samples: what each of the B is called.
+        samples: names of the B samples, for the message.
 
     Raises:
         SamplingError: one is not finite.

@@ -18,7 +18,7 @@ _RECENT_SHARDS, _RECENT_SHARDS_PER_WORKER = 32, 4
 
 @dataclass(frozen=True)
 class Status:
-    """The samples and shards made so far, and by whom.
+    """The samples and shards made so far, and the workers that made them.
 
     `pairs_per_s` is the rate of the latest shards, 0 while it is unknown; `idle_s` is the time
     since the last commit. `workers` are those with heartbeats, alive or dead; a finished dataset

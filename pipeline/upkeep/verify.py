@@ -105,7 +105,7 @@ def verify(store: Store, on_event: OnEvent, threads: int = _THREADS) -> Verdict:
     """Check a whole dataset, from its store alone.
 
     Args:
-        on_event: told of each shard that is done.
+        on_event: gets an event for each shard that is done.
         threads: number of shards checked at the same time.
 
     Raises:

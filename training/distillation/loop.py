@@ -51,7 +51,7 @@ from training.students.student import Batch
 
 CACHE = "shards"
 RECORD_EVERY = 10  # iterations: reading losses back makes a GPU wait
-SHOWN_PAIRS = 3  # pairs of the dataset in the strip, beside the true one
+SHOWN_PAIRS = 3  # pairs of the dataset in the strip, after the true one
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Context:
     """What stays fixed through a training on one rank.
 
     Attributes:
-        identity: by which the folder's training is told from another.
+        identity: tells the folder's training from any other.
         example: the one true pair as a batch, uint8 (1, H, W, 3) and (1, H, W).
     """
 
@@ -125,7 +125,7 @@ def distill(
 
 
 def prepare(spec: DistillationSpec, folder: Path, execution: Execution, ranks: Ranks) -> Context:
-    """Open the dataset and work out what every iteration needs; the cheap checks come first."""
+    """Open the dataset and compute what every iteration needs; the cheap checks come first."""
     find_student(spec.distill.student)
     dataset = PublishedDataset.open(
         spec.dataset,
@@ -170,7 +170,7 @@ def initial_state(context: Context) -> State:
 
 
 def train(context: Context, state: State, on_event: OnEvent) -> None:
-    """Go through the schedule from where the training stands."""
+    """Train from the current iteration to the end of the schedule."""
     total = context.schedule.iterations
     pending: list[dict[str, Tensor]] = []
     saved = state.iteration
@@ -191,7 +191,7 @@ def train(context: Context, state: State, on_event: OnEvent) -> None:
 
 
 def batches(context: Context, start: int) -> Iterator[tuple[Pixels, Pixels]]:
-    """Yield what each iteration from `start` on is taken on: a batch, or at times the example."""
+    """Yield what each iteration from `start` on trains on: a batch or, at times, the example."""
     schedule = context.schedule
     from_dataset = context.reader.batches(schedule.batches_before(start), schedule.num_batches)
     for iteration in range(start, schedule.iterations):
@@ -199,14 +199,14 @@ def batches(context: Context, start: int) -> Iterator[tuple[Pixels, Pixels]]:
 
 
 def train_step(context: Context, state: State, batch: Batch) -> dict[str, Tensor]:
-    """One iteration: each phase in turn, all else frozen. Gives the loss terms, detached."""
+    """Take one iteration, each phase in turn and all else frozen: -> the loss terms, detached."""
     phases = state.student.phases()
     execution, seed = context.execution, context.spec.distill.seed
     torch.manual_seed(stream_seed(seed, state.iteration, f"distill.step.{context.ranks.rank}"))
     terms: dict[str, Tensor] = {}
     for phase in phases:
         for other in phases:
-            # No weight gradients are worked out for the others, nor sent to the other ranks.
+            # No weight gradients are computed for the others, nor sent to the other ranks.
             other.module.requires_grad_(other is phase)
         optimiser = state.optimisers[phase.name]
         optimiser.param_groups[0]["lr"] = context.schedule.rate(state.iteration)
@@ -228,7 +228,11 @@ def train_step(context: Context, state: State, batch: Batch) -> dict[str, Tensor
 def log_losses(
     context: Context, state: State, pending: list[dict[str, Tensor]], on_event: OnEvent
 ) -> None:
-    """Write down the losses of the last iterations, means over ranks; DivergenceError on NaN."""
+    """Write the losses of the last iterations to the history, as means over ranks.
+
+    Raises:
+        DivergenceError: one of them is not finite.
+    """
     names = list(pending[0])
     stacked = torch.stack(
         [torch.stack([terms[name].float() for name in names]) for terms in pending]
@@ -309,7 +313,7 @@ def memory_format(device: str) -> torch.memory_format:
 
 
 def metadata_of(context: Context) -> dict[str, Any]:
-    """Return what an extractor tells about its origin."""
+    """Return what an extractor's config says about its origin."""
     height, width = context.spec.drawing.shape
     return {
         "identity": context.identity,

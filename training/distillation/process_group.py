@@ -1,4 +1,4 @@
-"""Several processes that train one network: who this one is, and the mean of their gradients."""
+"""Several processes that train one network: the rank of this one, and the mean of gradients."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Alone:
 class ProcessGroup:
     """Ranks of torch.distributed's default group.
 
-    Instead of DistributedDataParallel, whose reducer wants one forward through one wrapper with
+    Instead of DistributedDataParallel, whose reducer expects one forward through one wrapper with
     every parameter in use: a student has several phases, each with its own part frozen. Ranks
     start from the same seed or checkpoint, so that weights need no broadcast.
     """

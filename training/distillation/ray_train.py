@@ -33,15 +33,15 @@ from training.distillation.process_group import Alone, ProcessGroup
 from training.distillation.spec import DistillationSpec, Execution
 from training.encoders.location import absolute_location
 
-# Ray's default of 0 would end a night's work with its first lost worker; a fault that comes back
-# at the same iteration should still end it before long.
+# Ray's default of 0 would end a night's work with its first lost worker; a fault that recurs
+# at the same iteration should still end it soon.
 MAX_FAILURES = 3
 POLL_S = 0.2
 EVENTS = "ranks.jsonl"
 
 
 class ClusterError(RuntimeError):
-    """Ranks failed more often than MAX_FAILURES, and not because of a person's mistake."""
+    """Ranks failed more often than MAX_FAILURES, and not because of a user error."""
 
 
 def distill_on_ray(
@@ -60,7 +60,7 @@ def distill_on_ray(
         folder: of the training, seen by every node.
         execution: how to carry it out; ranks use one GPU each when its device is cuda.
         on_event: listens to the events of rank 0, and to one `distill.rank` of each.
-        cpus_per_worker: what Ray sets aside for each rank.
+        cpus_per_worker: what Ray reserves for each rank.
 
     Returns:
         The folder.
@@ -80,7 +80,7 @@ def distill_on_ray(
         len(ray.nodes()),
     )
     on_event("distill.workers", asked=spec.distill.workers, used=workers)
-    # People's mistakes are found here, before any rank starts.
+    # User errors are found here, before any rank starts.
     prepare(spec, folder, replace(execution, device="cpu"), Alone(count=workers))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ray-", dir=folder) as scratch:

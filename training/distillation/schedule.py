@@ -1,4 +1,4 @@
-"""When distillation does what: all that depends on the number of the iteration alone."""
+"""The schedule of distillation: all that depends on the number of the iteration alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Schedule:
 
     @property
     def iterations(self) -> int:
-        """The number of all iterations, those on the true pair included."""
+        """Number of all iterations, including those on the true pair."""
         return self.num_batches + self.num_batches // (self.true_pair_every - 1)
 
     def is_true_pair(self, iteration: int) -> bool:

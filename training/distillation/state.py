@@ -1,4 +1,4 @@
-"""Distillation under way, and its checkpoint."""
+"""The state of a distillation, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, state: State, identity: Mapping[str, Any]) -> 
 
 
 def load_checkpoint(folder: Path, state: State, identity: Mapping[str, Any]) -> bool:
-    """Bring a fresh state to where the folder's checkpoint stands; False without one.
+    """Load the folder's checkpoint into a fresh state; return False without one.
 
     Raises:
         OtherRunError: the checkpoint is of another training.

@@ -22,11 +22,11 @@ class EmbeddedSchedule:
     """Length and learning rate of one training: linear warm-up, constant, linear decay to zero.
 
     Attributes:
-        steps: how many there are.
+        steps: of the whole training.
         learning_rate: between warm-up and decay.
-        warmup: steps until the rate is reached.
-        decay_share: share of the steps at the end that the rate falls in.
-        averaging: how much of the running average a step keeps.
+        warmup: steps until the learning rate is reached.
+        decay_share: share of the steps, at the end, over which the rate decays.
+        averaging: decay factor of the running average of the weights.
         checkpoint_every_s: seconds from one checkpoint to the next.
     """
 
@@ -38,7 +38,7 @@ class EmbeddedSchedule:
     checkpoint_every_s: float = 120.0
 
 
-# What Muon and AdamW remember of a parameter, but for AdamW's number of steps.
+# What Muon and AdamW keep per parameter, except AdamW's number of steps.
 OPTIMISER_MOMENTS = ("momentum_buffer", "exp_avg", "exp_avg_sq")
 
 
@@ -53,17 +53,15 @@ class TrainingState:
     """A training: parameters, their running average, and optimisers, kept as safetensors.
 
     Weight matrices and convolutions are updated by Muon (orthogonalised momentum), the rest by
-    AdamW, which converges far sooner than AdamW alone (docs/results.md, "Training the embedded
-    models"): the eigenvalues of pictures' covariance span orders of magnitude, and Muon does not
-    mind.
+    AdamW (docs/results.md, "Training the embedded models").
 
     Step s depends on the state, on s and on the origin of the data alone, so the step is all that a
-    checkpoint needs beside the tensors.
+    checkpoint needs in addition to the tensors.
 
     Attributes:
         module: what learns.
         step: how many steps are done.
-        identity: what another training would differ in.
+        identity: tells this training from any other.
     """
 
     def __init__(

@@ -13,8 +13,9 @@ from torch import nn
 from transformers import CLIPTokenizer
 
 from pipeline.events import OnEvent
-from training.embedded.card import measure, sample_sheet, write_card
-from training.embedded.loop import LossFn, EmbeddedSchedule, train
+from training.embedded.card import sample_sheet, write_card
+from training.embedded.figures import measure
+from training.embedded.loop import EmbeddedSchedule, LossFn, train
 from training.embedded.models.autoencoder import autoencoder_loss, encode_all, new_autoencoder
 from training.embedded.models.contrastive import (
     Contrast,
@@ -59,91 +60,9 @@ class Budget:
     edge_steps: int = 800
 
 
-# Only the denoiser needs them all: crops and drawings vary what the others see.
+# Only the denoiser needs all scenes: crops and drawings vary what the others see.
 AUTOENCODER_SCENES = 12_000
 ENCODER_SCENES = 6_000
-
-
-class EmbeddedTrainer:
-    """The training of each embedded model, all from one seed, budget and device.
-
-    Attributes:
-        out: folder of the models.
-        work: folder of the checkpoints.
-    """
-
-    def __init__(
-        self, out: Path, work: Path, seed: int, budget: Budget, device: str, on_event: OnEvent
-    ) -> None:
-        self.out, self.work, self.seed, self.budget = out, work, seed, budget
-        self.device, self.on_event = torch.device(device), on_event
-
-    def train_autoencoder(self, scenes: SceneArrays) -> AutoencoderKL:
-        """Train the autoencoder."""
-        with _seeded(self.seed):
-            vae = new_autoencoder().to(self.device)
-        loss_fn = autoencoder_loss(vae, scenes, self.seed, batch=12)
-        self._train("autoencoder", vae, loss_fn, EmbeddedSchedule(self.budget.autoencoder_steps, 2.5e-3))
-        return vae
-
-    def train_denoiser(
-        self, vae: AutoencoderKL, scenes: SceneArrays, tokenizer: CLIPTokenizer
-    ) -> TextToLatent:
-        """Train UNet and text encoder; scale the autoencoder's latents to unit variance before."""
-        means, deviations = encode_all(vae, scenes.images)
-        scale = 1 / means.float().std().item()
-        vae.register_to_config(scaling_factor=scale)
-        latents = LatentScenes(
-            means=(means.float() * scale).half(),
-            deviations=(deviations.float() * scale).half(),
-            tokens=tokenize(tokenizer, list(scenes.captions)),
-            empty=tokenize(tokenizer, [""])[0],
-        )
-        with _seeded(self.seed):
-            unet = new_unet(means.shape[1], means.shape[-1])
-            model = TextToLatent(unet, new_text_encoder(tokenizer)).to(self.device)
-        loss_fn = denoising_loss(model, latents, new_scheduler(), self.seed, batch=64)
-        schedule = EmbeddedSchedule(self.budget.denoiser_steps, 2e-3, averaging=0.998)
-        self._train("denoiser", model, loss_fn, schedule)
-        return model
-
-    def train_encoders(self, scenes: SceneArrays, tokenizer: CLIPTokenizer) -> Contrast:
-        """Train the perceptual network and the CLIP model, and write them to their folders."""
-        inked = xdog_all(scenes.images)
-        with _seeded(self.seed):
-            recogniser = Recogniser(attributes(scenes)[0].shape[1]).to(self.device)
-            contrast = Contrast(new_clip(tokenizer)).to(self.device)
-        schedule = EmbeddedSchedule(self.budget.contrastive_steps, 1.5e-3, warmup=50, averaging=0.99)
-        loss_fn = recognition_loss(recogniser, scenes, inked, self.seed + 1)
-        self._train(
-            "recogniser",
-            recogniser,
-            loss_fn,
-            replace(schedule, steps=self.budget.recognition_steps),
-        )
-        save_recogniser(recogniser, self.out / "perceptual")
-        loss_fn = contrastive_loss(contrast, scenes, inked, tokenizer, self.seed + 2, batch=96)
-        self._train("clip", contrast, loss_fn, schedule)
-        save_clip(contrast.clip, tokenizer, self.out / "clip")
-        return contrast
-
-    def train_edges(self) -> EdgeNetwork:
-        """Train the edge style's network on larger scenes of its own; write it to its folder."""
-        scenes = make_scenes(TRAINING_SEEDS[0], self.budget.edge_scenes, SCENE_SIDE)
-        with _seeded(self.seed):
-            network = EdgeNetwork().to(self.device)
-        schedule = EmbeddedSchedule(self.budget.edge_steps, 3e-3, warmup=50, averaging=0.995)
-        self._train("edges", network, edge_loss(network, scenes, self.seed + 3), schedule)
-        save_edges(network, self.out / "edges")
-        return network
-
-    def _train(self, name: str, module: nn.Module, loss_fn: LossFn, schedule: EmbeddedSchedule) -> None:
-        origin = {
-            "seed": self.seed,
-            "scenes": self.budget.scenes,
-            "edge_scenes": self.budget.edge_scenes,
-        }
-        train(module, loss_fn, schedule, self.work / name, self.on_event, origin)
 
 
 def train_all(
@@ -180,6 +99,94 @@ def train_all(
         StableDiffusionPipeline.from_pretrained(out / "diffusion"), out / "contact-sheet.png"
     )
     write_card(out, figures, asdict(budget))
+
+
+class EmbeddedTrainer:
+    """The training of each embedded model, all from one seed, budget and device.
+
+    Attributes:
+        out: folder of the models.
+        work: folder of the checkpoints.
+    """
+
+    def __init__(
+        self, out: Path, work: Path, seed: int, budget: Budget, device: str, on_event: OnEvent
+    ) -> None:
+        self.out, self.work, self.seed, self.budget = out, work, seed, budget
+        self.device, self.on_event = torch.device(device), on_event
+
+    def train_autoencoder(self, scenes: SceneArrays) -> AutoencoderKL:
+        """Train the autoencoder."""
+        with _seeded(self.seed):
+            vae = new_autoencoder().to(self.device)
+        loss_fn = autoencoder_loss(vae, scenes, self.seed, batch=12)
+        self._train(
+            "autoencoder", vae, loss_fn, EmbeddedSchedule(self.budget.autoencoder_steps, 2.5e-3)
+        )
+        return vae
+
+    def train_denoiser(
+        self, vae: AutoencoderKL, scenes: SceneArrays, tokenizer: CLIPTokenizer
+    ) -> TextToLatent:
+        """Train UNet and text encoder; scale the autoencoder's latents to unit variance before."""
+        means, deviations = encode_all(vae, scenes.images)
+        scale = 1 / means.float().std().item()
+        vae.register_to_config(scaling_factor=scale)
+        latents = LatentScenes(
+            means=(means.float() * scale).half(),
+            deviations=(deviations.float() * scale).half(),
+            tokens=tokenize(tokenizer, list(scenes.captions)),
+            empty=tokenize(tokenizer, [""])[0],
+        )
+        with _seeded(self.seed):
+            unet = new_unet(means.shape[1], means.shape[-1])
+            model = TextToLatent(unet, new_text_encoder(tokenizer)).to(self.device)
+        loss_fn = denoising_loss(model, latents, new_scheduler(), self.seed, batch=64)
+        schedule = EmbeddedSchedule(self.budget.denoiser_steps, 2e-3, averaging=0.998)
+        self._train("denoiser", model, loss_fn, schedule)
+        return model
+
+    def train_encoders(self, scenes: SceneArrays, tokenizer: CLIPTokenizer) -> Contrast:
+        """Train the perceptual network and the CLIP model, and write them to their folders."""
+        inked = xdog_all(scenes.images)
+        with _seeded(self.seed):
+            recogniser = Recogniser(attributes(scenes)[0].shape[1]).to(self.device)
+            contrast = Contrast(new_clip(tokenizer)).to(self.device)
+        schedule = EmbeddedSchedule(
+            self.budget.contrastive_steps, 1.5e-3, warmup=50, averaging=0.99
+        )
+        loss_fn = recognition_loss(recogniser, scenes, inked, self.seed + 1)
+        self._train(
+            "recogniser",
+            recogniser,
+            loss_fn,
+            replace(schedule, steps=self.budget.recognition_steps),
+        )
+        save_recogniser(recogniser, self.out / "perceptual")
+        loss_fn = contrastive_loss(contrast, scenes, inked, tokenizer, self.seed + 2, batch=96)
+        self._train("clip", contrast, loss_fn, schedule)
+        save_clip(contrast.clip, tokenizer, self.out / "clip")
+        return contrast
+
+    def train_edges(self) -> EdgeNetwork:
+        """Train the edge style's network on larger scenes of its own; write it to its folder."""
+        scenes = make_scenes(TRAINING_SEEDS[0], self.budget.edge_scenes, SCENE_SIDE)
+        with _seeded(self.seed):
+            network = EdgeNetwork().to(self.device)
+        schedule = EmbeddedSchedule(self.budget.edge_steps, 3e-3, warmup=50, averaging=0.995)
+        self._train("edges", network, edge_loss(network, scenes, self.seed + 3), schedule)
+        save_edges(network, self.out / "edges")
+        return network
+
+    def _train(
+        self, name: str, module: nn.Module, loss_fn: LossFn, schedule: EmbeddedSchedule
+    ) -> None:
+        origin = {
+            "seed": self.seed,
+            "scenes": self.budget.scenes,
+            "edge_scenes": self.budget.edge_scenes,
+        }
+        train(module, loss_fn, schedule, self.work / name, self.on_event, origin)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """CLIP image embeddings that pass gradients to the pixels (DiffSketch 4.2).
 
 B: pictures, C: 1 or 3 channels, H, W: pixels, S: side of CLIP's own input, D: embedding width.
-Only the image tower is kept: the text tower takes no part in any of the losses.
+Only the image tower is kept: no loss uses the text tower.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ClipError(ValueError):
 
 
 class ClipEncoder(nn.Module):
-    """A frozen CLIP image tower behind its own preparation of pictures.
+    """A frozen CLIP image tower with its own preprocessing.
 
     Attributes:
         label: where the weights come from ("embedded" or "real: ..."), for reports.
@@ -50,7 +50,7 @@ class ClipEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(preparation["std"]).view(channel_shape))
 
     def train(self, mode: bool = True) -> ClipEncoder:
-        """Stay in evaluation mode: the encoder is a measuring instrument, never a learner."""
+        """Stay in evaluation mode: the encoder is frozen."""
         return super().train(False)
 
     def prepare(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The scaling of pictures that networks of ImageNet were trained with, for unit pixels in RGB."""
+"""The normalisation that ImageNet networks were trained with, for RGB pixels in [0, 1]."""
 
 from __future__ import annotations
 

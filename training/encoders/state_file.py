@@ -1,4 +1,4 @@
-"""Weights from a file that somebody else wrote: tensors only, nothing in it is executed."""
+"""Weights from an untrusted file: tensors only, nothing in it is executed."""
 
 from __future__ import annotations
 

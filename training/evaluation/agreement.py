@@ -37,7 +37,7 @@ class ClipAgreement:
     A direction without length, such as that from a picture to itself, agrees with nothing: 0.
 
     Attributes:
-        fingerprint: SHA-256 of all that the scores depend on beside the pair, by name.
+        fingerprint: SHA-256 of all that the scores depend on besides the pair, by name.
     """
 
     def __init__(self, clip: ClipEncoder, image: Pixels, drawing: Pixels) -> None:

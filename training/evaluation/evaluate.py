@@ -1,4 +1,4 @@
-"""Scoring an extractor against true drawings, beside two trivial systems (DiffSketch 5.3, 5.4).
+"""Scoring an extractor against true drawings, with two trivial baselines (DiffSketch 5.3, 5.4).
 
 A system maps a picture, uint8 (H, W, 3), to a drawing, uint8 (H, W), 255 = paper. White paper alone
 earns a high SSIM, so no score is shown without those of a blank page and of an edge filter.
@@ -47,10 +47,23 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score systems and the two baselines on the same pictures: a result that JSON can hold.
 
-    truth: what the drawings are compared with, for the report (a style's name or a folder's).
     Each score is a mean with its bootstrap interval; FID and KID compare each system's drawings
-    with the truths as sets. Raises ValueError on a drawing of the wrong type or size, naming the
-    system and the picture.
+    with the truths as sets.
+
+    Args:
+        systems: what to score, by name.
+        pairs: pictures with their true drawings.
+        truth: what the drawings are compared with, for the report (a style's name or a folder's).
+        networks: to score with.
+        metrics: names of the per-picture metrics.
+        seed: of the bootstrap, and of KID's subsets.
+
+    Returns:
+        Settings and scores, by system and metric.
+
+    Raises:
+        ValueError: an unknown metric, a system with a baseline's name, no pairs, or a drawing of
+            the wrong type or size; the message names the system and the picture.
     """
     _check(systems, pairs, metrics)
     contenders = {**systems, **{name: STYLES[name] for name in BASELINES}}
@@ -112,7 +125,7 @@ def _describe(
 
 
 def summary(metric: Metric, seed: int) -> dict[str, float]:
-    """Mean of a metric with the ends of its bootstrap interval."""
+    """Return the mean of a metric with the ends of its bootstrap interval."""
     # Sorted by picture: workers that merge in another order must not change the interval.
     scores = np.array([metric.scores[name] for name in sorted(metric.scores)])
     low, high = bootstrap_interval(scores, seed)
@@ -122,7 +135,7 @@ def summary(metric: Metric, seed: int) -> dict[str, float]:
 def bootstrap_interval(
     scores: NDArray[np.float64], seed: int, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """Percentile interval of the mean at 95 %: scores (N,) -> (low, high).
+    """Return the percentile interval of the mean at 95 %: scores (N,) -> (low, high).
 
     One seed draws the same pictures for every system, so that their intervals are comparable.
     """

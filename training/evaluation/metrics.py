@@ -26,7 +26,7 @@ class Metric(Protocol):
 
     Attributes:
         name: its own in the registry and in every result.
-        better: which way the score improves.
+        better: whether higher or lower scores are better.
         scores: what was found so far, by the picture's name.
     """
 
@@ -43,7 +43,8 @@ class Metric(Protocol):
             truth: uint8 of the drawing's size.
 
         Raises:
-            ValueError: the picture was scored already, or the two cannot be compared; it is named.
+            ValueError: the picture was scored already, or the two cannot be compared; the message
+                names the picture.
         """
         ...
 
@@ -111,7 +112,7 @@ class Ssim(PictureScores):
 
 
 class Lpips(PictureScores):
-    """Perceptual distance with whichever trunk `perceptual` holds."""
+    """Perceptual distance (LPIPS) with the trunk of `perceptual`."""
 
     name = "lpips"
     better: Better = "lower"

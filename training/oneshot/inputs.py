@@ -20,7 +20,7 @@ class TeachInputs:
     Attributes:
         source: folder of the example's image, as `onesketch source` left it.
         locations: of models by kind (`backbone`, `clip`, `perceptual`): folders, files or ids.
-        prompts: captions of the backbone's world.
+        prompts: captions of the kind that the backbone was trained on.
         device: such as `cpu` or `cuda:0`.
         dtype: of the backbone's numbers.
     """

@@ -1,7 +1,7 @@
 """One-shot training of G_sketch: one drawing in, a teacher out (DiffSketch 4.2, 4.3, 5.1).
 
 Adam, one new sample per iteration; the samples come in batches made ahead
-(`training.oneshot.samples`), the example's taps and embeddings are worked out once. Functions bear
+(`training.oneshot.samples`), the example's taps and embeddings are computed once. Functions bear
 the names that they have in `training.distillation.loop`. B: pictures, H, W: pixels.
 """
 
@@ -51,10 +51,10 @@ class Context:
     """What stays fixed through a training.
 
     Attributes:
-        identity: by which the folder's training is told from another.
+        identity: tells the folder's training from any other.
         example: the example's image with its taps, a batch of 1.
         objective: the losses, with all that is known about the example.
-        samples: what each iteration is taken on.
+        samples: what each iteration trains on.
         shown_samples: a few fixed samples, on the CPU, whose sketches the strip shows.
     """
 
@@ -107,7 +107,7 @@ def fit(
 
 
 def prepare(spec: OneShotSpec, folder: Path, samples: Samples | None = None) -> Context:
-    """Work out once what every iteration needs."""
+    """Compute once what every iteration needs."""
     teach = spec.teach
     example = spec.example or sample_example(spec)
     drawing = sketch_from_uint8(spec.pair.drawing).to(example.images.device)
@@ -147,7 +147,7 @@ def initial_state(spec: OneShotSpec) -> State:
 
 
 def train(context: Context, state: State, on_event: OnEvent, checkpoint_every: int) -> None:
-    """Go through the iterations from where the training stands."""
+    """Train from the current iteration to the last."""
     saved = state.iteration
     snapshot(context, state)
     while state.iteration < context.spec.teach.iterations:
@@ -245,7 +245,7 @@ def sample_example(spec: OneShotSpec) -> Sample:
 
 
 def log_losses(context: Context, state: State, losses: dict[str, float], on_event: OnEvent) -> None:
-    """Write down the losses of the iteration just done."""
+    """Write the losses of the last iteration to the history."""
     iteration = state.iteration - 1
     alpha, beta = mixing(iteration, context.spec.teach.diffusion_duration)
     line = {"iteration": iteration, **losses, "alpha": alpha, "beta": beta}

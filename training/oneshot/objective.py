@@ -22,7 +22,7 @@ TERMS = ("across", "within", "pixel", "lpips", "clip")
 
 @dataclass(frozen=True)
 class Objective:
-    """The losses of a training, with all that never changes about the example worked out.
+    """The losses of a training, with the constant part of the example precomputed.
 
     Attributes:
         drawing: I_sketch, (1, 1, H, W).

@@ -24,14 +24,14 @@ NOISE_STREAM = "teach-noise"
 
 
 class Samples(Protocol):
-    """The samples of a training, wherever they come from."""
+    """The samples of a training, from any source."""
 
     def chunk_of(self, index: int) -> range:
         """Return the batch that sample `index` comes in."""
         ...
 
     def make(self, indices: Sequence[int]) -> Sample:
-        """Give one batch, as `chunk_of` named it: images and taps of len(indices) samples."""
+        """Return a batch that `chunk_of` named: images and taps of len(indices) samples."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""One-shot training under way, and its checkpoint."""
+"""The state of one-shot training, and its checkpoint."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def save_checkpoint(folder: Path, state: State, identity: Mapping[str, Any]) -> 
 
 
 def load_checkpoint(folder: Path, state: State, identity: Mapping[str, Any]) -> bool:
-    """Bring a fresh state to where the folder's checkpoint stands; False without one.
+    """Load the folder's checkpoint into a fresh state; return False without one.
 
     Raises:
         OtherRunError: the checkpoint is of another training.

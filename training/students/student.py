@@ -1,4 +1,4 @@
-"""What distillation asks of a student, and what it hands to it.
+"""The seam of students: what distillation needs of one, and what it passes to it.
 
 B: pairs, H, W: pixels. Inside students pictures and sketches are float [-1, 1], 1 = paper.
 """
@@ -37,7 +37,7 @@ class Phase:
 
 
 class Student(Protocol):
-    """A network that learns to draw from pairs, with whatever helps it to learn."""
+    """A network that learns to draw from pairs, with the networks that only training needs."""
 
     @classmethod
     def create(cls, preset: str, features: FeatureNetwork) -> Self:
@@ -77,7 +77,7 @@ class Student(Protocol):
         ...
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        """Return weighted terms, scalars by name; the phase's module learns to lessen their sum."""
+        """Return weighted terms, scalars by name; the phase's module minimises their sum."""
         ...
 
     def draw(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Drawings that ask for no understanding: what every system must beat (DiffSketch 5.2).
+"""Trivial baselines, which every system must beat (DiffSketch 5.2).
 
 Pictures are uint8 (H, W, 3), drawings uint8 (H, W), 255 = paper and 0 = ink.
 """

@@ -29,7 +29,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 WIDTHS = (16, 24, 32, 48, 64)
 NESTED = 16  # channels in which one scale hands its features to the next
 STRIDE = 16
-MARGIN = 16  # mirrored pixels around a picture, so that no line is born at its border
+MARGIN = 16  # mirrored pixels around a picture, so that no line appears at its border
 REACH = 192  # more pixels than a line depends on in any direction, a multiple of the stride
 BAND_PIXELS = 1 << 20
 BALANCE = 7.4  # odds of a boundary, as trained, that are drawn as even odds
@@ -116,7 +116,7 @@ def edge_strength(network: EdgeNetwork, picture: Pixels) -> NDArray[np.float32]:
 def draw_edges(network: EdgeNetwork, picture: Pixels) -> Pixels:
     """Draw soft boundaries: uint8 (H, W, 3) -> uint8 (H, W), 255 = paper.
 
-    Training weighs boundaries up, so that even odds do not mean a boundary yet: the drawing
+    Training weights boundaries up, so that even odds are not a boundary yet: the drawing
     divides the odds by BALANCE, and leaves what is faint as white paper.
     """
     share = 1 / (1 + BALANCE * np.exp(-edge_strength(network, picture)))

@@ -13,7 +13,7 @@ from training.styles.xdog import xdog
 
 
 class Style(Protocol):
-    """A way to draw a picture, without anything to be taught."""
+    """A function that draws a picture, with nothing to be taught."""
 
     def __call__(self, picture: Pixels, /) -> Pixels:
         """Draw a picture uint8 (H, W, 3): -> uint8 (H, W), 255 = paper and 0 = ink.
@@ -26,7 +26,7 @@ class Style(Protocol):
 
 def edges(picture: Pixels) -> Pixels:
     """Draw soft boundaries of things by the learned network that comes with the package."""
-    # Here, or every command that lists the styles would wait seconds for torch.
+    # Imported here, or every command that lists the styles would wait seconds for torch.
     from training.styles.edges import draw_edges, shipped_edges
 
     return draw_edges(shipped_edges(), picture)

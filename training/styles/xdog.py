@@ -27,6 +27,18 @@ class XDoGSettings:
     phi: float = 10.0
 
 
+def xdog(picture: Pixels, settings: XDoGSettings | None = None) -> Pixels:
+    """Draw by extended difference of Gaussians: uint8 (H, W, 3) -> uint8 (H, W).
+
+    Paper where DoG >= eps, else 1 + tanh(phi (DoG - eps)), with DoG = G(sigma) - gamma G(k sigma)
+    of the grey picture (Winnemoeller et al. 2012, with Gary Grossi's constants).
+    """
+    s = settings or XDoGSettings()
+    image = grey(picture)
+    dog = gaussian_blur(image, s.sigma) - s.gamma * gaussian_blur(image, s.k * s.sigma)
+    return to_drawing(np.where(dog >= s.eps, 1.0, 1.0 + np.tanh(s.phi * (dog - s.eps))))
+
+
 def grey(picture: Pixels) -> NDArray[np.float64]:
     """Average the channels: uint8 (H, W, 3) -> float64 (H, W) in [0, 1].
 
@@ -48,18 +60,6 @@ def gaussian_blur(image: NDArray[np.float64], sigma: float) -> NDArray[np.float6
     spectrum = dctn(image, type=2)
     spectrum *= np.outer(*(_transfer(length, sigma) for length in image.shape))
     return idctn(spectrum, type=2)
-
-
-def xdog(picture: Pixels, settings: XDoGSettings | None = None) -> Pixels:
-    """Draw by extended difference of Gaussians: uint8 (H, W, 3) -> uint8 (H, W).
-
-    Paper where DoG >= eps, else 1 + tanh(phi (DoG - eps)), with DoG = G(sigma) - gamma G(k sigma)
-    of the grey picture (Winnemoeller et al. 2012, with Gary Grossi's constants).
-    """
-    s = settings or XDoGSettings()
-    image = grey(picture)
-    dog = gaussian_blur(image, s.sigma) - s.gamma * gaussian_blur(image, s.k * s.sigma)
-    return to_drawing(np.where(dog >= s.eps, 1.0, 1.0 + np.tanh(s.phi * (dog - s.eps))))
 
 
 def to_drawing(values: NDArray[np.float64]) -> Pixels:

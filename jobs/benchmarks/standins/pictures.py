@@ -45,7 +45,7 @@ class SceneTeacher:
         return [self._pair(spec) for spec in specs]
 
     def _pair(self, spec: SampleSpec) -> Pair:
-        # One core a worker, as Ray was told.
+        # One core per worker, as declared to Ray.
         cv2.setNumThreads(1)
         # A seed of 1, as `plan_for` has it, begins BENCHMARK_SEEDS.
         scene = make_scene(spec.seed * BENCHMARK_SEEDS.start + spec.index, self.image_size)

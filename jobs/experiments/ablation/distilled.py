@@ -1,4 +1,4 @@
-"""Students with and without CDST: teachers, datasets and students all of one kind (5.3, Fig. 6)."""
+"""Students with and without CDST, each from a teacher and dataset of its kind (5.3, Fig. 6)."""
 
 from __future__ import annotations
 

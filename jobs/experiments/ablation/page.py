@@ -1,4 +1,4 @@
-"""The page of an ablation: DiffSketch's Table 1 as it comes out here, orderings, pictures."""
+"""The page of an ablation: DiffSketch's Table 1 as measured here, orderings, pictures."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def write_ablation_page(
 
 
 def _lead(results: Results) -> str:
-    """Sum the outcome up in computed words."""
+    """Sum up the outcome in computed words."""
     average = [o for o in results.claims if o.style == AVERAGE]
     held = sum(o.verdict == "holds" for o in average)
     against = sum(o.verdict == "reversed" for o in average)
@@ -165,7 +165,7 @@ def _table_lines(results: Results) -> list[TableLine]:
 
 
 def _ordering_lines(results: Results) -> list[OrderingLine]:
-    """Write the paper's orderings on average, then who is best and who is worst."""
+    """Write the paper's orderings on average, then the best and the worst row."""
     lines = []
     for metric in BETTER:
         name = metric.upper()

@@ -28,10 +28,14 @@ RESULTS = "ablation.json"
 
 @dataclass(frozen=True)
 class Results:
-    """What is known so far.
+    """The scores of the trainings that have finished.
 
-    scores: of finished trainings; table: their means; baselines: style -> name -> metric -> mean,
-    AVERAGE among the styles; claims: DiffSketch's orderings on this backbone.
+    Attributes:
+        styles: in the order of the table.
+        scores: by training.
+        table: their means over seeds.
+        baselines: style -> name -> metric -> mean; AVERAGE is one of the styles.
+        claims: DiffSketch's orderings on this backbone.
     """
 
     styles: Sequence[str]

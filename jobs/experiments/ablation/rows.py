@@ -21,7 +21,12 @@ _STEPS_STREAM = "ablation-steps"
 class AblationRow:
     """One row of Table 1: which steps are tapped, and what changes in the recipe's `teach`.
 
-    draw: number of the random set, for `random` steps.
+    Attributes:
+        name: in folders and files.
+        title: in the table.
+        steps: which are tapped.
+        draw: number of the random set, for `random` steps.
+        teach: the keys of the recipe's `teach` that differ, with their values.
     """
 
     name: str

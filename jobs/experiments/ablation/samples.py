@@ -124,7 +124,7 @@ def evaluation_batches(workspace: Workspace, styles: Sequence[str]) -> list[Samp
 
 
 def make_batch(batch: SampleBatch) -> None:
-    """Make one batch: the piece of work that goes to a worker."""
+    """Make one batch: the task that goes to a worker."""
     batch.write()
 
 

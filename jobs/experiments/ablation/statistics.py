@@ -61,8 +61,13 @@ class Spread:
 class Ordering:
     """Whether one row is better than another, in one metric and one style.
 
-    advantage: how much better `better` scored than `worse`, seed by seed; positive in the
-    direction that the paper found, whichever way the metric counts.
+    Attributes:
+        metric: that the rows are compared in.
+        style: that they are compared in.
+        better: the row that is better in the paper.
+        worse: the other row.
+        advantage: how much better `better` scored than `worse`, seed by seed; positive in the
+            direction that the paper found, whether high or low scores are good.
     """
 
     metric: str
@@ -73,7 +78,7 @@ class Ordering:
 
     @property
     def verdict(self) -> OrderingVerdict:
-        """`holds` and `reversed` where the interval over seeds leaves zero out."""
+        """`holds` and `reversed` where the interval over seeds excludes zero."""
         interval = self.advantage.interval()
         if interval is None:
             return "one seed"

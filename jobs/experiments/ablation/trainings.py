@@ -42,7 +42,7 @@ Drawings = Pixels  # (N, H, W)
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One training with its scoring: the piece of work that goes to a worker."""
+    """One training with its scoring: the task that goes to a worker."""
 
     workspace: Workspace
     cell: Cell
@@ -72,7 +72,7 @@ def train_and_score(task: TrainingTask) -> dict[str, Any]:
         workspace.device,
     )
     start = time.perf_counter()
-    # A training's own events are left out: the ablation tells of its pieces.
+    # A training's own events are left out: the ablation reports whole trainings.
     sketcher = fit(spec, folder, ignore, samples=stored).to(workspace.device)
     trained = time.perf_counter()
     sketches = _draw_pictures(workspace, sketcher, picture_set(cell.style))

@@ -1,4 +1,4 @@
-"""Where an ablation's pieces lie, and the models that each piece of work on them needs."""
+"""Where the files of an ablation lie, and the models that each of its tasks needs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,19 @@ _MOST_SHOWN = 4
 
 @dataclass(frozen=True)
 class Workspace:
-    """What fixes an ablation; goes to worker processes, so that paths are absolute.
+    """Everything that fixes an ablation; it goes to worker processes, so paths are absolute.
 
-    recipe: with the ablation's example, iterations and CDST's duration; timesteps: the full
-    method's; union: every step that a row taps; images: how many each training is scored on.
+    Attributes:
+        out: folder of the ablation.
+        recipe: with the ablation's example, iterations and CDST's duration.
+        backbone: folder or hub id.
+        clip: weights of CLIP.
+        perceptual: weights of the perceptual network.
+        device: where everything runs.
+        dtype: of the backbone.
+        timesteps: that the full method taps, counted from the END.
+        union: every step that some row taps.
+        images: how many each training is scored on.
     """
 
     out: Path
@@ -112,7 +121,7 @@ class Models:
 
 @lru_cache(maxsize=1)
 def load_models(workspace: Workspace) -> Models:
-    """Load the models once a process; on a CPU a piece of work keeps to one core."""
+    """Load the models once a process; on a CPU a task keeps to one core."""
     if workspace.device == "cpu":
         torch.set_num_threads(1)
     return Models(

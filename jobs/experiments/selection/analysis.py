@@ -37,7 +37,7 @@ from pipeline.diffusion.timesteps import equal
 # The paper's two numbers of components (appendix B); the greater one carries selection and check.
 _COMPONENTS = (10, 30)
 _RANDOM_SETS = 100
-# The axes are fitted to as many images of every class, so that no class draws them to itself.
+# The axes are fitted to as many images of every class, so that no class dominates them.
 _MOST_IMAGES_PER_CLASS = 15
 _CHUNK_IMAGES = 16
 Method = Literal["representative", "medoid", "equal"]
@@ -122,7 +122,7 @@ def analyse(
 
 
 def balanced(classes: Classes, seed: int) -> NDArray[np.integer]:
-    """Draw as many images of every class: return their positions, rising.
+    """Draw equally many images of every class: return their positions, rising.
 
     As many are the smallest class's, but at most 15, DiffSketch's number, and at least 5, with
     which a smaller class gives all that it has.

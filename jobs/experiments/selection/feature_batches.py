@@ -27,7 +27,7 @@ from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Sampling
 from pipeline.seeds import generator
 
-# By name, as they are kept in a file.
+# Arrays by name, as in a file.
 Arrays = dict[str, NDArray[Any]]
 
 # A batch on a full-size model is held to these values of taps: 256 MiB in float32.
@@ -139,7 +139,7 @@ def _tap_lengths(backbone: Backbone, branches: int) -> tuple[int, ...]:
 
 def _project(batch: FeatureBatch, worker: _BatchWorker) -> Arrays:
     deviations = torch.tensor(batch.deviations, device=batch.device)
-    # A layer that never changes has nothing to say, and must not be divided by zero.
+    # A layer that never changes carries no information, and must not be divided by zero.
     weights = torch.where(deviations > 0, 1 / deviations, 0)
     steps = np.empty((len(batch.prompts), batch.sampling.steps, batch.dims), np.float32)
     embeddings, process = worker.begin(batch)

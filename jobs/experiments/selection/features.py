@@ -1,8 +1,8 @@
 """Features of sampled images at every step, projected as they come and kept batch by batch.
 
-Every layer is divided by its deviation over images and steps, measured on the first batch: layers
-count alike, as they do for G_sketch, which norms each. As they come, one layer alone makes most of
-all motion, and the mean of K is no image's (docs/results.md, "Which steps stand for all").
+Every layer is divided by its standard deviation over images and steps, measured on the first batch,
+so that all layers count alike, as they do for G_sketch, which normalises each (docs/results.md,
+"Which steps stand for all").
 
 Shapes: N images, T steps, L layers, D dimensions of the projection.
 """
@@ -54,7 +54,7 @@ class FeatureSettings:
 
 @dataclass(frozen=True)
 class Features:
-    """What was learned of the images.
+    """The features of all images, with what the pages show of them.
 
     `steps` (N, T, D) float32, axis 1 counted from the END; `conditions` (N, C), each prompt's
     embedding averaged over its tokens; `thumbnails` (N, P, P, 3) uint8; `deviations` (L,) of the
@@ -110,7 +110,7 @@ def make_features(
 def _note_settings(folder: Path, settings: FeatureSettings) -> None:
     """Note the settings in a folder, and refuse one that holds features of other settings.
 
-    Of another number of images what is there counts, as far as the prompts are the same.
+    Features of fewer or more images are reused, as far as the prompts are the same.
     """
     wanted: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
     path = folder / _SETTINGS
@@ -130,7 +130,7 @@ def _note_settings(folder: Path, settings: FeatureSettings) -> None:
 
 
 def _plan_batches(settings: FeatureSettings, location: str, machine: Machine) -> list[FeatureBatch]:
-    """Cut the images into pieces of work, the same ones on every machine."""
+    """Cut the images into batches, the same ones on every machine."""
     sampling = Sampling(steps=settings.steps, guidance=settings.guidance, batch=_BATCH)
     return [
         FeatureBatch(
@@ -152,7 +152,7 @@ def _batch_path(folder: Path, batch: FeatureBatch) -> Path:
 
 
 def _is_whole(path: Path, images: int | None = None) -> bool:
-    """Say whether a file is there, can be read to its end, and is of so many images."""
+    """Say whether a file is there, can be read to its end, and is of `images` images."""
     if not path.is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""The page of a selection: what was chosen, the check, the search for K, the features' ways."""
+"""The page of a selection: what was chosen, the check, the search for K, the trajectories."""
 
 from __future__ import annotations
 

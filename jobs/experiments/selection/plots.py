@@ -19,7 +19,7 @@ from jobs.experiments.selection.analysis import Check, CountSearch, Method
 from jobs.experiments.selection.classes import Classes
 from jobs.pages.plots import INK, MARK, MISS, RAMP, SOFT, new_figure, plotting, svg
 
-# Seventeen that stay apart on paper; more classes share them.
+# Seventeen colours that can be told apart on paper; more classes share them.
 _CLASS_COLOURS = (
     "#a3442f", "#1f6f54", "#c98a1b", "#3b5b92", "#7a4b8c", "#5e8c31", "#c2577b", "#2f8f9d",
     "#7d5a3c", "#4b4b4b", "#d1694b", "#6b8fc9", "#97a13a", "#a86fb0", "#3f7f6a", "#b59a5b",
@@ -107,7 +107,7 @@ def plot_counts(counts: Sequence[CountSearch], selected: int) -> Markup:
 def plot_trajectories(
     points: NDArray[np.floating], selected: Sequence[int], classes: Classes | None = None
 ) -> Markup:
-    """Draw each image's way through the principal axes, by step or by class.
+    """Draw each image's trajectory in the principal axes, by step or by class.
 
     Args:
         points: (N, T, C).

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.models.resnet import ResnetBlock2D
 from transformers import CLIPTokenizer
 
-from training.embedded.card import clip_figures, psnr
+from training.embedded.figures import clip_figures, psnr
 from training.embedded.scenes.arrays import SceneArrays, stack
 from training.embedded.scenes.reserved_seeds import HELD_OUT_SEEDS
 from training.embedded.scenes.scene import make_scene

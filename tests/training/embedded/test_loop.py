@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from training.checkpoint import OtherRunError
-from training.embedded.loop import LossFn, EmbeddedSchedule, TrainingState, learning_rate_at, train
+from training.embedded.loop import EmbeddedSchedule, LossFn, TrainingState, learning_rate_at, train
 
 SCHEDULE = EmbeddedSchedule(steps=12, learning_rate=1e-2, warmup=2, averaging=0.9)
 ORIGIN = {"seed": 0}

@@ -23,8 +23,8 @@ LATENT_CHANNELS = 8
 def new_autoencoder() -> AutoencoderKL:
     """Build the embedded VAE with random weights: Stable Diffusion's topology, narrower.
 
-    Every residual branch starts at zero, so training starts from a nearly linear autoencoder: most
-    of what short training can reach is linear (docs/results.md, "Training the embedded models").
+    Every residual branch starts at zero, so training starts from a nearly linear autoencoder
+    (docs/results.md, "Training the embedded models").
     """
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,

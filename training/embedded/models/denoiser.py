@@ -54,8 +54,8 @@ def new_scheduler() -> DDIMScheduler:
 def new_unet(latent_channels: int, sample_size: int = 16) -> UNet2DConditionModel:
     """Build the embedded UNet with random weights: 12 decoder resnets, as Stable Diffusion's.
 
-    Attention stands at the two middle resolutions only: at the first it would cost too much of the
-    time (docs/results.md). Residual branches start at zero, as in the autoencoder.
+    Attention is at the two middle resolutions only (docs/results.md). Residual branches start at
+    zero, as in the autoencoder.
     """
     unet = UNet2DConditionModel(
         sample_size=sample_size,

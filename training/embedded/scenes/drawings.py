@@ -28,7 +28,7 @@ def draw(
 ) -> Pixels:
     """Draw some scenes: half as line art in one of three weights and some grey, half by XDoG.
 
-    An encoder that knew only one kind of line would see style where there is content.
+    An encoder trained on one kind of line would mistake style for content.
 
     Args:
         scenes: N of them.

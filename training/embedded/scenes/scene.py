@@ -95,18 +95,24 @@ def make_scene(seed: int, size: int = 128) -> Scene:
         return Scene(develop(canvas, rng), line_art(canvas), canvas.depth, text, (), (), name)
     kind = KIND_NAMES[rng.integers(len(KIND_NAMES))]
     ground = _pick_ground(rng, kind)
-    plan = _make_plan(rng, kind, ground.avoid)
+    composition = _make_composition(rng, kind, ground.avoid)
     if ground.name == "studio":
-        ground = grounds.studio(rng, plan.colours)
+        ground = grounds.studio(rng, composition.colours)
     if ground.floats:
-        plan = _hang(rng, plan)
+        composition = _hang(rng, composition)
     horizon = grounds.paint_ground(canvas, ground, rng)
-    _paint_objects(canvas, plan, horizon, ground.floats, rng)
-    seen = words.subject(plan.kinds, plan.colours, plan.relation)
+    _paint_objects(canvas, composition, horizon, ground.floats, rng)
+    seen = words.subject(composition.kinds, composition.colours, composition.relation)
     text = words.caption(rng, seen, ground.phrases)
     depth = np.clip(canvas.depth, 0.0, 1.0)
     return Scene(
-        develop(canvas, rng), line_art(canvas), depth, text, plan.kinds, plan.colours, ground.name
+        develop(canvas, rng),
+        line_art(canvas),
+        depth,
+        text,
+        composition.kinds,
+        composition.colours,
+        ground.name,
     )
 
 
@@ -124,12 +130,12 @@ def _pick_ground(rng: np.random.Generator, kind: str) -> grounds.Ground:
     return grounds.GROUNDS[grounds.COMMON[rng.integers(len(grounds.COMMON))]]
 
 
-def _plan_one(rng: np.random.Generator) -> tuple[Spot, ...]:
+def _place_one(rng: np.random.Generator) -> tuple[Spot, ...]:
     """Place one large object near the centre."""
     return (Spot(rng.uniform(0.42, 0.58), rng.uniform(0.84, 0.93), rng.uniform(0.52, 0.8)),)
 
 
-def _plan_two(rng: np.random.Generator, relation: str) -> tuple[Spot, ...]:
+def _place_two(rng: np.random.Generator, relation: str) -> tuple[Spot, ...]:
     """Place two objects, the first left of the second or in front of it."""
     if relation == "in front of":
         side = 1.0 if rng.random() < 0.5 else -1.0
@@ -143,7 +149,7 @@ def _plan_two(rng: np.random.Generator, relation: str) -> tuple[Spot, ...]:
     return Spot(x, feet[0], sizes[0]), Spot(1.0 - x, feet[1], sizes[1])
 
 
-def _plan_many(rng: np.random.Generator, num: int) -> tuple[Spot, ...]:
+def _place_many(rng: np.random.Generator, num: int) -> tuple[Spot, ...]:
     """Place two to four smaller objects in a row, the feet at different heights."""
     size = rng.uniform(0.85, 1.0) * {2: 0.42, 3: 0.33, 4: 0.27}[num]
     x = (np.arange(num) + 0.5) / num + rng.uniform(-0.02, 0.02, num)
@@ -151,17 +157,17 @@ def _plan_many(rng: np.random.Generator, num: int) -> tuple[Spot, ...]:
     return tuple(Spot(a, b, size) for a, b in zip(x, feet, strict=True))
 
 
-def _make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> Composition:
+def _make_composition(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> Composition:
     """Choose the composition: 65% one object, 25% two, 10% more or counted."""
     dice = rng.random()
     colours = _pick_colours(rng, 4, avoid)
     if dice < 0.65:
-        return Composition((kind,), colours[:1], _plan_one(rng))
+        return Composition((kind,), colours[:1], _place_one(rng))
     others = [k for k in KIND_NAMES if k != kind]
     others = [others[i] for i in rng.permutation(len(others))]
     if dice < 0.9:
         relation = ("left of", "in front of")[rng.integers(2)]
-        spots, kinds = _plan_two(rng, relation), (kind, others[0])
+        spots, kinds = _place_two(rng, relation), (kind, others[0])
         style = rng.random()
         if style < 0.35:
             return Composition(kinds[::-1], colours[1::-1], spots[::-1], MIRRORED[relation])
@@ -169,18 +175,18 @@ def _make_plan(rng: np.random.Generator, kind: str, avoid: tuple[str, ...]) -> C
         return Composition(kinds, colours[:2], spots, "and" if beside else relation)
     num = int(rng.integers(2, 5))
     if dice < 0.96:
-        return Composition((kind,) * num, colours[:1] * num, _plan_many(rng, num), "count")
-    return Composition((kind, *others[:2]), colours[:3], _plan_many(rng, 3))
+        return Composition((kind,) * num, colours[:1] * num, _place_many(rng, num), "count")
+    return Composition((kind, *others[:2]), colours[:3], _place_many(rng, 3))
 
 
-def _hang(rng: np.random.Generator, plan: Composition) -> Composition:
-    """Lift a plan's objects off the ground, as in water or in the sky."""
+def _hang(rng: np.random.Generator, composition: Composition) -> Composition:
+    """Lift a composition's objects off the ground, as in water or in the sky."""
     lift = rng.uniform(0.04, 0.12)
-    few = len(plan.spots) < 3
-    drops = [lift if few else rng.uniform(0.05, 0.45) for _ in plan.spots]
-    return replace(plan, spots=tuple(
+    few = len(composition.spots) < 3
+    drops = [lift if few else rng.uniform(0.05, 0.45) for _ in composition.spots]
+    return replace(composition, spots=tuple(
         replace(s, foot=max(s.foot - d, s.size + 0.06))
-        for s, d in zip(plan.spots, drops, strict=True)))  # fmt: skip
+        for s, d in zip(composition.spots, drops, strict=True)))  # fmt: skip
 
 
 def _paint_object(
@@ -193,7 +199,7 @@ def _paint_object(
     plane = 0.4 + 0.4 * spot.foot if floats else 0.06 + (grounds.NEAR - 0.06) * t
     points = np.concatenate([p.points for p in parts])
     low, high = points.min(0), points.max(0)
-    # Wide kinds are held back a little, so that they fill no more of the frame than tall ones.
+    # Wide kinds are scaled down a little, so that they fill no more of the frame than tall ones.
     scale = canvas.size * spot.size / max(high[1] - low[1], 0.85 * (high[0] - low[0]))
     room = 1.96 * canvas.size * min(spot.x, 1.0 - spot.x)
     scale = min(scale, room / (high[0] - low[0]))
@@ -214,16 +220,16 @@ def _make_light(rng: np.random.Generator) -> Light:
 
 
 def _paint_objects(
-    canvas: Canvas, plan: Composition, horizon: float, floats: bool, rng: np.random.Generator
+    canvas: Canvas, composition: Composition, horizon: float, floats: bool, rng: np.random.Generator
 ) -> None:
-    """Draw a plan's objects from the far ones to the near ones."""
+    """Draw a composition's objects from the far ones to the near ones."""
     light = _make_light(rng)
-    for i in sorted(range(len(plan.spots)), key=lambda i: plan.spots[i].foot):
-        spot = plan.spots[i]
+    for i in sorted(range(len(composition.spots)), key=lambda i: composition.spots[i].foot):
+        spot = composition.spots[i]
         if not floats:
             spot = replace(spot, foot=max(spot.foot, horizon + 0.05))
-        rgb = jitter(rng, COLOURS[plan.colours[i]])
-        _paint_object(canvas, plan.kinds[i], rgb, spot, floats, horizon, light, rng)
+        rgb = jitter(rng, COLOURS[composition.colours[i]])
+        _paint_object(canvas, composition.kinds[i], rgb, spot, floats, horizon, light, rng)
 
 
 def _make_texture(canvas: Canvas, rng: np.random.Generator) -> tuple[str, str]:

@@ -76,5 +76,6 @@ def test_training_lowers_the_loss(scenes: SceneArrays, tmp_path: Path) -> None:
     network = EdgeNetwork()
     loss_fn = edge_loss(network, scenes, seed=0, batch=2)
     before = loss_fn(1000)[0].item()
-    train(network, loss_fn, EmbeddedSchedule(5, 3e-3, warmup=1), tmp_path, lambda *_, **__: None)
+    schedule = EmbeddedSchedule(5, 3e-3, warmup=1)
+    train(network, loss_fn, schedule, tmp_path, lambda *_, **__: None, {"seed": 0})
     assert loss_fn(1000)[0].item() < before
