@@ -95,12 +95,29 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], compressed: boo
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write tensors of any device and layout as safetensors, with texts beside them."""
+    """Write tensors of any device and layout as safetensors, with texts beside them.
+
+    Equal tensors and texts become equal bytes.
+    """
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with whole_file(path) as temporary:
         save_file(contiguous, temporary, None if metadata is None else dict(metadata))
+        _sort_metadata(temporary)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Give a safetensors file's texts an order: the library's own changes from call to call."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+            text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+            if len(text) <= size:  # or else it would reach into the tensors
+                file.seek(8)
+                file.write(text.ljust(size))
 
 
 def _temporary(path: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from pipeline.whole_file import (
@@ -148,6 +148,17 @@ def test_nobody_sees_half_a_file(tmp_path: Path) -> None:
         assert (tmp_path / "a").read_bytes() == OLD
         temporary.write_bytes(b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"
+
+
+def test_equal_tensors_and_texts_become_equal_bytes(tmp_path: Path) -> None:
+    texts = {"a": 'with "quotes"\n', "b": "ü線\x7f\x1f", "c": "", "d": "{}", "e": "5"}
+    tensors = {"one": torch.ones(2, 3), "two": torch.zeros(1, dtype=torch.int64)}
+    for number in range(8):
+        write_tensors(tmp_path / str(number), tensors, dict(reversed(texts.items())))
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    with safe_open(tmp_path / "0", "pt") as file:
+        assert file.metadata() == texts
+        assert torch.equal(file.get_tensor("one"), tensors["one"])
 
 
 def test_tensors_of_any_layout_come_back(tmp_path: Path) -> None:
