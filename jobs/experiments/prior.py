@@ -23,7 +23,7 @@ from pipeline.diffusion.backbone import backbone_folder, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.sampling import embed_prompts
 from pipeline.seeds import generator, stream_seed
-from pipeline.teachers.conditions import PRIOR_FILE
+from pipeline.systems.conditions import PRIOR_FILE
 from pipeline.whole_file import write_bytes, write_json
 
 _FIGURES, _PAGE, _PROMPTS = "prior.json", "prior.html", "prompts.txt"

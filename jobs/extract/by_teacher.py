@@ -20,9 +20,9 @@ from pipeline.events import OnEvent
 from pipeline.images.letterbox import frame, unframe
 from pipeline.images.write import write_png
 from pipeline.seeds import generator
+from pipeline.systems.registry import load_drawer
 from pipeline.teachers.composed import DRAW_STREAM
 from pipeline.teachers.drawer import Drawer, DrawOptions
-from pipeline.teachers.registry import load_drawer
 from pipeline.teachers.teacher import TeacherFiles
 from pipeline.whole_file import write_json
 from training.distillation.extractor import MODEL

@@ -12,13 +12,13 @@ from pipeline.arrays import Pixels
 from pipeline.diffusion.example import load_example
 from pipeline.pair import Pair, SampleSpec
 from pipeline.recipe.recipe import Recipe
-from pipeline.teachers.registry import find_teacher, load_teacher
+from pipeline.systems.registry import find_teacher, load_teacher
 from pipeline.teachers.scored import ScoringTeacher
 from pipeline.teachers.teacher import Teacher, TeacherFiles
 from training.encoders.clip import clip_files_sha256, load_clip
 from training.encoders.location import absolute_location
 from training.evaluation.agreement import ClipAgreement, fingerprint_of_agreement
-from training.oneshot.record import taught_clip
+from training.oneshot.record import check_same_teacher, taught_clip
 from training.tensor_hash import sha256_of_network
 
 
@@ -38,9 +38,15 @@ class TeacherFactory:
     slots: int
 
     def __call__(self) -> Teacher:
-        """Load the teacher and its scorer."""
+        """Load the teacher and its scorer; ValueError where its images have another size."""
         scorer = ClipAgreement(load_clip(self.clip, self.files.device), self.image, self.drawing)
-        return ScoringTeacher(load_teacher(self.name, self.files), scorer, self.slots)
+        teacher, side = load_teacher(self.name, self.files), len(self.image)
+        if teacher.image_size != side:
+            raise ValueError(
+                f"the teacher makes images of {teacher.image_size} pixels a side, and the example "
+                f"has {side}: a student learns from both, so that they must be alike"
+            )
+        return ScoringTeacher(teacher, scorer, self.slots)
 
     def fingerprint(self) -> dict[str, str]:
         """Return the fingerprint that the loaded teacher would have, without loading it.
@@ -61,6 +67,7 @@ class TeacherFactory:
 def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:
     """Make the factory of a run's teacher; ValueError without a taught teacher or its example."""
     files = _teacher_files(recipe, machine)
+    check_same_teacher(files.folder, recipe.teach.teacher)
     find_teacher(recipe.teach.teacher).check_taught(files.folder)
     example = load_example(recipe, RunFolder(recipe.run_path).source)
     clip = absolute_location(locate("clip", recipe.teach.clip))

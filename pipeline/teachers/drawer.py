@@ -59,7 +59,7 @@ class Drawer(Protocol):
             generators: one per image, for drawers that use random numbers.
 
         Raises:
-            ValueError: images of another shape.
+            ValueError: images of another shape; the message says S.
         """
         ...
 

@@ -28,7 +28,7 @@ class Pictures(Protocol):
     """Gives images by address; image i must depend on its spec and on the artefacts only."""
 
     fingerprint: dict[str, str]
-    """SHA-256 of every artefact that images depend on, by name."""
+    """SHA-256 of every artefact that images depend on, by name; never empty."""
 
     @property
     def image_size(self) -> int:

@@ -22,7 +22,7 @@ from pipeline.publishing.publish import publish
 from pipeline.recipe.recipe import Sampling
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import PROBES
-from pipeline.teachers.conditions import Conditions, SampledConditions
+from pipeline.systems.conditions import Conditions, SampledConditions
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_clip
 from tests.tools.documents import DOCS, first_cells

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jobs.report.report import write_report
+from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.teacher_factory import TeacherFactory
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.diffusion.example import load_example
@@ -18,7 +20,7 @@ from pipeline.recipe.fields import RecipeError
 from pipeline.recipe.recipe import Distill, Recipe, parse_recipe
 from pipeline.recipe.sections import TEACH_SECTIONS
 from pipeline.storage.address import open_store
-from pipeline.teachers.registry import TEACHERS, find_teacher
+from pipeline.systems.registry import TEACHERS, find_teacher
 from pipeline.teachers.teacher import TeacherFiles
 from tests.contracts import student_contract, teacher_contract, teaching_contract
 from tests.standins import tiny_project, toy_modules
@@ -30,8 +32,12 @@ from training.distillation.loop import distill
 from training.distillation.spec import DistillationSpec, Execution
 from training.encoders.features import load_features
 from training.oneshot.inputs import TeachInputs
+from training.oneshot.record import check_same_teacher
 from training.oneshot.registry import TRAININGS, find_training
 from training.students.registry import STUDENTS
+
+TOY_DISTILL = {"student": "toy", "preset": "small", "epochs": 2, "batch": 4, "workers": 1,
+               "true_pair_every": 4, "learning_rate": 0.05}  # fmt: skip
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         shown = toy_modules.install(patch)
         patch.setitem(TEACH_SECTIONS, "toy", shown["pipeline.recipe.toy"].ToyTeach)
-        patch.setitem(TEACHERS, "toy", shown["pipeline.teachers.toy"].ToyTeacher)
+        patch.setitem(TEACHERS, "toy", shown["pipeline.systems.toy"].ToyTeacher)
         patch.setitem(TRAININGS, "toy", shown["training.oneshot.toy"].teach_toy)
         patch.setitem(STUDENTS, "toy", shown["training.students.toy"].ToyStudent)
         # The recipe's schema is made when its module is read.
@@ -73,7 +79,7 @@ def test_the_toy_is_a_teacher_as_every_other(inputs: TeachInputs, tmp_path: Path
     teacher_contract.check_missing_files(kind, files, tmp_path / "missing")
 
 
-def test_the_toys_dataset_is_published_as_every_other(inputs: TeachInputs, tmp_path: Path) -> None:
+def test_the_toys_dataset_goes_all_the_way(inputs: TeachInputs, tmp_path: Path) -> None:
     find_training("toy")(inputs, tmp_path / "teacher", teaching_contract.ignore)
     recipe, example = inputs.recipe, load_example(inputs.recipe, inputs.source)
     factory = TeacherFactory(
@@ -92,6 +98,34 @@ def test_the_toys_dataset_is_published_as_every_other(inputs: TeachInputs, tmp_p
         maker.publish(shard)
     assert complete(store, plan).committed == recipe.dataset.samples
     assert plan.recipe["teach"]["levels"] == 16
+    spec = DistillationSpec(
+        Distill.model_validate(TOY_DISTILL),
+        recipe.dataset.out,
+        example.image,
+        example.drawing,
+        str(write_perceptual(tmp_path / "features")),
+    )
+    distill(spec, tmp_path / "extractor", Execution(), teaching_contract.ignore)
+    page = write_report(recipe, RunFolder(tmp_path)).read_text()
+    assert "1 drawing" in page and "levels: 16" in page
+
+
+def test_a_run_of_another_teacher_is_refused_by_name(inputs: TeachInputs, tmp_path: Path) -> None:
+    find_training("toy")(inputs, tmp_path, teaching_contract.ignore)
+    with pytest.raises(ValueError, match="holds a teacher 'toy', and the recipe asks for 'diffsk"):
+        check_same_teacher(tmp_path, "diffsketch")
+    check_same_teacher(tmp_path, "toy")
+
+
+def test_images_of_another_size_than_the_examples_are_refused(
+    inputs: TeachInputs, tmp_path: Path
+) -> None:
+    find_training("toy")(inputs, tmp_path, teaching_contract.ignore)
+    image = np.zeros((48, 48, 3), np.uint8)
+    clip = inputs.locations["clip"]
+    factory = TeacherFactory("toy", TeacherFiles(tmp_path), clip, image, image[..., 0], 4)
+    with pytest.raises(ValueError, match=r"makes images of \d+ pixels a side, .* has 48"):
+        factory()
 
 
 @pytest.mark.parametrize(
@@ -123,10 +157,8 @@ def test_the_toy_student_keeps_to_the_contract(toy: None, tmp_path: Path) -> Non
 
 def test_the_toy_student_is_distilled_and_draws(toy: None, tmp_path: Path) -> None:
     (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
-    settings = {"student": "toy", "preset": "small", "epochs": 2, "batch": 4, "workers": 1,
-                "true_pair_every": 4, "learning_rate": 0.05}  # fmt: skip
     spec = DistillationSpec(
-        Distill.model_validate(settings),
+        Distill.model_validate(TOY_DISTILL),
         write_dataset(tmp_path / "dataset", 12),
         example.image,
         example.sketch,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from pipeline.diffusion.backbone import load_backbone
 from pipeline.images.find import bundled_photographs
-from pipeline.teachers.composed import PicturesTeacher
-from pipeline.teachers.drawer import DrawOptions
-from pipeline.teachers.registry import (
+from pipeline.systems.registry import (
     DRAWERS,
     PICTURES,
     TEACHERS,
@@ -20,6 +18,8 @@ from pipeline.teachers.registry import (
     load_drawer,
     load_pictures,
 )
+from pipeline.teachers.composed import PicturesTeacher
+from pipeline.teachers.drawer import DrawOptions
 from pipeline.teachers.teacher import TeacherFiles
 from tests.contracts import teacher_contract as contract
 from tests.standins import taught_diffsketch
@@ -55,6 +55,8 @@ def taught(
     made: dict[Taught, TeacherFiles] = {}
 
     def files_of(name: str) -> TeacherFiles:
+        if name not in TAUGHT:
+            pytest.fail(f"{name}: add its row to TAUGHT in {__file__} (docs/adding-a-system.md)")
         teach = TAUGHT[name]
         if teach not in made:
             made[teach] = teach(tmp_path_factory.mktemp("taught") / "t", tiny_backbone_folder)
@@ -98,11 +100,13 @@ def test_pictures_and_a_drawer_together_are_a_teacher(
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    def message(what: str, registry: Mapping[str, object]) -> str:
+        return f"no {what} 'other': expected one of {', '.join(sorted(registry))}"
+
     files = TeacherFiles(tmp_path)
-    with pytest.raises(ValueError, match="no teacher 'other': expected one of diffsketch"):
+    with pytest.raises(ValueError, match=message("teacher", TEACHERS)):
         find_teacher("other")
-    message = "no source of pictures 'other': expected one of diffsketch, folder"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message("source of pictures", PICTURES)):
         load_pictures("other", files, SIDE)
-    with pytest.raises(ValueError, match="no drawer 'other': expected one of diffsketch"):
+    with pytest.raises(ValueError, match=message("drawer", DRAWERS)):
         load_drawer("other", files, DrawOptions())

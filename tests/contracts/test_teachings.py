@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.teachers.registry import TEACHERS
+from pipeline.recipe.sections import TEACH_SECTIONS
+from pipeline.systems.registry import TEACHERS
 from tests.contracts import teaching_contract as contract
 from tests.standins import tiny_project
 from training.oneshot.inputs import TeachInputs
@@ -24,6 +25,8 @@ def inputs(
     tiny_backbone_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> TeachInputs:
+    if request.param not in SETTINGS:
+        pytest.fail(f"{request.param}: add its row to SETTINGS in {__file__}")
     teach = {"teacher": request.param} | SETTINGS[request.param]
     return tiny_project.make_inputs(tmp_path_factory.mktemp("p"), tiny_backbone_folder, teach)
 
@@ -41,6 +44,6 @@ def test_another_drawing_is_refused(inputs: TeachInputs, tmp_path: Path) -> None
 
 
 def test_every_teacher_can_be_taught() -> None:
-    assert TRAININGS.keys() == TEACHERS.keys()
+    assert sorted(TRAININGS) == sorted(TEACHERS) == sorted(TEACH_SECTIONS), "a line is missing"
     with pytest.raises(ValueError, match="no training for a teacher 'other': expected one of"):
         find_training("other")

@@ -13,7 +13,7 @@ from pipeline.diffusion.sampling import encode_prompts
 from pipeline.diffusion.taps import TapShapes
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.recipe.recipe import Sampling
-from pipeline.teachers.conditions import PRIOR_FILE, Conditions
+from pipeline.systems.conditions import PRIOR_FILE, Conditions
 
 PROMPTS = ["a red cat", "two blue dog", "a house and a tree", "the green ball", "photo of a cat"]
 SAMPLING = Sampling(steps=4, batch=3)

@@ -141,6 +141,7 @@ def prepare(spec: DistillationSpec, folder: Path, execution: Execution, ranks: R
         spec.distill.learning_rate,
         spec.constant_share,
     )
+    _check_sizes(dataset, spec.image)
     features = load_features(spec.features, execution.device)
     identity = spec.identity(dataset.sha256, features)
     return Context(
@@ -293,6 +294,16 @@ def shown_pairs(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
     shard, size = next((shard, size) for shard, size in enumerate(dataset.sizes) if size)
     positions = sorted({number * size // SHOWN_PAIRS for number in range(SHOWN_PAIRS)})
     return [dataset.pair(shard, position) for position in positions]
+
+
+def _check_sizes(dataset: PublishedDataset, example: Pixels) -> None:
+    image, _ = shown_pairs(dataset)[0]
+    if image.shape != example.shape:
+        raise ValueError(
+            f"the dataset's images are {image.shape[1]} x {image.shape[0]} pixels, and the example "
+            f"is {example.shape[1]} x {example.shape[0]}: expected the example that the dataset "
+            "was made from"
+        )
 
 
 def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:

@@ -26,7 +26,7 @@ from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.images.write import write_png
 from pipeline.pixels import image_to_uint8, sketch_from_uint8, sketch_to_uint8
 from pipeline.seeds import stream_seed
-from pipeline.teachers.conditions import PRIOR_FILE, Conditions
+from pipeline.systems.conditions import PRIOR_FILE, Conditions
 from training.checkpoint import (
     CHECKPOINT,
     HISTORY,

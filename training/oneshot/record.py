@@ -34,6 +34,15 @@ def taught_teacher(folder: Path) -> str:
     return str((read_record(folder) or {}).get("teacher", DEFAULT_TEACHER))
 
 
+def check_same_teacher(folder: Path, teacher: str) -> None:
+    """Raise ValueError where another system was taught in a folder."""
+    if (folder / RECORD).is_file() and (taught := taught_teacher(folder)) != teacher:
+        raise ValueError(
+            f"{folder} holds a teacher {taught!r}, and the recipe asks for {teacher!r}: use "
+            "another run folder, restore the recipe, or remove that folder to teach anew"
+        )
+
+
 def taught_clip(folder: Path, files_sha256: str) -> str | None:
     """Return the hash of the weights of the CLIP that a teacher was taught with.
 

@@ -15,8 +15,8 @@ from pipeline.diffusion.taps import TapShapes
 from pipeline.diffusion.timesteps import equal
 from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.recipe.recipe import Sampling
-from pipeline.teachers.conditions import Conditions
-from pipeline.teachers.diffsketch import DiffSketchTeacher
+from pipeline.systems.conditions import Conditions
+from pipeline.systems.diffsketch import DiffSketchTeacher
 
 _BATCH, _STEPS = 8, 15
 _NUM_TAPPED = 13

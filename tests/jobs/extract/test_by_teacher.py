@@ -35,7 +35,7 @@ from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.images.find import find_photographs
 from pipeline.pixels import image_from_uint8, sketch_to_uint8
 from pipeline.recipe.recipe import Sampling
-from pipeline.teachers.conditions import Conditions
+from pipeline.systems.conditions import Conditions
 from tests.jobs.stages.test_stages import onesketch, refusal
 
 SAMPLER = Sampling(steps=3, guidance=2.0, batch=2)

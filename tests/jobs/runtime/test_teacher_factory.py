@@ -45,7 +45,7 @@ def test_the_fingerprint_is_known_without_a_model(
 ) -> None:
     expected = factory().fingerprint
     monkeypatch.setattr("jobs.runtime.teacher_factory.load_clip", refuse)
-    monkeypatch.setattr("pipeline.teachers.diffsketch.load_backbone", refuse)
+    monkeypatch.setattr("pipeline.systems.diffsketch.load_backbone", refuse)
     assert factory.fingerprint() == expected
 
 

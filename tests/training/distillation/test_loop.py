@@ -245,3 +245,11 @@ def test_settings_that_cannot_be_are_refused_at_once(
 def test_half_precision_without_scaling_is_refused() -> None:
     with pytest.raises(ValueError, match="expected float32 or bfloat16"):
         Execution(dtype=torch.float16)
+
+
+def test_an_example_of_another_size_is_refused_before_training(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path)
+    smaller = replace(spec, image=spec.image[:-2, :-2], drawing=spec.drawing[:-2, :-2])
+    with pytest.raises(ValueError, match=r"images are (\d+) x \1 pixels, and the example is"):
+        distill(smaller, tmp_path / "run", EXECUTION, Events())
+    assert not (tmp_path / "run" / "history.jsonl").exists()

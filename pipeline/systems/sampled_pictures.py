@@ -12,8 +12,8 @@ from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.sampling import decode, denoise
 from pipeline.pair import SampleSpec
 from pipeline.pixels import image_to_uint8
-from pipeline.teachers.conditions import PRIOR_FILE, Conditions, SampledConditions
-from pipeline.teachers.diffsketch import BACKBONE, DiffSketchTeacher
+from pipeline.systems.conditions import PRIOR_FILE, Conditions, SampledConditions
+from pipeline.systems.diffsketch import BACKBONE, DiffSketchTeacher
 from pipeline.teachers.pictures import Columns, PictureBatch
 from pipeline.teachers.slots import slot_batches
 from pipeline.teachers.teacher import TeacherFiles, check_finite

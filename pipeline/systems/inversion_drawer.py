@@ -13,7 +13,7 @@ from pipeline.arrays import Pixels
 from pipeline.diffusion.sampling import encode_prompts
 from pipeline.gsketch.streaming import draw_while_inverting
 from pipeline.pixels import channels_first, signed_from_uint8, sketch_to_uint8
-from pipeline.teachers.diffsketch import DiffSketchTeacher
+from pipeline.systems.diffsketch import DiffSketchTeacher
 from pipeline.teachers.drawer import DrawnBatch, DrawOptions
 from pipeline.teachers.teacher import TeacherFiles, check_finite
 

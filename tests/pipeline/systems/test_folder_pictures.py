@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.images.letterbox import frame
 from pipeline.pair import SampleSpec
-from pipeline.teachers.folder_pictures import FolderPictures
+from pipeline.systems.folder_pictures import FolderPictures
 from pipeline.teachers.teacher import TeacherFiles
 
 SIDE = 32

@@ -21,7 +21,7 @@ from pipeline.gsketch.network import CONFIG_FILE, WEIGHTS_FILE, GSketch
 from pipeline.gsketch.streaming import draw_while_sampling
 from pipeline.pair import Pair, SampleSpec
 from pipeline.pixels import image_to_uint8, sketch_to_uint8
-from pipeline.teachers.conditions import (
+from pipeline.systems.conditions import (
     CONDITION_FILE,
     PRIOR_FILE,
     Conditions,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pipeline.registry import find_entry
-from pipeline.teachers.diffsketch import DiffSketchTeacher
+from pipeline.systems.diffsketch import DiffSketchTeacher
+from pipeline.systems.folder_pictures import FolderPictures
+from pipeline.systems.inversion_drawer import InversionDrawer
+from pipeline.systems.sampled_pictures import SampledPictures
 from pipeline.teachers.drawer import Drawer, DrawerClass, DrawOptions
-from pipeline.teachers.folder_pictures import FolderPictures
-from pipeline.teachers.inversion_drawer import InversionDrawer
 from pipeline.teachers.pictures import Pictures, PicturesClass
-from pipeline.teachers.sampled_pictures import SampledPictures
 from pipeline.teachers.teacher import Teacher, TeacherClass, TeacherFiles
 
 TEACHERS: dict[str, TeacherClass] = {

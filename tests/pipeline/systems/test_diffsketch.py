@@ -19,9 +19,9 @@ from pipeline.gsketch.network import GSketch, GSketchConfig
 from pipeline.pair import SampleSpec
 from pipeline.pixels import image_from_uint8, image_to_uint8, sketch_from_uint8, sketch_to_uint8
 from pipeline.recipe.recipe import Sampling
-from pipeline.teachers.conditions import Conditions
-from pipeline.teachers.diffsketch import DiffSketchTeacher
-from pipeline.teachers.registry import TEACHERS, load_teacher
+from pipeline.systems.conditions import Conditions
+from pipeline.systems.diffsketch import DiffSketchTeacher
+from pipeline.systems.registry import TEACHERS, load_teacher
 from pipeline.teachers.teacher import SamplingError, Teacher, TeacherFiles
 
 PROMPTS = ["a red cat", "two blue dog", "a house and a tree", "the green ball", "photo of a cat"]
