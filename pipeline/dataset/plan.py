@@ -174,7 +174,8 @@ def check_plan(store: Store, plan: Plan) -> Plan | None:
             f"{store.url} holds a dataset of another plan; choose another dataset.out, or put the "
             "recipe back. Differences: " + "; ".join(differences)
         )
-    return stored
+    # An equal one has the recipe's keys in the order in which the card is to show them.
+    return plan if stored == plan else stored
 
 
 def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import threading
 from dataclasses import dataclass
 
 from pipeline.storage.local import LocalStore
@@ -24,17 +25,18 @@ class FullDiskFactory:
 
     def __call__(self) -> StandinTeacher:
         """Limit this process and return its teacher."""
-        create = LocalStore.create
+        create, one_at_a_time = LocalStore.create, threading.Lock()  # the limit is the process's
 
         def limited_create(store: LocalStore, key: str, data: bytes) -> Created:
             if not key.startswith(self.folder):
                 return create(store, key, data)
-            before = resource.getrlimit(resource.RLIMIT_FSIZE)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (SPACE_BYTES, before[1]))
-            try:
-                return create(store, key, data)
-            finally:
-                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            with one_at_a_time:
+                before = resource.getrlimit(resource.RLIMIT_FSIZE)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (SPACE_BYTES, before[1]))
+                try:
+                    return create(store, key, data)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
         LocalStore.create = limited_create  # type: ignore[method-assign]
         return StandinTeacher()

@@ -40,7 +40,7 @@ def encode_shard(
     return [encode_pair(pair) for pair in StandinTeacher(image_size=side).pairs(specs)]
 
 
-def hashes(address: str, names: Iterable[str] | None = None) -> dict[str, str]:
+def hashes(address: str | Path, names: Iterable[str] | None = None) -> dict[str, str]:
     """Return by name the SHA-256 of all files that a dataset lists, or of those named."""
-    store = open_store(address)
+    store = open_store(str(address))
     return {key: canonical.sha256(store.read(key)) for key in names or store.keys("")}

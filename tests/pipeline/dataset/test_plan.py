@@ -102,6 +102,13 @@ def test_a_folder_with_strange_shards_is_refused(store: LocalStore) -> None:
     assert store.keys("") == ["shards/00000.tar"]
 
 
+def test_a_resumed_plan_shows_its_recipe_in_the_same_order(tmp_path: Path) -> None:
+    store, plan = LocalStore(tmp_path), recipe_plan()
+    for _ in range(2):
+        assert list(write_or_check(store, plan).recipe) == list(plan.recipe)
+    assert list(plan.recipe) != sorted(plan.recipe)
+
+
 def test_no_dataset_and_no_plan(store: LocalStore) -> None:
     with pytest.raises(MissingKeyError, match="no dataset at"):
         read_plan(store)
