@@ -59,6 +59,7 @@ def test_a_whole_teacher_is_left(spec: OneShotSpec, undisturbed: Path) -> None:
         "config.json",
         "prior.safetensors",
         "condition.safetensors",
+        "known.png",
         "strip.png",
         "history.jsonl",
         "teach.json",
