@@ -6,6 +6,7 @@ import io
 import re
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -66,7 +67,8 @@ def test_what_the_card_says_runs(
     monkeypatch.chdir(dataset)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
     blocks = re.findall(r"^```python\n(.*?)^```", Path("README.md").read_text(), re.M | re.S)
-    by_webdataset, by_hugging_face = ({}, {})  # type: tuple[dict[str, Any], dict[str, Any]]
+    by_webdataset: dict[str, Any] = {}
+    by_hugging_face: dict[str, Any] = {}
     exec(blocks[0], by_webdataset)
     exec(blocks[1], by_hugging_face)
     image, sketch = expected(21)
