@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,6 +43,8 @@ class ShardMaker:
         self.progress = 0
         self._sampling = ThreadPoolExecutor(1, "sampling")
         self._encoding = ThreadPoolExecutor(1, "encoding")
+        # Its first shard needs it, and would wait for seconds while it is imported.
+        importlib.import_module("webdataset")
         self._teacher = self._sampling.submit(teacher_factory).result()
         _check_fingerprint(plan, self._teacher.fingerprint)
         self._sampled: dict[int, _SampledShard] = {}
