@@ -14,7 +14,7 @@ from pipeline.pair import Pair, SampleSpec
 from pipeline.recipe.recipe import Recipe
 from pipeline.systems.registry import find_teacher, load_teacher
 from pipeline.teachers.scored import ScoringTeacher
-from pipeline.teachers.teacher import Teacher, TeacherFiles
+from pipeline.teachers.teacher import Teacher, TeacherFiles, join_fingerprints
 from training.encoders.clip import clip_files_sha256, load_clip
 from training.encoders.location import absolute_location
 from training.evaluation.agreement import ClipAgreement, fingerprint_of_agreement
@@ -59,8 +59,9 @@ class TeacherFactory:
         """
         clip = taught_clip(self.files.folder, clip_files_sha256(self.clip))
         clip = clip or sha256_of_network(load_clip(self.clip))
-        return find_teacher(self.name).fingerprint_of(self.files) | fingerprint_of_agreement(
-            clip, self.image, self.drawing
+        return join_fingerprints(
+            find_teacher(self.name).fingerprint_of(self.files),
+            fingerprint_of_agreement(clip, self.image, self.drawing),
         )
 
 

@@ -18,7 +18,8 @@ def run_teach(session: Session) -> None:
     recipe, folder = session.recipe, session.folder.teacher
     with session.events.stage("teach"):
         # Before the hours that all this takes, not after.
-        find_teacher(recipe.teach.teacher), find_student(recipe.distill.student)
+        find_teacher(recipe.teach.teacher)
+        find_student(recipe.distill.student)
         check_same_teacher(folder, recipe.teach.teacher)
         train = find_training(recipe.teach.teacher)
         train(_teach_inputs(session), folder, session.events)

@@ -64,6 +64,12 @@ def drawn(project: Path) -> Path:
     return project
 
 
+def test_a_student_that_is_not_there_is_refused_before_teaching(project: Path) -> None:
+    change(project, "distill", student="pix2pix")
+    assert "no student 'pix2pix': expected one of pix2pixhd" in refusal("teach", "recipe.yaml")
+    assert not (project / "run" / "teacher").exists()
+
+
 def test_source_style_and_teach_leave_their_artefacts(drawn: Path) -> None:
     image = np.asarray(Image.open("run/source/image.png"))
     drawing = np.asarray(Image.open("drawing.png"))
