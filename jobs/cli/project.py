@@ -53,7 +53,7 @@ def bench(
 
     Each is measured against a peer in the same run.
     """
-    from jobs.benchmarks.bench import run_bench
+    from jobs.bench import run_bench
     from jobs.benchmarks.measure import Effort
     from jobs.runtime.session import open_events
 

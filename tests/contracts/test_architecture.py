@@ -73,6 +73,8 @@ ROOMS: dict[str, dict[str, str]] = {
         "extract": "runtime",
         "pages": "runtime",
         "benchmarks": "benchmarks.standins pages runtime",
+        "benchmarks.scaling": "benchmarks benchmarks.standins runtime",
+        "bench": "benchmarks benchmarks.scaling runtime",
         "evaluation": "extract pages runtime",
         "experiments.selection": "pages runtime",
         "stages": "pages runtime",
@@ -83,7 +85,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "experiments": (
             "evaluation experiments.ablation experiments.selection extract pages runtime stages"
         ),
-        "cli": "benchmarks dataset demo evaluation experiments extract report runtime stages",
+        "cli": "bench benchmarks dataset demo evaluation experiments extract report runtime stages",
     },
 }
 # The longest chain of rooms that import each other.
@@ -93,7 +95,7 @@ ROOT_MODULES = {
         "arrays canonical events filters pair pixels registry render seeds spread whole_file"
     ),
     "training": "checkpoint losses snapshots tensor_hash",
-    "jobs": "demo",
+    "jobs": "bench demo",
 }
 FEWEST_MODULES, MOST_MODULES = 4, 12
 OTHER_SIZES = {

@@ -79,7 +79,7 @@ WORDS = (
         part("virtual"),
         "simulated",
         {
-            "jobs/benchmarks/fleets.py": "a key of docs/benchmarks.json",
+            "jobs/benchmarks/scaling/fleets.py": "a key of docs/benchmarks.json",
             "docs/benchmarks.md": "written from docs/benchmarks.json",
         },
     ),

@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.benchmarks import bench
-from jobs.benchmarks.bench import BENCHMARKS, EXTRA, run_bench
-from jobs.benchmarks.fleets import SimulatedJob, divisible_s, list_schedule_s, static_split_s
+from jobs import bench
+from jobs.bench import BENCHMARKS, EXTRA, run_bench
 from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ratios, take_turns
 from jobs.benchmarks.memory import growth
+from jobs.benchmarks.scaling.fleets import (
+    SimulatedJob,
+    divisible_s,
+    list_schedule_s,
+    static_split_s,
+)
 from jobs.runtime.events import Events
 from pipeline.generation.simulated_fleet import WorkerBehaviour
 

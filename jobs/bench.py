@@ -12,13 +12,13 @@ from typing import Any
 from rich.table import Table
 
 from jobs.benchmarks.encoding import measure_encode
-from jobs.benchmarks.fleets import measure_control, measure_preempt, measure_straggler
 from jobs.benchmarks.full_size import measure_full_size
 from jobs.benchmarks.measure import BenchmarkResult, Effort
 from jobs.benchmarks.page import write_benchmarks_page
 from jobs.benchmarks.reading import measure_read
 from jobs.benchmarks.sampling import measure_aggregate, measure_sample
-from jobs.benchmarks.scale import measure_scale
+from jobs.benchmarks.scaling.fleets import measure_control, measure_preempt, measure_straggler
+from jobs.benchmarks.scaling.whole_datasets import measure_scale
 from jobs.benchmarks.workers import measure_overlap, measure_worker
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.events import Events
