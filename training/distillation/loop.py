@@ -18,12 +18,7 @@ from torch import Tensor
 
 from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
-from pipeline.pixels import (
-    channels_first,
-    signed_from_uint8,
-    sketch_to_uint8,
-    unit_from_signed,
-)
+from pipeline.pixels import sketch_to_uint8, unit_from_signed
 from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.order import Order
 from pipeline.reading.reader import Reader
@@ -44,10 +39,10 @@ from training.distillation.state import (
     load_checkpoint,
     save_checkpoint,
 )
+from training.distillation.step import memory_format, to_batch, train_step
 from training.encoders.features import FeatureNetwork, load_features
 from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
 from training.students.registry import find_student
-from training.students.student import Batch
 
 CACHE = "shards"
 RECORD_EVERY = 10  # iterations: reading losses back makes a GPU wait
@@ -178,7 +173,10 @@ def train(context: Context, state: State, on_event: OnEvent) -> None:
     snapshot(context, state)
     for images, sketches in batches(context, state.iteration):
         batch = to_batch(images, sketches, context.execution.device)
-        pending.append(train_step(context, state, batch))
+        rate = context.schedule.rate(state.iteration)
+        seed = context.spec.distill.seed
+        terms = train_step(state, batch, rate, seed, context.ranks, context.execution)
+        pending.append(terms)
         at_end = state.iteration == total
         checkpoint_due = state.iteration - saved >= context.execution.checkpoint_every
         if len(pending) == RECORD_EVERY or checkpoint_due or at_end:
@@ -197,33 +195,6 @@ def batches(context: Context, start: int) -> Iterator[tuple[Pixels, Pixels]]:
     from_dataset = context.reader.batches(schedule.batches_before(start), schedule.num_batches)
     for iteration in range(start, schedule.iterations):
         yield context.example if schedule.is_true_pair(iteration) else next(from_dataset)
-
-
-def train_step(context: Context, state: State, batch: Batch) -> dict[str, Tensor]:
-    """Take one iteration, each phase in turn and all else frozen: -> the loss terms, detached."""
-    phases = state.student.phases()
-    execution, seed = context.execution, context.spec.distill.seed
-    torch.manual_seed(stream_seed(seed, state.iteration, f"distill.step.{context.ranks.rank}"))
-    terms: dict[str, Tensor] = {}
-    for phase in phases:
-        for other in phases:
-            # No weight gradients are computed for the others, nor sent to the other ranks.
-            other.module.requires_grad_(other is phase)
-        optimiser = state.optimisers[phase.name]
-        optimiser.param_groups[0]["lr"] = context.schedule.rate(state.iteration)
-        optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(
-            torch.device(execution.device).type,
-            execution.dtype,
-            enabled=execution.dtype != torch.float32,
-        ):
-            losses = state.student.losses(phase.name, batch)
-        torch.stack(list(losses.values())).sum().backward()
-        context.ranks.average_gradients(phase.module.parameters())
-        optimiser.step()
-        terms |= {f"{phase.name}.{name}": loss.detach() for name, loss in losses.items()}
-    state.iteration += 1
-    return terms
 
 
 def log_losses(
@@ -304,23 +275,6 @@ def _check_sizes(dataset: PublishedDataset, example: Pixels) -> None:
             f"is {example.shape[1]} x {example.shape[0]}: expected the example that the dataset "
             "was made from"
         )
-
-
-def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:
-    """uint8 (B, H, W, 3) and (B, H, W) -> float (B, 3, H, W) and (B, 1, H, W) in [-1, 1]."""
-    # Bytes travel to the device, floats are made there.
-    layout = memory_format(device)
-    pictures, drawings = (
-        signed_from_uint8(channels_first(pixels, device)).contiguous(memory_format=layout)
-        for pixels in (images, sketches[..., None])
-    )
-    return Batch(pictures, drawings)
-
-
-def memory_format(device: str) -> torch.memory_format:
-    """Return the layout that is fastest for convolutions (docs/results.md)."""
-    on_gpu = device.startswith("cuda")
-    return torch.channels_last if on_gpu else torch.contiguous_format
 
 
 def metadata_of(context: Context) -> dict[str, Any]:

@@ -169,12 +169,12 @@ def test_both_networks_learn_on_both_kinds_of_iteration(
     changed = []
     step = loop.train_step
 
-    def watched(context: loop.Context, state: State, batch: Batch) -> dict[str, float]:
+    def watched(state: State, batch: Batch, *others: Any) -> dict[str, Tensor]:
         before = {
             phase.name: [p.detach().clone() for p in phase.module.parameters()]
             for phase in state.student.phases()
         }
-        terms = step(context, state, batch)
+        terms = step(state, batch, *others)
         for phase in state.student.phases():
             after = phase.module.parameters()
             assert any(
