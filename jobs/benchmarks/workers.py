@@ -26,9 +26,8 @@ from jobs.runtime.devices import choose_machine
 from jobs.runtime.ray_session import ray_runtime
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import Plan, write_or_check
-from pipeline.events import ignore
 from pipeline.generation.driver import Driver, open_ledger
-from pipeline.generation.events import listener_of
+from pipeline.generation.events import RunEvent, ShardPublished
 from pipeline.generation.fleet import Event, Ready, Report
 from pipeline.generation.ray_actors import RayFleet
 from pipeline.generation.scheduling import Policy, Task
@@ -144,15 +143,20 @@ class _Rounds:
     shards_a_round: int
     next_shard: int = 0
 
-    def __call__(self) -> list[Report]:
-        """Generate the next round's shards."""
+    def __call__(self) -> list[ShardPublished]:
+        """Generate the next round's shards; return what was said of each."""
         shards = range(self.next_shard, self.next_shard + self.shards_a_round)
         self.next_shard = shards.stop
         ledger = open_ledger(self.store, self.plan, Policy())
         ledger.queue = deque(Task(shard) for shard in shards)
-        driver = Driver(self.store, ledger, self.fleet, 1, listener_of(ignore))
-        driver.run(lambda: False)
-        return driver.reports
+        published: list[ShardPublished] = []
+
+        def listen(event: RunEvent) -> None:
+            if isinstance(event, ShardPublished):
+                published.append(event)
+
+        Driver(self.store, ledger, self.fleet, 1, listen).run(lambda: False)
+        return published
 
 
 class _BareLoop:
@@ -187,7 +191,7 @@ def _waits_at_full_speed(effort: Effort) -> tuple[float, ...]:
         reports = _Rounds(open_store(temp), plan, fleet, num_shards)()
     # The first waits for its assignment, and the second while the first one's publication loads
     # what it needs; in a long job neither counts.
-    reports.sort(key=lambda report: report.commit.shard)
+    reports.sort(key=lambda report: report.shard)
     return tuple(
         report.waiting_s / (report.waiting_s + report.sampling_s) for report in reports[2:]
     )

@@ -6,25 +6,26 @@ A record is a pure function of plan, tar and index.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import compress
 from typing import Final, Literal
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from pipeline import canonical
 from pipeline.dataset import layout
 from pipeline.dataset.plan import Plan
-from pipeline.dataset.record import Record, first_error_text
+from pipeline.dataset.record import STRICT, first_error_text
 from pipeline.dataset.tar import ShardError
+from pipeline.storage.parallel import in_parallel
 from pipeline.storage.store import Store
 
 FORMAT: Final = "onesketch-commit/1"
-# A commit record is a small object: most of the time is spent waiting for the store.
-_READERS = 16
 
 
-class StoredFile(Record):
+@dataclass(frozen=True, slots=True, config=STRICT)
+class StoredFile:
     """A file of the dataset: its name below the root, its SHA-256 and its size in bytes."""
 
     name: str
@@ -32,21 +33,29 @@ class StoredFile(Record):
     size: int
 
 
-class Commit(Record):
+@dataclass(frozen=True, slots=True, config=STRICT)
+class Commit:
     """What a committed shard consists of; planned samples missing from it are `quarantined`."""
 
-    format: Literal["onesketch-commit/1"] = FORMAT
     plan_sha256: str
     shard: int
     tar: StoredFile
     index: StoredFile
     pairs: int
     quarantined: tuple[int, ...]
+    format: Literal["onesketch-commit/1"] = FORMAT
 
     @property
     def size_bytes(self) -> int:
         """Size of tar and index together, in bytes."""
         return self.tar.size + self.index.size
+
+    def to_bytes(self) -> bytes:
+        """Return the record as it is stored."""
+        return canonical.to_bytes(asdict(self))
+
+
+_COMMIT = TypeAdapter(Commit)
 
 
 def describe_file(name: str, data: bytes) -> StoredFile:
@@ -61,7 +70,7 @@ def parse_commit(data: bytes, name: str) -> Commit:
         ShardError: the data is not a commit record of this format.
     """
     try:
-        return Commit.model_validate_json(data)
+        return _COMMIT.validate_json(data)
     except ValidationError as error:
         reason = first_error_text(error)
         raise ShardError(f"{name} is not a commit record ({reason})") from error
@@ -81,9 +90,8 @@ def find_committed(store: Store, num_shards: int) -> list[int]:
     """
     listed = {shard for shard in committed_shards(store) if shard < num_shards}
     unlisted = [shard for shard in range(num_shards) if shard not in listed]
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = pool.map(lambda shard: store.exists(layout.commit_key(shard)), unlisted)
-        return sorted(listed | set(compress(unlisted, found)))
+    found = in_parallel(lambda shard: store.exists(layout.commit_key(shard)), unlisted)
+    return sorted(listed | set(compress(unlisted, found)))
 
 
 def read_commits(store: Store, shards: Sequence[int]) -> list[Commit]:
@@ -100,8 +108,7 @@ def read_commits(store: Store, shards: Sequence[int]) -> list[Commit]:
             raise ShardError(f"{store.url}/{name} describes shard {commit.shard}")
         return commit
 
-    with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(read, shards))
+    return list(in_parallel(read, shards))
 
 
 def check_commits(plan: Plan, commits: Sequence[Commit]) -> None:

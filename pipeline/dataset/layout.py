@@ -22,9 +22,13 @@ METADATA_SUFFIX = "json"
 SUFFIXES = (IMAGE_SUFFIX, SKETCH_SUFFIX, METADATA_SUFFIX)
 
 MAX_SAMPLES = 10**9
-MAX_SHARDS = 10**5
+# What is tested (docs/scale.md) with some room; a manifest has half a kilobyte for each.
+MAX_SHARDS = 10**6
 
-_COMMIT = re.compile(r"commits/([0-9]{5})\.json")
+# A shard's number has five digits, and from 100,000 on as many as it takes.
+SHARD_NUMBER = "[0-9]{5}|[1-9][0-9]{5}"
+
+_COMMIT = re.compile(rf"commits/({SHARD_NUMBER})\.json")
 _QUARANTINE = re.compile(r"quarantine/([0-9]{9})\.json")
 _MEMBER = re.compile(r"([0-9]{9})\.(image\.webp|sketch\.png|json)")
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
+from pydantic.dataclasses import dataclass
 
 from pipeline.dataset import layout
 from pipeline.dataset.accounting import Account
 from pipeline.dataset.commit import StoredFile
 from pipeline.dataset.plan import Plan
-from pipeline.dataset.record import Record, first_error_text
+from pipeline.dataset.record import STRICT, Record, first_error_text
 from pipeline.storage.store import Created, MissingKeyError, Store
 
 FORMAT: Final = "onesketch-manifest/1"
@@ -23,7 +24,8 @@ class ManifestError(ValueError):
     """A manifest that is missing, broken or from another dataset."""
 
 
-class ManifestShard(Record):
+@dataclass(frozen=True, slots=True, config=STRICT)
+class ManifestShard:
     """One shard: its files, its number of pairs and its first and last planned sample."""
 
     tar: StoredFile

@@ -38,6 +38,7 @@ from pipeline.generation.fleet import (
 )
 from pipeline.generation.ledger import Ledger
 from pipeline.generation.scheduling import Policy, Task
+from pipeline.generation.summary import Work
 from pipeline.publishing.publish import PublicationError
 from pipeline.storage.store import StorageError, Store
 
@@ -85,9 +86,8 @@ class Driver:
         self.num_workers = num_workers
         self.listener = listener
         self.clock = clock
-        self.reports: list[Report] = []
+        self.work = Work()
         self._samples_done = sum(len(ledger.plan.indices(shard)) for shard in ledger.finished)
-        self._pairs_made = 0
         self._num_started = 0
         self._failed_starts = 0
         self._started_s = self._alive_s = self._pinged_s = self._watched_s = clock()
@@ -167,9 +167,8 @@ class Driver:
         if report is None:
             self.ledger.tried(worker, task)
         elif self.ledger.published(worker, task, now_s):
-            self.reports.append(report)
+            self.work.add(report)
             self._samples_done += len(self.ledger.plan.indices(task.shard))
-            self._pairs_made += report.commit.pairs if report.made else 0
             self._report_shard(worker, report, now_s)
 
     def _report_shard(self, worker: int, report: Report, now_s: float) -> None:
@@ -184,7 +183,7 @@ class Driver:
                 waiting_s=report.waiting_s,
             )
         )
-        rate = self._pairs_made / max(now_s - self._started_s, 1e-9)
+        rate = self.work.pairs_made / max(now_s - self._started_s, 1e-9)
         left = self.ledger.plan.samples - self._samples_done
         self.listener(
             Progress(

@@ -98,7 +98,7 @@ def generate(
     if ledger.failed:
         raise GenerationError(list_failures(ledger.failed))
     account = complete(store, plan)
-    return sum_up(account, driver.reports, ledger.counts, time.monotonic() - start_s)
+    return sum_up(account, driver.work, ledger.counts, time.monotonic() - start_s)
 
 
 class MetricsExporter:

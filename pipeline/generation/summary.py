@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.dataset.accounting import Account
 from pipeline.generation.fleet import Report
+
+
+@dataclass
+class Work:
+    """What a run's workers have done so far: sums, because the reports of a large run do not fit.
+
+    `sampling_s` and `waiting_s` are summed over the workers' sampling threads.
+    """
+
+    shards_made: int = 0
+    pairs_made: int = 0
+    bytes_made: int = 0
+    sampling_s: float = 0.0
+    waiting_s: float = 0.0
+
+    def add(self, report: Report) -> None:
+        """Count a shard that this run committed or, not `made`, only recovered."""
+        self.sampling_s += report.sampling_s
+        self.waiting_s += report.waiting_s
+        if report.made:
+            self.shards_made += 1
+            self.pairs_made += report.commit.pairs
+            self.bytes_made += report.commit.size_bytes
 
 
 @dataclass(frozen=True)
@@ -50,29 +73,26 @@ class Summary:
         return asdict(self) | shares
 
 
-def sum_up(
-    account: Account, reports: Sequence[Report], counts: Mapping[str, int], elapsed_s: float
-) -> Summary:
+def sum_up(account: Account, work: Work, counts: Mapping[str, int], elapsed_s: float) -> Summary:
     """Sum up a run.
 
     Args:
         account: of the dataset at the end.
-        reports: one for each shard that this run committed or recovered.
+        work: of this run.
         counts: the ledger's retries, workers_lost and duplicates.
     """
-    made = [report for report in reports if report.made]
     return Summary(
         planned=account.planned,
         committed=account.committed,
         quarantined=len(account.quarantined),
         shards=account.num_shards,
-        shards_made=len(made),
-        pairs_made=sum(report.commit.pairs for report in made),
-        bytes_made=sum(report.commit.size_bytes for report in made),
+        shards_made=work.shards_made,
+        pairs_made=work.pairs_made,
+        bytes_made=work.bytes_made,
         retries=counts.get("retries", 0),
         workers_lost=counts.get("workers_lost", 0),
         duplicates=counts.get("duplicates", 0),
         elapsed_s=elapsed_s,
-        sampling_s=sum(report.sampling_s for report in reports),
-        waiting_s=sum(report.waiting_s for report in reports),
+        sampling_s=work.sampling_s,
+        waiting_s=work.waiting_s,
     )

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.dataset import layout
+from pipeline.storage.parallel import in_parallel
 from pipeline.storage.store import Entry, Store
 
 _READY = "ready"
-_HEARTBEAT = re.compile(r"workers/([A-Za-z0-9-]{1,80})\.(ready|[0-9]{5})")
+_HEARTBEAT = re.compile(rf"workers/([A-Za-z0-9-]{{1,80}})\.(ready|{layout.SHARD_NUMBER})")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9-]")
 
 
@@ -69,8 +70,9 @@ def read_heartbeats(store: Store) -> list[WorkerStatus]:
 
 def remove_heartbeats(store: Store) -> None:
     """Remove all heartbeats, once the dataset is finished."""
-    for name in filter(is_heartbeat, store.keys(layout.WORKERS)):
-        store.delete(name)
+    # There is one for each shard.
+    for _ in in_parallel(store.delete, filter(is_heartbeat, store.keys(layout.WORKERS))):
+        pass
 
 
 def _by_worker(entries: Iterable[Entry]) -> Iterator[tuple[str, list[Entry]]]:

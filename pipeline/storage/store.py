@@ -27,7 +27,7 @@ class Created(Enum):
     OTHER = "the name is taken by other content, which stays"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """An object's name, size in bytes and time of creation in seconds since 1970."""
 

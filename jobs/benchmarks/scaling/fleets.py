@@ -17,9 +17,8 @@ from pathlib import Path
 from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ratios
 from jobs.benchmarks.standins.pictures import plan_for
 from pipeline.dataset.plan import Plan
-from pipeline.events import ignore
 from pipeline.generation.driver import Driver, open_ledger
-from pipeline.generation.events import listener_of
+from pipeline.generation.events import RunEvent, ShardPublished
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.simulated_fleet import SimulatedFleet, WorkerBehaviour
 from pipeline.storage.local import LocalStore
@@ -211,12 +210,17 @@ def _drive(job: SimulatedJob, behaviour: WorkerBehaviour) -> SimulatedRun:
         store, policy = LocalStore(Path(temp)), Policy()
         fleet = SimulatedFleet(job.plan, behaviour, real_clock=time.thread_time)
         ledger = open_ledger(store, job.plan, policy)
-        driver = Driver(store, ledger, fleet, job.workers, listener_of(ignore), fleet.clock)
+        committed: list[int] = []
+
+        def listen(event: RunEvent) -> None:
+            if isinstance(event, ShardPublished):
+                committed.append(event.shard)
+
+        driver = Driver(store, ledger, fleet, job.workers, listen, fleet.clock)
         start_s = time.thread_time()
         driver.run(lambda: False)
         driver_s = time.thread_time() - start_s
-        committed = tuple(report.commit.shard for report in driver.reports)
-        return SimulatedRun(fleet.now_s, driver_s, committed, ledger.counts)
+        return SimulatedRun(fleet.now_s, driver_s, tuple(committed), ledger.counts)
 
 
 def _disturbed(job: SimulatedJob, seed: int) -> tuple[SimulatedRun, SimulatedRun]:

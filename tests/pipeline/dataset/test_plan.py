@@ -59,7 +59,7 @@ def test_a_recipe_becomes_a_plan() -> None:
 
 def test_too_many_shards() -> None:
     with pytest.raises(ValidationError, match="choose a larger shard_size"):
-        make_plan(samples=10**6, shard_size=1)
+        make_plan(samples=10**6 + 1, shard_size=1)
 
 
 def test_the_first_plan_is_stored_and_the_same_goes_on(store: LocalStore) -> None:

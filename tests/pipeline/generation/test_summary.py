@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.dataset.accounting import Account
 from pipeline.dataset.commit import Commit, StoredFile
 from pipeline.generation.fleet import Report
-from pipeline.generation.summary import sum_up
+from pipeline.generation.summary import Work, sum_up
 
 
 def report_of(shard: int, pairs: int, made: bool = True) -> Report:
@@ -17,7 +17,10 @@ def report_of(shard: int, pairs: int, made: bool = True) -> Report:
 def test_recovered_shards_are_the_datasets_but_not_this_runs_work() -> None:
     reports = [report_of(0, 8), report_of(1, 7), report_of(2, 8, made=False)]
     account = Account(24, 3, tuple(report.commit for report in reports))
-    summary = sum_up(account, reports, {"retries": 2}, elapsed_s=5.0)
+    work = Work()
+    for report in reports:
+        work.add(report)
+    summary = sum_up(account, work, {"retries": 2}, elapsed_s=5.0)
     assert (summary.committed, summary.shards) == (23, 3)
     assert (summary.pairs_made, summary.shards_made, summary.bytes_made) == (15, 2, 400)
     assert (summary.retries, summary.workers_lost, summary.duplicates) == (2, 0, 0)
@@ -27,5 +30,5 @@ def test_recovered_shards_are_the_datasets_but_not_this_runs_work() -> None:
 
 def test_a_run_that_had_nothing_to_do() -> None:
     account = Account(8, 1, (report_of(0, 8).commit,))
-    summary = sum_up(account, [], {}, elapsed_s=0.5)
+    summary = sum_up(account, Work(), {}, elapsed_s=0.5)
     assert summary.pairs_per_s == 0.0 and summary.waiting_share == 0.0
