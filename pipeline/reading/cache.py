@@ -19,7 +19,7 @@ _NAME = re.compile(r"[0-9a-f]{64}\.tar")
 
 @dataclass(frozen=True)
 class ShardCache:
-    """A folder of fetched shards; beyond `limit_bytes` those opened longest ago are removed.
+    """A folder of fetched shards; beyond `limit_bytes` those used longest ago are removed.
 
     A limit must leave room for all shards that are read at the same time; otherwise they are
     fetched again for every pair.
@@ -46,8 +46,11 @@ class ShardCache:
         self, tar: StoredFile, start: int, length: int, fetch: Callable[[], bytes]
     ) -> bytes:
         """Return `length` bytes of a shard from byte `start` on; `fetch` as in `read`."""
+        name = _name(tar)
         with suppress(MissingKeyError):
-            return self._store.read_range(_name(tar), start, length)
+            data = self._store.read_range(name, start, length)
+            self._touch(name)
+            return data
         # Another process has removed the shard in the meantime.
         return self.read(tar, fetch)[start : start + length]
 

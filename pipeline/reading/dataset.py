@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
 from pipeline import canonical
 from pipeline.dataset import layout
-from pipeline.dataset.commit import StoredFile
-from pipeline.dataset.index import read_index, read_metadata
-from pipeline.dataset.manifest import Manifest, ManifestShard, read_manifest
+from pipeline.dataset.index import read_metadata
+from pipeline.dataset.manifest import Manifest, ManifestShard, read_hashed_manifest
 from pipeline.dataset.tar import ShardError
-from pipeline.filters import Filter, FilterError
+from pipeline.filters import Filter
 from pipeline.reading.cache import ShardCache
 from pipeline.reading.checked_shard import (
     CheckedMember,
@@ -34,23 +28,18 @@ from pipeline.reading.checked_shard import (
     check_samples,
     decode_pair,
 )
-from pipeline.reading.order import WINDOW_SHARDS
+from pipeline.reading.selection import select_samples
+from pipeline.reading.verified import RefusedError, read_verified
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
 from pipeline.storage.local import LocalStore
 from pipeline.storage.store import Store
 
-# Indices are small: most of the time is spent waiting for the store.
-_INDEX_READERS = 16
 _MAX_DIGITS = 9
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Twice the number that is shuffled together, because two windows can overlap.
-_KEPT_SHARDS = 2 * WINDOW_SHARDS
+# Contents of shards that are remembered, unless a reader needs more.
+_KEPT_SHARDS = 128
 EVERYTHING = Filter("")
-
-
-class RefusedError(ValueError):
-    """A dataset, shard or pair is not what the manifest says; the message names it and why."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +69,14 @@ class PublishedDataset:
         self.manifest = manifest
         self.sha256 = sha256  # of the manifest, which fixes every shard
         self.store = store
-        # Indices of the samples of each shard that match the filter.
-        self._selected = _select_samples(store, manifest, where) if where.columns else None
         # Files of a local dataset are read where they are; others are copied first.
         self._cache = None if isinstance(store, LocalStore) else cache
-        if self._cache and self._cache.limit_bytes is not None:
-            _check_room(manifest, self._cache.limit_bytes)
+        # Indices of the samples of each shard that match the filter.
+        self._selected = None
+        if where.columns:
+            kept = self._cache.folder if self._cache else None
+            self._selected = select_samples(store, manifest, sha256, where, kept)
+        self._kept_shards = _KEPT_SHARDS
         self._contents: dict[int, list[CheckedSample]] = {}
         self._contents_lock = Lock()
         self._shard_locks = [Lock() for _ in manifest.shards]
@@ -107,21 +98,46 @@ class PublishedDataset:
             RefusedError: the manifest contradicts itself, or an index is not what it says.
             FilterError: the filter cannot be read, names an unknown column or matches no pair.
             StorageError: the store fails.
-            ValueError: the cache is too small to read from.
         """
         condition = Filter(where)
         store = open_store(url)
-        manifest = read_manifest(store)
+        manifest, sha256 = read_hashed_manifest(store)
         check_manifest(manifest, url)
-        sha256 = canonical.sha256(manifest.to_bytes())
         return cls(store, manifest, sha256, ShardCache(cache, cache_bytes), condition)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Number of pairs in each shard."""
         if self._selected is not None:
-            return tuple(map(len, self._selected))
+            return self._selected.sizes
         return tuple(shard.pairs for shard in self.manifest.shards)
+
+    def reserve(self, shards: int) -> None:
+        """Make room for reading from so many shards at the same time, and from their successors.
+
+        Raises:
+            ValueError: the cache is too small for them.
+        """
+        # Neighbours in time overlap: what is read next is fetched before the last is done with.
+        shards = min(2 * shards, len(self.manifest.shards))
+        self._kept_shards = max(self._kept_shards, shards)
+        limit_bytes = self._cache.limit_bytes if self._cache else None
+        needed = shards * max(record.tar.size for record in self.manifest.shards)
+        if limit_bytes is not None and limit_bytes < needed:
+            raise ValueError(
+                f"a cache of {readable_size(limit_bytes)}: expected at least "
+                f"{readable_size(needed)}, for the {shards} shards that are read at the same time "
+                "or next"
+            )
+
+    def prefetch(self, shard: int) -> None:
+        """Fetch and check a shard, unless that is done: its pairs are then at hand.
+
+        Raises:
+            RefusedError: the shard is not what the manifest says.
+            StorageError: the store fails.
+        """
+        self._checked(shard)
 
     def pair(self, shard: int, position: int) -> PixelPair:
         """Read one pair: image uint8 (H, W, 3), sketch uint8 (H, W) with 255 = paper.
@@ -144,7 +160,7 @@ class PublishedDataset:
             RefusedError: a pair or the shard is not what the manifest says.
             StorageError: the store fails.
         """
-        data = _read_verified(self.store, self.manifest.shards[shard].tar)
+        data = read_verified(self.store, self.manifest.shards[shard].tar)
         for sample in self._check(shard, data):
             image, sketch, metadata = (
                 data[member.offset : member.offset + member.size]
@@ -162,14 +178,15 @@ class PublishedDataset:
             contents = self._contents.get(shard)
             if contents is None:
                 contents = self._check(shard, self._fetch(self.manifest.shards[shard]))
-                self._remember(shard, contents)
+            self._remember(shard, contents)
             return contents
 
     def _remember(self, shard: int, contents: list[CheckedSample]) -> None:
         """Remember what was checked, for the latest shards only: datasets may have any size."""
         with self._contents_lock:
-            self._contents[shard] = contents
-            while len(self._contents) > _KEPT_SHARDS:
+            self._contents.pop(shard, None)
+            self._contents[shard] = contents  # the last one is what was used last
+            while len(self._contents) > self._kept_shards:
                 del self._contents[next(iter(self._contents))]
 
     def _check(self, shard: int, data: bytes) -> list[CheckedSample]:
@@ -180,17 +197,18 @@ class PublishedDataset:
             if self._selected is None:
                 return samples
             by_index = {sample.index: sample for sample in samples}
-            if missing := set(self._selected[shard]) - by_index.keys():
+            selected = self._selected.of(shard)
+            if missing := set(selected) - by_index.keys():
                 raise ShardError(f"sample {min(missing)} is in its index but missing from the tar")
         except ShardError as error:
             raise RefusedError(f"{self._name(shard)}: {error}") from error
-        return [by_index[index] for index in self._selected[shard]]
+        return [by_index[index] for index in selected]
 
     def _fetch(self, record: ManifestShard) -> bytes:
         """Read a whole shard and verify it; keep a copy in the cache if the store is remote."""
         if self._cache is None:
-            return _read_verified(self.store, record.tar)
-        return self._cache.read(record.tar, lambda: _read_verified(self.store, record.tar))
+            return read_verified(self.store, record.tar)
+        return self._cache.read(record.tar, lambda: read_verified(self.store, record.tar))
 
     def _member(self, shard: int, member: CheckedMember) -> bytes:
         tar = self.manifest.shards[shard].tar
@@ -199,7 +217,7 @@ class PublishedDataset:
             data = self.store.read_range(tar.name, start, length)
         else:
             data = self._cache.read_range(
-                tar, start, length, lambda: _read_verified(self.store, tar)
+                tar, start, length, lambda: read_verified(self.store, tar)
             )
         if canonical.sha256(data) != member.sha256:
             raise ShardError("its bytes have changed since the shard was checked")
@@ -256,16 +274,6 @@ def _is_plausible(record: ManifestShard) -> bool:
     return hashes and record.last < layout.MAX_SAMPLES
 
 
-def _check_room(manifest: Manifest, cache_bytes: int) -> None:
-    shards = min(WINDOW_SHARDS + 1, len(manifest.shards))
-    needed = shards * max(record.tar.size for record in manifest.shards)
-    if cache_bytes < needed:
-        raise ValueError(
-            f"a cache of {readable_size(cache_bytes)}: expected at least {readable_size(needed)}, "
-            f"for the {shards} shards that are shuffled together"
-        )
-
-
 def is_shard_name(name: str) -> bool:
     """Tell whether a name is a shard's, and not a path to some other file."""
     digits = name.removeprefix(layout.SHARDS).removesuffix(".tar")
@@ -276,56 +284,3 @@ def is_shard_name(name: str) -> bool:
 def shard_number(name: str) -> int:
     """Return the number of the shard with a name that was checked."""
     return int(name.removeprefix(layout.SHARDS).removesuffix(".tar"))
-
-
-def _select_samples(store: Store, manifest: Manifest, where: Filter) -> list[list[int]]:
-    """Look up in the indices which samples of each shard match a filter."""
-
-    def select(record: ManifestShard) -> list[int]:
-        if not record.pairs:
-            return []
-        name = f"{store.url}/{record.index.name}"
-        try:
-            table = read_index(_read_verified(store, record.index), record.pairs)
-            return _sample_indices(table, record)[where.matches(table)].tolist()
-        except (ShardError, pa.ArrowException) as error:
-            raise RefusedError(f"{name}: {error}") from error
-
-    with ThreadPoolExecutor(_INDEX_READERS) as pool:
-        selected = list(pool.map(select, manifest.shards))
-    if not any(selected):
-        raise FilterError(
-            f"filter {where.text!r} matches none of the {manifest.counts.committed} pairs of "
-            f"{store.url}"
-        )
-    return selected
-
-
-def _sample_indices(table: pa.Table, record: ManifestShard) -> NDArray[np.int64]:
-    """Return the samples that an index lists; ShardError unless they rise within its shard's."""
-    if "index" not in table.column_names or table.schema.field("index").type != pa.int64():
-        raise ShardError("it has no column of integers named 'index'")
-    if table["index"].null_count:
-        raise ShardError("its column 'index' has missing values")
-    indices: NDArray[np.int64] = table["index"].to_numpy()
-    if (np.diff(indices) <= 0).any() or indices[0] < record.first or indices[-1] > record.last:
-        raise ShardError(
-            f"its samples are not {record.first} to {record.last} in rising order, once each"
-        )
-    return indices
-
-
-def _read_verified(store: Store, file: StoredFile) -> bytes:
-    size_bytes = store.size(file.name)
-    if size_bytes != file.size:
-        raise RefusedError(
-            f"{store.url}/{file.name}: expected {file.size} bytes, found {size_bytes}; fetch or "
-            "generate it again"
-        )
-    data = store.read(file.name)
-    if canonical.sha256(data) != file.sha256:
-        raise RefusedError(
-            f"{store.url}/{file.name}: its SHA-256 is not the manifest's, so that the file was "
-            "damaged or changed; fetch or generate it again"
-        )
-    return data

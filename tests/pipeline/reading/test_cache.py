@@ -77,7 +77,6 @@ def test_a_cache_with_a_limit_keeps_what_was_opened_last(
     local, cache = open_dataset(dataset), tmp_path / "kept"
     sizes = [record.tar.size for record in local.manifest.shards]
     monkeypatch.setattr("pipeline.reading.dataset._KEPT_SHARDS", 1)
-    monkeypatch.setattr("pipeline.reading.dataset.WINDOW_SHARDS", 1)
     remote, fetched = open_remote(local, ShardCache(cache, sizes[0] + sizes[1]))
     for shard in (0, 1, 0, 2, 0):
         np.testing.assert_array_equal(remote.pair(shard, 1)[0], local.pair(shard, 1)[0])
@@ -103,8 +102,9 @@ def test_what_another_process_removed_from_the_cache_is_fetched_again(
 
 def test_a_cache_too_small_to_read_from_is_refused(dataset: Path, tmp_path: Path) -> None:
     local = open_dataset(dataset)
-    with pytest.raises(ValueError, match="for the 3 shards that are shuffled together"):
-        open_remote(local, ShardCache(tmp_path, 1000))
+    remote, _ = open_remote(local, ShardCache(tmp_path, 1000))
+    with pytest.raises(ValueError, match="for the 3 shards that are read at the same time or next"):
+        remote.reserve(2)
 
 
 def test_files_of_others_in_its_folder_stay(dataset: Path, tmp_path: Path) -> None:
