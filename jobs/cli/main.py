@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli import dataset, experiments, project, stages
+from jobs.cli import cluster, dataset, experiments, project, stages
 from jobs.cli.command_group import CommandGroup, add_under_heading
 from jobs.runtime.events import quiet_libraries
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="One drawing in; a dataset in that style and a fast extractor out.",
 )
 add_under_heading(app, "From a drawing to an extractor", stages.app)
+add_under_heading(app, "Cluster", cluster.app)
 add_under_heading(app, "Looking after a dataset", dataset.app)
 add_under_heading(app, "The method, checked", experiments.app)
 add_under_heading(app, "The project itself", project.app)

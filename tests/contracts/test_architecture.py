@@ -81,11 +81,15 @@ ROOMS: dict[str, dict[str, str]] = {
         "dataset": "pages runtime stages",
         "experiments.ablation": "evaluation pages runtime stages",
         "report": "evaluation pages runtime",
+        "submission": "pages runtime",
         "demo": "evaluation extract report runtime stages",
         "experiments": (
             "evaluation experiments.ablation experiments.selection extract pages runtime stages"
         ),
-        "cli": "bench benchmarks dataset demo evaluation experiments extract report runtime stages",
+        "cli": (
+            "bench benchmarks dataset demo evaluation experiments extract report runtime stages "
+            "submission"
+        ),
     },
 }
 # The longest chain of rooms that import each other.

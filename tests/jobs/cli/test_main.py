@@ -25,6 +25,7 @@ from jobs.experiments.select import Selection
 ROOT = Path(__file__).parents[3]
 GROUPS = {
     "From a drawing to an extractor": "source teach generate distill extract evaluate report demo",
+    "Cluster": "submit attach stop jobs",
     "Looking after a dataset": "plan preview status verify repair gc export",
     "The method, checked": "select prior confidence ablate extract-by-teacher style",
     "The project itself": "bench train-embedded",
