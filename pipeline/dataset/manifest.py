@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
+from pipeline import canonical
 from pipeline.dataset import layout
 from pipeline.dataset.accounting import Account
 from pipeline.dataset.commit import StoredFile
@@ -110,8 +111,18 @@ def read_manifest(store: Store) -> Manifest:
     Raises:
         ManifestError: the manifest is missing or broken.
     """
+    return read_hashed_manifest(store)[0]
+
+
+def read_hashed_manifest(store: Store) -> tuple[Manifest, str]:
+    """Read the manifest of a finished dataset, and return the SHA-256 of its bytes with it.
+
+    Raises:
+        ManifestError: the manifest is missing or broken.
+    """
     try:
-        return Manifest.model_validate_json(store.read(layout.MANIFEST))
+        data = store.read(layout.MANIFEST)
+        return Manifest.model_validate_json(data), canonical.sha256(data)
     except MissingKeyError as error:
         raise ManifestError(
             f"{store.url} has no {layout.MANIFEST}: there is no dataset, or it is not finished; "
