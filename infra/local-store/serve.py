@@ -1,4 +1,4 @@
-"""A real S3 server for development and tests: OpenStack Swift with s3api, all of it on loopback.
+"""A real S3 server for development and tests: OpenStack Swift with s3api, on loopback.
 
 Run from the environment of `make env`:
 
@@ -31,6 +31,7 @@ USERS = {
     "test:developer": ("local-development", ".admin"),
     "test:guest": ("no-rights-at-all", ""),
 }
+LOOPBACK = "127.0.0.1"
 BACKENDS = ("account", "container", "object")
 PROXY = """
 [pipeline:main]
@@ -81,7 +82,7 @@ node_timeout = 60
 """
 DEFAULTS = """
 [DEFAULT]
-bind_ip = 127.0.0.1
+bind_ip = {host}
 bind_port = {port}
 workers = 0
 swift_dir = {etc}
@@ -99,9 +100,9 @@ def main() -> None:
     devices = folder / "devices"
     (devices / "disk").mkdir(parents=True, exist_ok=True)
     _check_xattrs(devices)
-    ports = _configure(folder, arguments.port, arguments.reserve)
+    ports = _configure(folder, arguments)
     children = [_start(kind, folder / "etc" / f"{kind}.conf") for kind in ports]
-    print(f"http://127.0.0.1:{ports['proxy']}", flush=True)
+    print(f"http://{arguments.host}:{ports['proxy']}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if arguments.until_eof:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
@@ -121,6 +122,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="where the objects are kept")
     parser.add_argument("--port", type=int, default=0, help="of the S3 side; 0: one that is free")
     parser.add_argument(
+        "--host", default=LOOPBACK, help="address on which the S3 side listens; the rest does not"
+    )
+    parser.add_argument(
         "--reserve",
         default="0",
         help="bytes (or a share such as 99.9%%) of the disk that must stay free: writes that would "
@@ -139,21 +143,27 @@ def _check_xattrs(folder: Path) -> None:
         sys.exit(f"{folder}: this file system has no user xattrs, which Swift needs; use another")
 
 
-def _configure(folder: Path, port: int, reserve: str) -> dict[str, int]:
+def _configure(folder: Path, arguments: argparse.Namespace) -> dict[str, int]:
     """Write all configuration; the ports of the backends stay, because the rings hold them."""
     etc = folder / "etc"
     etc.mkdir(exist_ok=True)
     noted = etc / "ports.json"
     ports = json.loads(noted.read_text()) if noted.exists() else _new_cluster(etc)
-    if port or "proxy" not in ports:
-        ports["proxy"] = port or _free_ports(1)[0]
+    if arguments.port or "proxy" not in ports:
+        ports["proxy"] = arguments.port or _free_ports(1)[0]
     noted.write_text(json.dumps(ports))
     users = "\n".join(
         f"user_{name.replace(':', '_')} = {secret} {groups}"
         for name, (secret, groups) in USERS.items()
     )
     for kind, number in ports.items():
-        text = DEFAULTS.format(port=number, etc=etc, devices=folder / "devices", reserve=reserve)
+        text = DEFAULTS.format(
+            host=arguments.host if kind == "proxy" else LOOPBACK,
+            port=number,
+            etc=etc,
+            devices=folder / "devices",
+            reserve=arguments.reserve,
+        )
         text += PROXY.format(users=users) if kind == "proxy" else BACKEND.format(kind=kind)
         (etc / f"{kind}.conf").write_text(text)
     return ports

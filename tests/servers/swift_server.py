@@ -20,16 +20,18 @@ USER, SECRET = "test:developer", "local-development"
 
 
 class SwiftServer:
-    """OpenStack Swift with its S3 side, on loopback, with its objects in `folder`."""
+    """OpenStack Swift with its objects in `folder`; its S3 side is on loopback, or on `host`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
+        self.host = host
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, reserve: str = "0") -> None:
         """Start the server and wait until it answers; `reserve`: of the disk, see serve.py."""
-        command = [sys.executable, str(SERVE), str(self.folder), f"--reserve={reserve}"]
+        options = [f"--reserve={reserve}", f"--host={self.host}"]
+        command = [sys.executable, str(SERVE), str(self.folder), *options]
         # It ends when its standard input does, so also when the tests are killed.
         self._process = subprocess.Popen(
             [*command, "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
