@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor, distributed, nn
 
-# Gradients travel in pieces of this size: large enough for the network, small beside the model.
-BUCKET_BYTES = 64 * 2**20
+from training.distillation.gradients import averaged
 
 
 class Ranks(Protocol):
@@ -26,12 +25,23 @@ class Ranks(Protocol):
         """The number of them all."""
         ...
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over all ranks, in place."""
+    def averaging(
+        self, parameters: Iterable[nn.Parameter], weight: float
+    ) -> AbstractContextManager[None]:
+        """Replace gradients by their mean over all ranks while one backward pass runs within.
+
+        Args:
+            parameters: the same on every rank, in the same order.
+            weight: this rank's share of the batch; all ranks' shares sum to 1.
+        """
         ...
 
-    def average(self, values: Tensor) -> Tensor:
-        """Return the mean of a tensor over all ranks."""
+    def average(self, values: Tensor, weight: float) -> Tensor:
+        """Return the mean of a tensor over all ranks, weighted by their shares."""
+        ...
+
+    def share(self, text: str) -> str:
+        """Return the text of rank 0."""
         ...
 
 
@@ -42,12 +52,19 @@ class Alone:
     rank: int = 0
     count: int = 1
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+    def averaging(
+        self, parameters: Iterable[nn.Parameter], weight: float
+    ) -> AbstractContextManager[None]:
         """Leave the gradients as they are."""
+        return nullcontext()
 
-    def average(self, values: Tensor) -> Tensor:
+    def average(self, values: Tensor, weight: float) -> Tensor:
         """Return the values as they are."""
         return values
+
+    def share(self, text: str) -> str:
+        """Return the text as it is."""
+        return text
 
 
 @dataclass(frozen=True)
@@ -62,29 +79,20 @@ class ProcessGroup:
     rank: int
     count: int
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over all ranks, in place, bucket by bucket."""
-        for bucket in _buckets([p.grad for p in parameters if p.grad is not None]):
-            means = self.average(torch.cat([gradient.reshape(-1) for gradient in bucket]))
-            parts = means.split([gradient.numel() for gradient in bucket])
-            for gradient, part in zip(bucket, parts, strict=True):
-                gradient.copy_(part.view_as(gradient))
+    def averaging(
+        self, parameters: Iterable[nn.Parameter], weight: float
+    ) -> AbstractContextManager[None]:
+        """Replace gradients by their mean over all ranks while one backward pass runs within."""
+        return averaged(parameters, weight)
 
-    def average(self, values: Tensor) -> Tensor:
-        """Return the mean of a tensor over all ranks."""
-        total = values.clone()
+    def average(self, values: Tensor, weight: float) -> Tensor:
+        """Return the mean of a tensor over all ranks, weighted by their shares."""
+        total = values * weight
         distributed.all_reduce(total)
-        return total / self.count
+        return total
 
-
-def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
-    bucket: list[Tensor] = []
-    size_bytes = 0
-    for gradient in gradients:
-        bucket.append(gradient)
-        size_bytes += gradient.nbytes
-        if size_bytes >= BUCKET_BYTES:
-            yield bucket
-            bucket, size_bytes = [], 0
-    if bucket:
-        yield bucket
+    def share(self, text: str) -> str:
+        """Return the text of rank 0."""
+        texts = [text]
+        distributed.broadcast_object_list(texts, src=0)
+        return texts[0]

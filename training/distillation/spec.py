@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,11 +11,12 @@ import torch
 from pipeline import canonical
 from pipeline.arrays import Pixels
 from pipeline.recipe.recipe import Distill
+from pipeline.storage.node_cache import NodeCache
 from training.distillation.schedule import CONSTANT_SHARE
 from training.encoders.features import FeatureNetwork
 from training.tensor_hash import sha256_of_network
 
-FORMAT = 1  # of the training itself; raised when the same spec would give other weights
+FORMAT = 2  # of the training itself; raised when the same spec would give other weights
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,22 @@ class Execution:
         dtype: of convolutions, by autocast.
         checkpoint_every: iterations from one checkpoint to the next.
         threads: how many decode pairs.
-        cache: folder in which shards from S3 are kept; by default beside the training's own files.
-        cache_bytes: the most that it may hold.
+        cache: of each rank's node, for shards and weights that come from a store.
+        micro_batch: the most pairs that a rank computes with at once, where its share of the batch
+            does not fit into memory; gradients are added up. None: all of them.
+        compile: compile the networks with torch.compile; None: where device and machine can.
 
     Raises:
-        ValueError: the dtype is neither float32 nor bfloat16.
+        ValueError: the dtype is neither float32 nor bfloat16, or the micro-batch holds no pair.
     """
 
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
     checkpoint_every: int = 500
     threads: int = 2
-    cache: Path | None = None
-    cache_bytes: int | None = None
+    cache: NodeCache = NodeCache()
+    micro_batch: int | None = None
+    compile: bool | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in (torch.float32, torch.bfloat16):
@@ -95,3 +98,5 @@ class Execution:
                 f"training in {self.dtype}: expected float32 or bfloat16, whose "
                 "range gradients fit without scaling"
             )
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise ValueError(f"micro_batch: expected 1 pair or more, got {self.micro_batch}")

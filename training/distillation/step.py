@@ -5,6 +5,11 @@ B: pairs of this rank, H, W: pixels. Students work in float [-1, 1]; shards hold
 
 from __future__ import annotations
 
+import os
+import shutil
+from contextlib import nullcontext
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -14,28 +19,42 @@ from pipeline.seeds import stream_seed
 from training.distillation.process_group import Ranks
 from training.distillation.spec import Execution
 from training.distillation.state import State
-from training.students.student import Batch
+from training.students.student import Batch, Phase
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """What stays the same from step to step on one rank.
+
+    Attributes:
+        seed: of the training; the random numbers of a step follow from it.
+        weight: this rank's share of each batch.
+    """
+
+    seed: int
+    weight: float
+    ranks: Ranks
+    execution: Execution
 
 
 def train_step(
-    state: State, batch: Batch, rate: float, seed: int, ranks: Ranks, execution: Execution
+    state: State, batch: Batch, rate: float, settings: StepSettings
 ) -> dict[str, Tensor]:
     """Take one iteration.
 
     Args:
         state: changed in place; its iteration is counted on.
-        batch: this rank's share of the pairs.
+        batch: this rank's pairs.
         rate: the learning rate.
-        seed: of the training; the step's random numbers follow from it.
-        ranks: the processes that train together.
-        execution: device and dtype.
 
     Returns:
         The loss terms of this rank by phase and name, detached.
     """
-    phases = state.student.phases()
-    torch.manual_seed(stream_seed(seed, state.iteration, f"distill.step.{ranks.rank}"))
+    ranks = settings.ranks
+    torch.manual_seed(stream_seed(settings.seed, state.iteration, f"distill.step.{ranks.rank}"))
+    parts = split_batch(batch, settings.execution.micro_batch)
     terms: dict[str, Tensor] = {}
+    phases = state.student.phases()
     for phase in phases:
         for other in phases:
             # No weight gradients are computed for the others, nor sent to the other ranks.
@@ -43,18 +62,69 @@ def train_step(
         optimiser = state.optimisers[phase.name]
         optimiser.param_groups[0]["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
+        losses = _accumulate(state, phase, parts, settings)
+        optimiser.step()
+        terms |= {f"{phase.name}.{name}": loss for name, loss in losses.items()}
+    state.iteration += 1
+    return terms
+
+
+def split_batch(batch: Batch, most: int | None) -> list[Batch]:
+    """Divide a batch into parts of `most` pairs, the last perhaps of fewer; None: one part."""
+    if most is None:
+        return [batch]
+    pairs = zip(batch.images.split(most), batch.sketches.split(most), strict=True)
+    return [Batch(images, sketches) for images, sketches in pairs]
+
+
+def _accumulate(
+    state: State, phase: Phase, parts: list[Batch], settings: StepSettings
+) -> dict[str, Tensor]:
+    """Add up the gradients of a phase over the parts of a batch, then their mean over ranks.
+
+    Losses are means over pairs, so that each part counts by its share of them.
+    """
+    execution = settings.execution
+    count = sum(len(part.images) for part in parts)
+    means: dict[str, Tensor] = {}
+    for part in parts:
         with torch.autocast(
             torch.device(execution.device).type,
             execution.dtype,
             enabled=execution.dtype != torch.float32,
         ):
-            losses = state.student.losses(phase.name, batch)
-        torch.stack(list(losses.values())).sum().backward()
-        ranks.average_gradients(phase.module.parameters())
-        optimiser.step()
-        terms |= {f"{phase.name}.{name}": loss.detach() for name, loss in losses.items()}
-    state.iteration += 1
-    return terms
+            losses = state.student.losses(phase.name, part)
+        weighted = {name: loss * (len(part.images) / count) for name, loss in losses.items()}
+        # Before the last part gradients are not whole, and stay at home.
+        averaging = (
+            settings.ranks.averaging(phase.module.parameters(), settings.weight)
+            if part is parts[-1]
+            else nullcontext()
+        )
+        with averaging:
+            torch.stack(list(weighted.values())).sum().backward()
+        for name, loss in weighted.items():
+            means[name] = means[name] + loss.detach() if name in means else loss.detach()
+    return means
+
+
+def compiles(execution: Execution) -> bool:
+    """Tell whether the networks are to be compiled: where that was asked for, or on GPUs.
+
+    Raises:
+        ValueError: it was asked for, and the machine has no compiler.
+    """
+    on_gpu = execution.device.startswith("cuda")
+    # torch.compile writes C++ for processors; for GPUs Triton, which builds its launchers in C.
+    names = ("CC", "gcc", "clang") if on_gpu else ("CXX", "g++", "clang++")
+    variable, *programs = names
+    found = any(shutil.which(name) for name in (os.environ.get(variable, ""), *programs) if name)
+    if execution.compile and not found:
+        raise ValueError(
+            f"compile: expected a compiler ({' or '.join(programs)}, or ${variable}) on this "
+            "machine, found none; install one or train without"
+        )
+    return found and (on_gpu if execution.compile is None else execution.compile)
 
 
 def to_batch(images: Pixels, sketches: Pixels, device: str) -> Batch:

@@ -5,8 +5,9 @@ B: pairs, H, W: pixels. Pictures and sketches are float [-1, 1].
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -24,6 +25,9 @@ DISCRIMINATOR_WEIGHT = 0.5  # slows the discriminators against the generator
 BETAS = (0.5, 0.999)
 
 _COARSEST_SIDE = 4  # pixels
+
+# Of what is compiled: for each size of batch with gradients for inputs, for weights, for nothing.
+VARIANTS = 32
 
 GENERATOR, DISCRIMINATORS = "generator", "discriminators"
 
@@ -48,6 +52,9 @@ def small() -> Preset:
 
 PRESETS = {"paper": paper, "small": small}
 
+_Generate = Callable[[Tensor], Tensor]
+_Discriminate = Callable[[Tensor, Tensor], list[list[Tensor]]]
+
 
 class Pix2PixHD:
     """Generator and discriminators with their losses."""
@@ -56,6 +63,9 @@ class Pix2PixHD:
         self.generator = GlobalGenerator(preset.generator)
         self.discriminators = MultiScaleDiscriminators(preset.discriminators)
         self.features = features
+        self._generate: _Generate = self.generator
+        self._discriminate: _Discriminate = self.discriminators
+        self._slices = self.features.slices
 
     @classmethod
     def create(cls, preset: str, features: FeatureNetwork) -> Self:
@@ -107,22 +117,33 @@ class Pix2PixHD:
             return self._discriminator_losses(batch)
         raise ValueError(f"phase {phase!r}: expected {GENERATOR!r} or {DISCRIMINATORS!r}")
 
+    def compile(self) -> None:
+        """Compile all networks for `losses`.
+
+        The generator in sections, so that gradients of its last ones are on their way to other
+        ranks while those of the first are still computed.
+        """
+        compiled = partial(torch.compile, dynamic=False, recompile_limit=VARIANTS)
+        self._generate = partial(_in_turn, [compiled(s) for s in self.generator.sections()])
+        self._discriminate = compiled(self.discriminators)
+        self._slices = compiled(self.features.slices)
+
     def draw(self, images: Tensor) -> Tensor:
         """Draw: images (B, 3, H, W) -> sketches (B, 1, H, W), without gradient."""
         with torch.no_grad():
             return self.generator(images)
 
     def _generator_losses(self, batch: Batch) -> dict[str, Tensor]:
-        drawn = self.generator(batch.images)
+        drawn = self._generate(batch.images)
         batch.made["drawn"] = drawn.detach()
-        fake = self.discriminators(batch.images, drawn)
+        fake = self._discriminate(batch.images, drawn)
         with torch.no_grad():
-            real = self.discriminators(batch.images, batch.sketches)
-            true_slices = self.features.slices(batch.sketches)
+            real = self._discriminate(batch.images, batch.sketches)
+            true_slices = self._slices(batch.sketches)
         # The loss averages over maps where Wang et al. 2018 (eq. 3) and their code sum.
         maps_summed = len(fake[0]) - 1
         matching = maps_summed * feature_matching(_features(fake), _features(real))
-        perceptual = feature_distance(self.features.slices(drawn), true_slices)
+        perceptual = feature_distance(self._slices(drawn), true_slices)
         return {
             "adversarial": least_squares_gan(_scores(fake), real=True),
             "matching": FEATURE_MATCHING_WEIGHT * matching,
@@ -130,12 +151,18 @@ class Pix2PixHD:
         }
 
     def _discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
-        fake = self.discriminators(batch.images, batch.made["drawn"])
-        real = self.discriminators(batch.images, batch.sketches)
+        fake = self._discriminate(batch.images, batch.made["drawn"])
+        real = self._discriminate(batch.images, batch.sketches)
         return {
             "fake": DISCRIMINATOR_WEIGHT * least_squares_gan(_scores(fake), real=False),
             "real": DISCRIMINATOR_WEIGHT * least_squares_gan(_scores(real), real=True),
         }
+
+
+def _in_turn(sections: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+    for section in sections:
+        x = section(x)
+    return x
 
 
 def _scores(maps: Sequence[Sequence[Tensor]]) -> list[Tensor]:

@@ -84,6 +84,12 @@ class GlobalGenerator(nn.Module):
         """(B, 3, H, W) in [-1, 1] -> sketches (B, 1, H, W) in [-1, 1], 1 = paper."""
         return self.layers(images)
 
+    def sections(self) -> list[nn.Module]:
+        """Divide the layers into sections, one after the other: halvings, each block, doublings."""
+        blocks = [n for n, layer in enumerate(self.layers) if isinstance(layer, ResidualBlock)]
+        first, after = blocks[0], blocks[-1] + 1
+        return [self.layers[:first], *self.layers[first:after], self.layers[after:]]
+
 
 def initialise(module: nn.Module) -> None:
     """Draw the weights of a convolution from N(0, 0.02); other modules are left alone."""

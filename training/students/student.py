@@ -80,6 +80,10 @@ class Student(Protocol):
         """Return weighted terms, scalars by name; the phase's module minimises their sum."""
         ...
 
+    def compile(self) -> None:
+        """Compile what `losses` runs; weights, their names and `draw` stay as they are."""
+        ...
+
     def draw(self, images: Tensor) -> Tensor:
         """Draw: images (B, 3, H, W) -> sketches (B, 1, H, W), without gradient."""
         ...

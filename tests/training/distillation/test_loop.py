@@ -89,6 +89,7 @@ def test_a_run_leaves_extractor_history_and_strip(undisturbed: SimpleNamespace) 
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
         "history.jsonl",
+        "metrics.jsonl",
         "model.safetensors",
         "strip.png",
     ]
@@ -104,6 +105,10 @@ def test_a_run_leaves_extractor_history_and_strip(undisturbed: SimpleNamespace) 
     } < lines[0].keys()
     name, fields = undisturbed.events.seen[-1]
     assert name == "distill.iteration" and fields["done"] == fields["total"] == 8
+    assert fields["samples_per_s"] > 0 and 0 <= fields["waiting_share"] <= 1
+    assert fields["step_s"] > 0 and fields["left_s"] == 0
+    speeds = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["done"] for line in speeds] == [3, 6, 8]
     assert Image.open(folder / "strip.png").width > 500
 
 
