@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.small_run import BUCKET, TOKEN, Desk, Pool, published, send_recipe
+from tests.cluster.small_run import BUCKET, TOKEN, Desk, Pool, hashes_in_folder, send_recipe
 from tests.servers.cluster import Cluster
 from tests.servers.namespaces import why_not
 from tests.servers.swift_server import has_user_xattrs
@@ -75,12 +75,20 @@ def desk(cluster: Cluster, pool: Pool) -> Desk:
 
 
 @pytest.fixture(scope="session")
+def whole(desk: Desk) -> str:
+    """A run in the bucket with all its stages: those that need a teacher begin from its own."""
+    submitted = desk.submit("all", "whole", "--workers", "2")
+    assert submitted.end() == 0, submitted.text()
+    return "whole"
+
+
+@pytest.fixture(scope="session")
 def alone(cluster: Cluster) -> dict[str, str]:
     """Hashes of the files of a run that one machine makes in a folder, without a cluster."""
     machine = cluster.machine("alone")
     recipe = send_recipe(machine)
     done = machine.run(["onesketch", "all", recipe, "--run", "/root/run", "--workers", "2"])
     assert done.returncode == 0, done.stdout
-    found = published(machine.see("/root/run"))
+    found = hashes_in_folder(machine.see("/root/run"))
     machine.end()
     return found

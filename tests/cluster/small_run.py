@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -17,11 +17,12 @@ from tests.servers.cluster import Cluster
 from tests.servers.machine import ROOT, Machine
 
 BUCKET = "runs"
-# Found again wherever it does not belong; the S3 server's own secret is another such word.
+# Found again wherever they do not belong; the S3 server's own secret is another such word.
 TOKEN = "canary-token-5f3c9a1e7b2d4860"
 SESSION = "canary-session-e1d07c64b83f2a95"
 FOLDER = "/root/styles"
 DRAWING = ROOT / "jobs" / "styles" / "xdog" / "xdog.png"
+SHARDS, ITERATIONS = 16, 24
 RECIPE: dict[str, Any] = {
     "style": "tiny",
     "backbone": "embedded",
@@ -32,52 +33,47 @@ RECIPE: dict[str, Any] = {
     },
     "sampler": {"steps": 4, "guidance": 2.0, "batch": 2},
     "teach": {"iterations": 4, "diffusion_duration": 3, "timesteps": [0, 2]},
-    "dataset": {"samples": 12, "shard_size": 2},
-    "distill": {"preset": "small", "epochs": 1, "batch": 4, "workers": 2},
+    "dataset": {"samples": 2 * SHARDS, "shard_size": 2},
+    "distill": {"preset": "small", "epochs": 3, "batch": 4, "workers": 2},
 }
 # What a run leaves that tells of its course, place or time, and so is never twice the same.
 _OF_THE_COURSE = ("events", "generation.json", "metrics", "README.md", "workers/", "report")
+_PATIENCE_S = 600.0
 
 
-def send_recipe(
-    machine: Machine, name: str = "tiny", changes: Mapping[str, Mapping[str, Any]] | None = None
-) -> str:
-    """Write recipe and drawing on a machine and return the recipe's path there."""
-    recipe = {**RECIPE, "style": name}
-    for section, values in (changes or {}).items():
-        recipe[section] = {**recipe[section], **values}
-    machine.write(f"{FOLDER}/{name}.yaml", yaml.safe_dump(recipe).encode())
+def send_recipe(machine: Machine, **changes: Mapping[str, Any]) -> str:
+    """Write recipe and drawing on a machine and return the recipe's path there.
+
+    Args:
+        machine: where to.
+        changes: by section of the recipe, keys with values other than RECIPE's.
+    """
+    sections = {name: {**RECIPE[name], **values} for name, values in changes.items()}
+    name = "-".join(["tiny", *changes])
+    machine.write(f"{FOLDER}/{name}.yaml", yaml.safe_dump({**RECIPE, **sections}).encode())
     machine.write(f"{FOLDER}/drawing.png", DRAWING.read_bytes())
     return f"{FOLDER}/{name}.yaml"
 
 
-def published(run: Path) -> dict[str, str]:
+def hashes_in_folder(run: Path) -> dict[str, str]:
     """Hashes of a run's files by name, but for those that tell of its course."""
-    return {
-        name: sha256(path.read_bytes()).hexdigest()
-        for path in sorted(run.rglob("*"))
-        if path.is_file() and not _is_of_the_course(name := str(path.relative_to(run)))
-    }
+    files = {str(path.relative_to(run)): path for path in run.rglob("*") if path.is_file()}
+    return _hashes({name: path.read_bytes() for name, path in files.items()})
 
 
-def published_in_bucket(cluster: Cluster, prefix: str) -> dict[str, str]:
+def hashes_in_bucket(cluster: Cluster, run: str) -> dict[str, str]:
     """Hashes of a run's objects by name, but for those that tell of its course."""
-    return {
-        name: sha256(data).hexdigest()
-        for name, data in objects(cluster, f"{prefix}/").items()
-        if not _is_of_the_course(name)
-    }
+    return _hashes(objects(cluster, f"{run}/"))
 
 
 def objects(cluster: Cluster, prefix: str) -> dict[str, bytes]:
     """All objects of the bucket below a prefix, by the rest of their name."""
+    found = keys(cluster, prefix)
     with cluster.network():
         client = cluster.s3.client()
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         return {
             key.removeprefix(prefix): client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-            for key in keys
+            for key in found
         }
 
 
@@ -89,8 +85,38 @@ def keys(cluster: Cluster, prefix: str) -> list[str]:
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
-def _is_of_the_course(name: str) -> bool:
-    return name.rpartition("dataset/")[2].startswith(_OF_THE_COURSE)
+def commits(cluster: Cluster, run: str) -> list[str]:
+    """Names of the commit records of a run's dataset."""
+    return keys(cluster, f"{run}/dataset/commits/")
+
+
+def copy_run(cluster: Cluster, source: str, target: str, *parts: str) -> None:
+    """Begin a run with parts (such as "teacher/") of another one."""
+    found = [key for part in parts for key in keys(cluster, f"{source}/{part}")]
+    assert found, f"{source} has none of {parts}"
+    with cluster.network():
+        client = cluster.s3.client()
+        for key in found:
+            place = {"Bucket": BUCKET, "Key": key}
+            client.copy_object(
+                Bucket=BUCKET, Key=target + key.removeprefix(source), CopySource=place
+            )
+
+
+def wait_for(what: str, reached: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
+    """Ask until it is so."""
+    until_s = time.monotonic() + patience_s
+    while not reached():
+        assert time.monotonic() < until_s, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
+def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {
+        name: sha256(data).hexdigest()
+        for name, data in sorted(files.items())
+        if not name.removeprefix("dataset/").startswith(_OF_THE_COURSE)
+    }
 
 
 @dataclass
@@ -106,17 +132,57 @@ class Pool:
         """Start both nodes."""
         self.head = self.cluster.machine("node-1", {"AWS_SESSION_TOKEN": SESSION})
         self.cluster.head(self.head, num_cpus=1)
-        self._add()
+        self.add()
 
     def refill(self) -> None:
         """Put a new machine in the place of one that was lost."""
         if not self.other.runs:
-            self._add()
+            self.add()
 
-    def _add(self) -> None:
-        name = f"node-{next(self._numbers)}"
-        self.other = self.cluster.machine(name, {"AWS_SESSION_TOKEN": SESSION})
-        self.cluster.worker(self.other, num_cpus=1)
+    def add(
+        self,
+        environment: Mapping[str, str] | None = None,
+        disks: Mapping[str, str] | None = None,
+        num_gpus: int = 0,
+    ) -> Machine:
+        """Let a new machine be the other node; the one before goes, if it is still there."""
+        if hasattr(self, "other"):
+            self.lose_other()
+        variables = {"AWS_SESSION_TOKEN": SESSION, **(environment or {})}
+        self.other = self.cluster.machine(f"node-{next(self._numbers)}", variables, disks)
+        self.cluster.worker(self.other, num_cpus=1, num_gpus=num_gpus)
+        return self.other
+
+    def lose_other(self) -> None:
+        """Cut the power of the other node, and wait until Ray has seen it."""
+        if self.other.runs:
+            self.cluster.lose(self.other)
+        gone = self.other.address
+        wait_for("the loss of a node", lambda: gone not in self.cluster.alive())
+
+
+@dataclass
+class Following:
+    """A submission that is followed, as its process and what it has printed so far."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def text(self) -> str:
+        """All that it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def has_said(self, words: str) -> None:
+        """Wait until it has printed words."""
+        wait_for(
+            f"{words!r} in {self.log}",
+            lambda: words in self.text() or self.process.poll() is not None,
+        )
+        assert words in self.text(), self.text()
+
+    def end(self) -> int:
+        """Wait for its end and return its exit code."""
+        return self.process.wait(_PATIENCE_S)
 
 
 class Desk:
@@ -125,30 +191,30 @@ class Desk:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.machine = cluster.machine("desk", {"AWS_SESSION_TOKEN": SESSION})
-
-    def command(self, command: str, recipe: str, run: str, *options: str) -> list[str]:
-        """The words of `onesketch submit COMMAND` on the cluster."""
-        where = ["--address", self.cluster.address, "--run", f"s3://{BUCKET}/{run}", "--yes"]
-        return ["onesketch", "submit", command, recipe, *where, *options]
+        self.recipe = send_recipe(self.machine)
+        self._numbers = count()
 
     def submit(
-        self, command: str, recipe: str, run: str, *options: str, timeout_s: float = 600.0
-    ) -> subprocess.CompletedProcess[str]:
-        """Submit a command and wait for the end of its job."""
-        return self.machine.run(self.command(command, recipe, run, *options), timeout_s=timeout_s)
+        self, command: str, run: str, *options: str, recipe: str = "", address: str = ""
+    ) -> Following:
+        """Submit a command for the run at a prefix of the bucket, and follow it."""
+        where = ["--address", address or self.cluster.address, "--run", f"s3://{BUCKET}/{run}"]
+        words = ["onesketch", "submit", command, recipe or self.recipe, *where, "--yes", *options]
+        log = self.cluster.folder / f"submission-{next(self._numbers)}.log"
+        with log.open("wb") as file:
+            process = self.machine.start(words, stdout=file, stderr=subprocess.STDOUT)
+        return Following(process, log)
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """All jobs that Ray knows of that were submitted."""
-        return [job for job in self.cluster.ask("/api/jobs/") if job["submission_id"]]
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `onesketch` with these words here."""
+        return self.machine.run(["onesketch", *words])
 
-
-def one_line(output: str) -> str:
-    """The last line of an output, which for an error must be the only one with words."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
-
-
-def events(cluster: Cluster, run: str) -> list[dict[str, Any]]:
-    """Events of a run, as they lie in the bucket."""
-    found = objects(cluster, f"{run}/events")
-    return [json.loads(line) for _, data in sorted(found.items()) for line in data.splitlines()]
+    def jobs(self, run: str) -> list[dict[str, Any]]:
+        """Ray's jobs for a run, the first one first."""
+        place = f"s3://{BUCKET}/{run}"
+        found = [
+            job
+            for job in self.cluster.ask("/api/jobs/")
+            if (job.get("metadata") or {}).get("onesketch.run") == place
+        ]
+        return sorted(found, key=lambda job: job["start_time"])

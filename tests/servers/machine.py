@@ -7,13 +7,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.servers.machine_init import Setup
-from tests.servers.namespaces import joining, new_for_children, unshare_all_but_processes
+from tests.servers.namespaces import (
+    in_network,
+    joining,
+    new_for_children,
+    unshare_all_but_processes,
+)
 
 ROOT = Path(__file__).parents[2]
 INIT = Path(__file__).with_name("machine_init.py")
@@ -157,6 +163,16 @@ class Machine:
         place = self.see(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
+
+    @contextmanager
+    def network(self) -> Iterator[None]:
+        """Put this thread, and what it starts, into the machine's network for a while."""
+        fd = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with in_network(fd):
+                yield
+        finally:
+            os.close(fd)
 
     def see(self, path: str) -> Path:
         """Return the path by which this process reads or writes a file of the machine."""

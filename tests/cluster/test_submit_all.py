@@ -1,0 +1,183 @@
+"""From a third place, with an address alone: drawing to extractor on two nodes, in the bucket."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.small_run import (
+    SESSION,
+    SHARDS,
+    TOKEN,
+    Desk,
+    Following,
+    Pool,
+    commits,
+    hashes_in_bucket,
+    objects,
+)
+from tests.servers.cluster import DASHBOARD_PORT, Cluster
+from tests.servers.cutting_proxy import CuttingProxy
+from tests.servers.machine import Machine
+from tests.servers.swift_server import SECRET
+
+pytestmark = [pytest.mark.s3, pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+CANARIES = (TOKEN, SESSION, SECRET)
+CUT_AFTER_S = 4.0
+DETAILS = "?limit=1000&detail=true"
+ANSWERS = (
+    "/api/jobs/",
+    *(f"/api/v0/{kind}{DETAILS}" for kind in ("actors", "nodes", "workers", "runtime_envs")),
+    "/nodes?view=details",
+    "/api/cluster_status",
+    "/api/v0/logs?node_ip={head}",
+)
+
+
+@dataclass(frozen=True)
+class Submissions:
+    """The same submission twice at once: one straight, one through a proxy that cuts its log."""
+
+    straight: Following
+    cut: Following
+    num_cuts: int
+
+
+@pytest.fixture(scope="module")
+def twice(desk: Desk) -> Submissions:
+    # On the desk itself, as a tunnel to a cluster is.
+    with desk.machine.network():
+        proxy = CuttingProxy(desk.cluster.address, cut_after_s=CUT_AFTER_S).__enter__()
+    try:
+        straight = desk.submit("all", "whole", "--workers", "2")
+        cut = desk.submit("all", "whole", "--workers", "2", address=proxy.url)
+        for following in (straight, cut):
+            assert following.end() == 0, following.text()
+        return Submissions(straight, cut, proxy.count("GET", "/logs/tail"))
+    finally:
+        proxy.__exit__()
+
+
+@pytest.fixture(scope="module")
+def whole(twice: Submissions) -> str:
+    return "whole"
+
+
+def test_all_of_it_is_that_of_one_machine(
+    cluster: Cluster, whole: str, alone: dict[str, str]
+) -> None:
+    found = hashes_in_bucket(cluster, whole)
+    assert found.keys() == alone.keys()
+    assert {name for name in found if found[name] != alone[name]} == set()
+    folders = {name.split("/")[0] for name in found}
+    assert {"source", "teacher", "dataset", "extractor"} <= folders
+    assert len(commits(cluster, whole)) == SHARDS
+
+
+def test_both_nodes_worked(cluster: Cluster, pool: Pool, whole: str) -> None:
+    actors = cluster.ask(f"/api/v0/actors{DETAILS}")["data"]["result"]["result"]
+    nodes = cluster.ask(f"/api/v0/nodes{DETAILS}")["data"]["result"]["result"]
+    addresses = {node["node_id"]: node["node_ip"] for node in nodes}
+    both = {pool.head.address, pool.other.address}
+    for kind in ("_Worker", "RayTrainWorker"):
+        assert {addresses[a["node_id"]] for a in actors if a["class_name"] == kind} == both
+
+
+def test_twice_at_once_is_one_job(desk: Desk, twice: Submissions) -> None:
+    (job,) = desk.jobs("whole")
+    assert job["status"] == "SUCCEEDED"
+    said = [following.text() for following in (twice.straight, twice.cut)]
+    assert all(job["submission_id"] in text for text in said)
+    # The log's own lines: those with a time, each once, whatever becomes of the connection.
+    logs = [re.findall(r"^\d\d:\d\d:\d\d .*$", text, re.MULTILINE) for text in said]
+    assert len(logs[0]) > 10 and logs[0] == logs[1]
+    assert twice.num_cuts > 2
+
+
+def test_once_more_is_nothing_more(desk: Desk, cluster: Cluster, whole: str) -> None:
+    before = hashes_in_bucket(cluster, whole)
+    again = desk.submit("all", "whole", "--workers", "2")
+    assert again.end() == 0
+    assert "succeeded already" in again.text()
+    assert len(desk.jobs("whole")) == 1 and hashes_in_bucket(cluster, whole) == before
+
+
+def test_small_commands_read_from_the_address(desk: Desk, whole: str) -> None:
+    status = desk.run("status", "s3://runs/whole/dataset")
+    assert status.returncode == 0 and "32" in status.stdout
+    model = "s3://runs/whole/extractor"
+    drawn = desk.run("extract", model, "/root/styles/drawing.png", "--out", "/root/drawn")
+    assert drawn.returncode == 0, drawn.stdout
+    assert len(list(desk.machine.see("/root/drawn").glob("*.png"))) == 1
+
+
+def test_secrets_are_nowhere(cluster: Cluster, pool: Pool, twice: Submissions) -> None:
+    places: dict[str, bytes] = dict(objects(cluster, ""))
+    for path in (*ANSWERS, *_answers_of_jobs(cluster)):
+        places[path] = cluster.get(path.format(head=pool.head.address))
+    for machine in (pool.head, pool.other):
+        places |= dict(_files(machine))
+        places[f"metrics of {machine.name}"] = _metrics(machine)
+    for following in (twice.straight, twice.cut):
+        places[following.log.name] = following.log.read_bytes()
+    # That there was something to look at:
+    assert b"onesketch" in places["/api/jobs/"] and len(places) > 100
+    assert b"onesketch_pairs" in b"".join(places[f"metrics of {m.name}"] for m in (pool.head,))
+    found = [
+        (place, secret)
+        for place, data in places.items()
+        for secret in CANARIES
+        if secret.encode() in data or secret in place
+    ]
+    assert found == []
+
+
+def _answers_of_jobs(cluster: Cluster) -> list[str]:
+    ids = [job["submission_id"] for job in cluster.ask("/api/jobs/") if job["submission_id"]]
+    return [f"/api/jobs/{name}{part}" for name in ids for part in ("", "/logs")]
+
+
+def _files(machine: Machine) -> Iterator[tuple[str, bytes]]:
+    """Ray's sessions, our caches and all else that a machine has on disks of its own."""
+    for place in ("/tmp", "/root", "/var/tmp"):
+        root = machine.see(place)
+        for folder, folders, names in os.walk(root):
+            # What it sees of the host is no one's secret, and large.
+            folders[:] = [name for name in folders if _is_own(Path(folder, name), root)]
+            for path in (Path(folder, name) for name in names):
+                if path.is_file() and not path.is_symlink():
+                    yield f"{machine.name}:{path}", path.read_bytes()
+
+
+def _is_own(folder: Path, root: Path) -> bool:
+    return folder.lstat().st_dev == root.stat().st_dev
+
+
+def _metrics(machine: Machine) -> bytes:
+    """What Prometheus would collect from a node, which Ray lets anyone read."""
+    script = (
+        "import json, urllib.request\n"
+        "for group in json.load(open('/tmp/ray/prom_metrics_service_discovery.json')):\n"
+        "    for place in group['targets']:\n"
+        "        print(urllib.request.urlopen(f'http://{place}/metrics').read().decode())\n"
+    )
+    done = machine.run(["python", "-c", script])
+    assert done.returncode == 0, done.stdout
+    return done.stdout.encode()
+
+
+def test_the_dashboard_wants_the_token(cluster: Cluster, desk: Desk) -> None:
+    for token, said in (("", "401"), ("another-token-another-token", "403")):
+        asked = desk.machine.run(
+            ["onesketch", "jobs", "--address", cluster.address],
+            {"RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"},
+        )
+        assert asked.returncode == 2, asked.stdout
+        assert str(DASHBOARD_PORT) in asked.stdout and said in asked.stdout
+        assert TOKEN not in asked.stdout
