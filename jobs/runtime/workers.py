@@ -1,44 +1,7 @@
-"""How many workers a command asks for: a number, a range, or as many as the cluster offers."""
+"""How many workers a command asks for; see `pipeline.recipe.workers`."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from pipeline.recipe.workers import WorkerRange, worker_range
 
-_NUMBER = re.compile(r"[0-9]{1,6}")
-_EXPECTED = "expected a number such as 8, a range such as 2..8, or auto"
-
-
-@dataclass(frozen=True)
-class WorkerRange:
-    """From `least` to `most` workers; `most` is None where the cluster decides."""
-
-    least: int = 1
-    most: int | None = None
-
-    def __str__(self) -> str:
-        if self.most is None:
-            return "auto"
-        return str(self.most) if self.least == self.most else f"{self.least}..{self.most}"
-
-
-def worker_range(text: str) -> WorkerRange:
-    """Read `auto`, `N` or `MIN..MAX`.
-
-    Raises:
-        ValueError: it is none of these, a number is 0, or MIN is larger than MAX.
-    """
-    if text in ("auto", ""):
-        return WorkerRange()
-    least, separator, most = text.partition("..")
-    numbers = (least, most) if separator else (least, least)
-    if not all(_NUMBER.fullmatch(number) for number in numbers):
-        raise ValueError(f"--workers {text}: {_EXPECTED}")
-    found = WorkerRange(int(numbers[0]), int(numbers[1]))
-    if found.least < 1 or found.most == 0:
-        raise ValueError(f"--workers {text}: no work is done by 0 workers; {_EXPECTED}")
-    if found.most is not None and found.least > found.most:
-        raise ValueError(
-            f"--workers {text}: MIN is larger than MAX; expected {found.most}..{found.least}"
-        )
-    return found
+__all__ = ["WorkerRange", "worker_range"]

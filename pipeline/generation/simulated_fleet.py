@@ -50,6 +50,7 @@ class SimulatedFleet:
 
     `on_publish` may return an error in place of a published shard. `real_clock` returns real
     seconds: time that passes on it between two calls of `wait` passes on the simulated clock too.
+    Without `keep_history`, `submitted` and `published` stay empty.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SimulatedFleet:
         behaviour: WorkerBehaviour | None = None,
         on_publish: Callable[[int], Exception | None] = lambda _: None,
         real_clock: Callable[[], float] = lambda: 0.0,
+        keep_history: bool = True,
     ) -> None:
         self.plan = plan
         self.behaviour = behaviour or WorkerBehaviour()
@@ -65,6 +67,7 @@ class SimulatedFleet:
         self.published: list[tuple[int, frozenset[int]]] = []
         self.submitted: list[tuple[int, Task]] = []
         self.started = 0
+        self._keep_history = keep_history
         self._real_clock = real_clock
         self._returned_s = real_clock()
         self._waited_s = 0.0
@@ -91,7 +94,8 @@ class SimulatedFleet:
 
     def submit(self, worker: int, task: Task, excluded: frozenset[int]) -> None:
         """Schedule the outcome of a task."""
-        self.submitted.append((worker, task))
+        if self._keep_history:
+            self.submitted.append((worker, task))
         behaviour = self.behaviour
         indices = task.trial or tuple(
             index for index in self.plan.indices(task.shard) if index not in excluded
@@ -145,7 +149,7 @@ class SimulatedFleet:
     def _note(self, event: Event) -> None:
         if isinstance(event, Lost):
             self._alive.discard(event.worker)
-        if isinstance(event, Done) and event.report is not None:
+        if self._keep_history and isinstance(event, Done) and event.report is not None:
             missing = frozenset(event.report.commit.quarantined)
             self.published.append((event.task.shard, missing))
 

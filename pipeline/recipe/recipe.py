@@ -34,6 +34,9 @@ from pipeline.recipe.fields import (
 )
 from pipeline.recipe.kinds import OneOf, one_of
 from pipeline.recipe.sections import Example, Teach
+from pipeline.recipe.workers import WorkerRange, worker_range
+
+_WORKERS = "a number from 1 on, or a range such as 2..8"
 
 
 class Sampling(Section):
@@ -57,19 +60,36 @@ class Distill(Section):
     """Training of the fast extractor from the dataset (DiffSketch 4.4, 5.1, appendix A).
 
     `where` is a filter on the index's columns (`pipeline.filters`); pairs for which it does not
-    hold are left out, "" takes all.
+    hold are left out, "" takes all. `workers` is a number, or MIN..MAX for a cluster that shrinks
+    and grows.
     """
 
     student: str = "pix2pixhd"
     preset: Literal["paper", "small"] = "paper"
     epochs: PositiveInt = 10
     batch: PositiveInt = 4
-    workers: PositiveInt = 2
+    workers: int | str = 2
     learning_rate: Rate = 2e-4
     true_pair_every: PositiveInt = 16
     seed: Seed = 0
     perceptual: str = "embedded"
     where: str = ""
+
+    @property
+    def worker_range(self) -> WorkerRange:
+        """The least and the largest number of workers."""
+        return worker_range(str(self.workers), "distill.workers")
+
+    @field_validator("workers")
+    @classmethod
+    def _check_workers(cls, workers: int | str) -> int | str:
+        try:
+            asked = worker_range(str(workers))
+        except ValueError as error:
+            raise RecipeError("distill.workers", workers, _WORKERS) from error
+        if asked.most is None:
+            raise RecipeError("distill.workers", workers, _WORKERS)
+        return workers
 
     @field_validator("where")
     @classmethod

@@ -11,7 +11,9 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import secrets
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -29,10 +31,12 @@ FOLDER_VARIABLE = "ONESKETCH_CACHE"
 _ENTRY = _HASH = re.compile(r"[0-9a-f]{64}")
 # Of s3://bucket, the shortest address.
 _LEAST_SLASHES = 2
+_WORK = re.compile(r"[0-9]+-[0-9a-f]{16}")
 _CHUNK_BYTES = 64 * 2**20
 _DOWNLOADS = 4
 # Locks that tell other processes which entries this one uses; they end with it.
 _in_use: dict[Path, int] = {}
+_one_at_a_time = threading.Lock()
 
 
 def default_folder() -> Path:
@@ -99,7 +103,11 @@ class NodeCache:
         entry = self.root / "folders" / canonical.sha256(canonical.to_bytes(listing))
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(entry, fcntl.LOCK_EX):
+            with _one_at_a_time, _lock(entry, fcntl.LOCK_EX):
+                if entry not in _in_use:
+                    # Until this process ends nobody removes the entry to make room.
+                    _in_use[entry] = _open_lock(_use(entry))
+                    fcntl.flock(_in_use[entry], fcntl.LOCK_SH)
                 if not _is_whole(entry, files):
                     shutil.rmtree(entry, ignore_errors=True)
                     self._make_room(sum(file.size for file in files))
@@ -108,8 +116,38 @@ class NodeCache:
                 os.utime(entry)
         except OSError as error:
             raise StorageError(self._explained(error)) from error
-        _mark_in_use(entry)
         return entry
+
+    @contextmanager
+    def work_folder(self) -> Iterator[Path]:
+        """Give an empty folder to work in, which goes when the block ends.
+
+        Those that killed processes left behind go too.
+
+        Raises:
+            StorageError: the disk fails.
+        """
+        place = self.root / "work"
+        folder = place / f"{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            for old in place.iterdir():
+                if _WORK.fullmatch(old.name):
+                    with _unused(old) as unused:
+                        if unused:
+                            shutil.rmtree(old, ignore_errors=True)
+                            _remove_locks(old)
+            lock = _open_lock(_use(folder))
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            folder.mkdir()
+        except OSError as error:
+            raise StorageError(self._explained(error)) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            _remove_locks(folder)
+            os.close(lock)
 
     def _make_room(self, size_bytes: int) -> None:
         """Remove the entries opened longest ago until there is room for one more."""
@@ -123,9 +161,10 @@ class NodeCache:
         for entry in entries:
             if total_bytes <= self.limit_bytes:
                 return
-            with suppress(BlockingIOError), _locked(entry, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                total_bytes -= _size_bytes(entry)
-                shutil.rmtree(entry)
+            with _unused(entry) as unused:
+                if unused:
+                    total_bytes -= _size_bytes(entry)
+                    shutil.rmtree(entry)
 
     def _explained(self, error: OSError) -> str:
         if error.errno in NO_SPACE:
@@ -200,26 +239,25 @@ def _size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _mark_in_use(entry: Path) -> None:
-    """Hold a shared lock on an entry until this process ends."""
-    if entry not in _in_use:
-        descriptor = _open_lock(entry)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        _in_use[entry] = descriptor
+@contextmanager
+def _unused(entry: Path) -> Iterator[bool]:
+    """Keep other processes from an entry; False where one uses or fetches it, this one included."""
+    try:
+        with (
+            _lock(entry, fcntl.LOCK_EX | fcntl.LOCK_NB),
+            _lock(_use(entry), fcntl.LOCK_EX | fcntl.LOCK_NB),
+        ):
+            yield True
+            return
+    except BlockingIOError:
+        pass
+    yield False
 
 
 @contextmanager
-def _locked(entry: Path, how: int) -> Iterator[None]:
-    """Hold an entry's lock; with LOCK_NB, BlockingIOError where another process has it.
-
-    A lock that this process holds already (shared) is not given up.
-    """
-    if entry in _in_use:
-        if how & fcntl.LOCK_NB:
-            raise BlockingIOError
-        yield
-        return
-    descriptor = _open_lock(entry)
+def _lock(path: Path, how: int) -> Iterator[None]:
+    """Hold the lock beside a path; with LOCK_NB, BlockingIOError where somebody else has it."""
+    descriptor = _open_lock(path)
     try:
         fcntl.flock(descriptor, how)
         yield
@@ -227,6 +265,19 @@ def _locked(entry: Path, how: int) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _use(entry: Path) -> Path:
+    """Return what the users of an entry lock together; its own lock is for who fetches it."""
+    return entry.with_name(f"{entry.name}.use")
+
+
+def _lock_path(entry: Path) -> Path:
+    return entry.with_name(f"{entry.name}.lock")
+
+
+def _remove_locks(entry: Path) -> None:
+    for path in (entry, _use(entry)):
+        _lock_path(path).unlink(missing_ok=True)
+
+
 def _open_lock(entry: Path) -> int:
-    path = entry.with_name(f"{entry.name}.lock")
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    return os.open(_lock_path(entry), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

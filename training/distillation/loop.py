@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,12 @@ from training.checkpoint import (
     trim_history,
 )
 from training.distillation.extractor import CONFIG, read_config, write_extractor
+from training.distillation.metrics import (
+    MetricsListener,
+    StepTimes,
+    append_metrics,
+    ignore_metrics,
+)
 from training.distillation.process_group import Alone, Ranks
 from training.distillation.schedule import Schedule
 from training.distillation.spec import DistillationSpec, Execution
@@ -39,12 +45,18 @@ from training.distillation.state import (
     load_checkpoint,
     save_checkpoint,
 )
-from training.distillation.step import memory_format, to_batch, train_step
+from training.distillation.step import (
+    StepSettings,
+    compiles,
+    memory_format,
+    to_batch,
+    train_step,
+)
 from training.encoders.features import FeatureNetwork, load_features
+from training.keeper import FolderKeeper, Keeper
 from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
 from training.students.registry import find_student
 
-CACHE = "shards"
 RECORD_EVERY = 10  # iterations: reading losses back makes a GPU wait
 SHOWN_PAIRS = 3  # pairs of the dataset in the strip, after the true one
 
@@ -56,6 +68,7 @@ class Context:
     Attributes:
         identity: tells the folder's training from any other.
         example: the one true pair as a batch, uint8 (1, H, W, 3) and (1, H, W).
+        listener: gets this rank's figures of speed.
     """
 
     spec: DistillationSpec
@@ -67,11 +80,21 @@ class Context:
     reader: Reader
     example: tuple[Pixels, Pixels]
     features: FeatureNetwork
+    listener: MetricsListener = ignore_metrics
 
     @property
     def keeps_records(self) -> bool:
         """Whether this rank writes the folder."""
         return self.ranks.rank == 0
+
+    @property
+    def weight(self) -> float:
+        """This rank's share of each batch."""
+        return len(self.reader.slots) / self.reader.order.batch
+
+    def pairs_of(self, iteration: int) -> int:
+        """Return how many pairs an iteration is on, over all ranks."""
+        return 1 if self.schedule.is_true_pair(iteration) else self.reader.order.batch
 
 
 def distill(
@@ -80,15 +103,21 @@ def distill(
     execution: Execution,
     on_event: OnEvent,
     ranks: Ranks | None = None,
+    keeper: Keeper | None = None,
+    is_leaving: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Train a student, or resume an interrupted training of the same spec.
 
     Leaves in the folder: the extractor (model.safetensors and, last, config.json), strip.png,
-    history.jsonl (all loss terms of each iteration). A complete folder is left as it is.
+    history.jsonl (all loss terms of each iteration), metrics.jsonl (its speed). A complete folder
+    is left as it is.
 
     Args:
-        folder: which all ranks must see; rank 0 writes it.
+        folder: on this rank's disk; rank 0 writes it. All ranks must see it, or have a keeper.
         ranks: the processes that train together; this one alone by default.
+        keeper: where checkpoints and the extractor outlive the process; by default the folder.
+        is_leaving: asked now and then, by all ranks alike: whether a rank's machine is about to be
+            taken away, so that a checkpoint is due at once.
 
     Returns:
         The folder.
@@ -100,7 +129,8 @@ def distill(
         ValueError: settings that do not fit the dataset or the workers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    context = prepare(spec, folder, execution, ranks or Alone())
+    ranks, keeper = ranks or Alone(), keeper or FolderKeeper()
+    context = prepare(spec, folder, execution, ranks)
     if (folder / CONFIG).is_file():
         stored = read_config(folder)["identity"]
         check_identity(folder / CONFIG, stored, context.identity)
@@ -108,14 +138,19 @@ def distill(
     devices = [execution.device] if execution.device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
         state = initial_state(context)
+        # What one rank finds another may not find any more, or not yet.
+        latest = ranks.share(keeper.latest() if context.keeps_records else "")
+        if latest:
+            keeper.restore(latest, folder)
         if load_checkpoint(folder, state, context.identity):
             on_event("distill.resumed", iteration=state.iteration)
         if context.keeps_records:
             trim_history(folder, state.iteration)
-        train(context, state, on_event)
+        train(context, state, on_event, keeper, is_leaving)
     if context.keeps_records:
         write_extractor(folder, state.student, spec.distill.student, metadata_of(context))
         (folder / CHECKPOINT).unlink(missing_ok=True)
+        keeper.finish(folder)
     return folder
 
 
@@ -124,9 +159,9 @@ def prepare(spec: DistillationSpec, folder: Path, execution: Execution, ranks: R
     find_student(spec.distill.student)
     dataset = PublishedDataset.open(
         spec.dataset,
-        execution.cache or folder / CACHE,
+        execution.cache.shards,
         spec.distill.where,
-        execution.cache_bytes,
+        execution.cache.limit_bytes,
     )
     order = Order(dataset.sizes, spec.distill.batch, spec.distill.seed)
     reader = Reader(dataset, order, spec.flip, execution.threads, ranks.rank, ranks.count)
@@ -165,42 +200,68 @@ def initial_state(context: Context) -> State:
     return State.of(student)
 
 
-def train(context: Context, state: State, on_event: OnEvent) -> None:
+def train(
+    context: Context,
+    state: State,
+    on_event: OnEvent,
+    keeper: Keeper,
+    is_leaving: Callable[[], bool],
+) -> None:
     """Train from the current iteration to the end of the schedule."""
     total = context.schedule.iterations
+    settings = StepSettings(
+        context.spec.distill.seed, context.weight, context.ranks, context.execution
+    )
     pending: list[dict[str, Tensor]] = []
-    saved = state.iteration
+    saved, leaving = state.iteration, False
     snapshot(context, state)
-    for images, sketches in batches(context, state.iteration):
+    if compiles(context.execution):
+        state.student.compile()
+    times = StepTimes(total)
+    for images, sketches in batches(context, state.iteration, times):
         batch = to_batch(images, sketches, context.execution.device)
         rate = context.schedule.rate(state.iteration)
-        seed = context.spec.distill.seed
-        terms = train_step(state, batch, rate, seed, context.ranks, context.execution)
-        pending.append(terms)
+        times.step_done(context.pairs_of(state.iteration))
+        pending.append(train_step(state, batch, rate, settings))
         at_end = state.iteration == total
         checkpoint_due = state.iteration - saved >= context.execution.checkpoint_every
         if len(pending) == RECORD_EVERY or checkpoint_due or at_end:
-            log_losses(context, state, pending, on_event)
+            log_losses(context, state, pending, times, on_event)
             pending = []
+            was_leaving, leaving = leaving, is_leaving()
+            checkpoint_due |= leaving and not was_leaving
         snapshot(context, state)
         if checkpoint_due and context.keeps_records:
             save_checkpoint(context.folder, state, context.identity)
+            # A machine that leaves takes an upload under way with it.
+            keeper.keep(context.folder, state.iteration, wait=leaving)
         if checkpoint_due:
             saved = state.iteration
 
 
-def batches(context: Context, start: int) -> Iterator[tuple[Pixels, Pixels]]:
+def batches(context: Context, start: int, times: StepTimes) -> Iterator[tuple[Pixels, Pixels]]:
     """Yield what each iteration from `start` on trains on: a batch or, at times, the example."""
     schedule = context.schedule
     from_dataset = context.reader.batches(schedule.batches_before(start), schedule.num_batches)
     for iteration in range(start, schedule.iterations):
-        yield context.example if schedule.is_true_pair(iteration) else next(from_dataset)
+        if schedule.is_true_pair(iteration):
+            yield context.example
+            continue
+        with times.waiting():
+            batch = next(from_dataset)
+        yield batch
 
 
 def log_losses(
-    context: Context, state: State, pending: list[dict[str, Tensor]], on_event: OnEvent
+    context: Context,
+    state: State,
+    pending: list[dict[str, Tensor]],
+    times: StepTimes,
+    on_event: OnEvent,
 ) -> None:
     """Write the losses of the last iterations to the history, as means over ranks.
+
+    How long they took goes to the metrics: the history is the same whenever it is written.
 
     Raises:
         DivergenceError: one of them is not finite.
@@ -209,14 +270,17 @@ def log_losses(
     stacked = torch.stack(
         [torch.stack([terms[name].float() for name in names]) for terms in pending]
     )  # (iterations, terms)
-    rows = context.ranks.average(stacked).tolist()
+    rows = context.ranks.average(stacked, context.weight).tolist()
     if not all(math.isfinite(value) for row in rows for value in row):
         raise DivergenceError(
             f"by iteration {state.iteration} losses are no longer finite. Lower "
             f"distill.learning_rate; {CHECKPOINT} holds the last sound state"
         )
+    metrics = times.collect(state.iteration)
+    context.listener(metrics)
     if not context.keeps_records:
         return
+    append_metrics(context.folder, metrics)
     first = state.iteration - len(rows)
     with (context.folder / HISTORY).open("a", encoding="utf-8") as history:
         for iteration, row in enumerate(rows, start=first):
@@ -230,6 +294,10 @@ def log_losses(
         "distill.iteration",
         done=state.iteration,
         total=context.schedule.iterations,
+        samples_per_s=metrics.samples_per_s,
+        waiting_share=metrics.waiting_share,
+        step_s=metrics.step_s,
+        left_s=metrics.left_s,
         **dict(zip(names, rows[-1], strict=True)),
     )
 

@@ -1,14 +1,13 @@
 """Distillation on Ray Train: the only file of training that knows Ray.
 
 Ray starts the ranks, places them and restarts them when one is lost. All that they need to resume
-lies in the folder of the training, which every node must see (a local machine's disk, or a shared
-file system); Ray's own checkpoints are not used, so that a killed driver, a lost worker and the
-plain loop all resume from the same file.
+lies where the training's keeper puts it: in a folder that every node sees, or in a run's store,
+which needs no shared folder. Ray's own checkpoints are not used, so that a killed driver, a lost
+worker and the plain loop all resume from the same file.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import tempfile
@@ -25,19 +24,24 @@ import ray.train.torch
 import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.util.metrics import Counter, Gauge
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.events import OnEvent, ignore
+from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.address import open_store
 from training.distillation.loop import distill, prepare
 from training.distillation.process_group import Alone, ProcessGroup
 from training.distillation.spec import DistillationSpec, Execution
 from training.encoders.location import absolute_location
+from training.keeper import StoreKeeper
 
 # Ray's default of 0 would end a night's work with its first lost worker; a fault that recurs
-# at the same iteration should still end it soon.
+# at the same iteration should still end it soon. Nodes that give notice are not counted.
 MAX_FAILURES = 3
 POLL_S = 0.2
-EVENTS = "ranks.jsonl"
+# How often an elastic training looks for nodes that have come.
+RESIZE_EVERY_S = 60.0
 
 
 class ClusterError(RuntimeError):
@@ -50,72 +54,69 @@ def distill_on_ray(
     execution: Execution,
     on_event: OnEvent,
     cpus_per_worker: float = 1.0,
-) -> Path:
+    keeper: StoreKeeper | None = None,
+) -> None:
     """Train as `training.distillation.loop.distill` does, on `spec.distill.workers` ranks.
 
     Ray must be initialised. With one worker the weights are those of the plain loop.
 
     Args:
         spec: what fixes the outcome.
-        folder: of the training, seen by every node.
+        folder: of the training, seen by every node; with a keeper it is not used.
         execution: how to carry it out; ranks use one GPU each when its device is cuda.
         on_event: listens to the events of rank 0, and to one `distill.rank` of each.
         cpus_per_worker: what Ray reserves for each rank.
-
-    Returns:
-        The folder.
+        keeper: where checkpoints and the extractor go, for nodes that share no folder.
 
     Raises:
         ValueError: what `distill` raises.
         ClusterError: ranks keep failing for another reason.
     """
-    folder = folder.absolute()
     spec, execution = portable(spec, execution)
     on_gpu = execution.device.startswith("cuda")
     share = {"CPU": cpus_per_worker} | ({"GPU": 1.0} if on_gpu else {})
     workers = fitting_workers(
-        spec.distill.workers,
-        spec.distill.batch,
+        spec.distill.worker_range,
         _capacity_for(share, ray.cluster_resources()),
         len(ray.nodes()),
     )
-    on_event("distill.workers", asked=spec.distill.workers, used=workers)
-    # User errors are found here, before any rank starts.
-    prepare(spec, folder, replace(execution, device="cpu"), Alone(count=workers))
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".ray-", dir=folder) as scratch:
-        events = Path(scratch) / EVENTS
-        scaling = ScalingConfig(num_workers=workers, use_gpu=on_gpu, resources_per_worker=share)
-        trainer = _trainer(_Task(spec, folder, execution, events), scaling, scratch)
-        with _forwarded(events, on_event):
-            _fit(trainer)
-    return folder
+    on_event("distill.workers", asked=str(spec.distill.workers), used=str(workers))
+    with tempfile.TemporaryDirectory(prefix="distill-") as scratch, _relayed(on_event) as relay:
+        # User errors are found here, before any rank starts.
+        most = workers.most or workers.least
+        _check(spec, Path(scratch), execution, most)
+        task = _Task(spec, None if keeper else folder.absolute(), execution, relay, keeper)
+        _fit(_trainer(task, _scaling(workers, on_gpu, share), scratch))
 
 
-def fitting_workers(asked: int, batch: int, capacity: int, nodes: int) -> int:
+def _check(spec: DistillationSpec, scratch: Path, execution: Execution, workers: int) -> None:
+    """Raise the errors that ranks would meet; no model is put on a device."""
+    local = replace(spec, features=execution.cache.local_path(spec.features))
+    prepare(local, scratch, replace(execution, device="cpu"), Alone(count=workers))
+
+
+def fitting_workers(asked: WorkerRange, capacity: int, nodes: int) -> WorkerRange:
     """Choose the number of ranks: as asked, or what a single machine has capacity for.
 
     Ranks share each batch, so that fewer do the same training, up to rounding, in more time. On
     several nodes as many start as were asked for: the cluster may be about to grow.
 
     Args:
-        asked: the number in the recipe.
-        batch: pairs of a batch.
+        asked: in the recipe.
         capacity: how many ranks fit now.
         nodes: of Ray's cluster.
-
-    Returns:
-        The number asked for, or a smaller divisor of the batch.
     """
-    if nodes > 1 or capacity >= asked or capacity < 1:
+    most = asked.most or asked.least
+    if nodes > 1 or capacity >= most or capacity < 1:
         return asked
-    return max(workers for workers in range(1, capacity + 1) if batch % workers == 0)
+    return WorkerRange(min(asked.least, capacity), capacity)
 
 
 def portable(spec: DistillationSpec, execution: Execution) -> tuple[DistillationSpec, Execution]:
     """Make every location absolute: ranks may have other working directories."""
     features = absolute_location(spec.features)
-    cache = None if execution.cache is None else execution.cache.absolute()
+    folder = execution.cache.folder
+    cache = replace(execution.cache, folder=None if folder is None else folder.absolute())
     return (
         replace(spec, dataset=open_store(spec.dataset).url, features=features),
         replace(execution, cache=cache),
@@ -124,12 +125,24 @@ def portable(spec: DistillationSpec, execution: Execution) -> tuple[Distillation
 
 @dataclass(frozen=True)
 class _Task:
-    """What a rank is sent."""
+    """What a rank is sent; without a keeper all ranks see the folder."""
 
     spec: DistillationSpec
-    folder: Path
+    folder: Path | None
     execution: Execution
-    events: Path
+    relay: Any
+    keeper: StoreKeeper | None
+
+
+def _scaling(workers: WorkerRange, on_gpu: bool, share: dict[str, float]) -> ScalingConfig:
+    most = workers.most or workers.least
+    fixed = workers.least == most
+    return ScalingConfig(
+        num_workers=most if fixed else (workers.least, most),
+        use_gpu=on_gpu,
+        resources_per_worker=share,
+        elastic_resize_monitor_interval_s=RESIZE_EVERY_S,
+    )
 
 
 def _trainer(task: _Task, scaling: ScalingConfig, scratch: str) -> TorchTrainer:
@@ -141,6 +154,7 @@ def _trainer(task: _Task, scaling: ScalingConfig, scratch: str) -> TorchTrainer:
         run_config=RunConfig(
             # A name used before would make Ray load that run's state instead of ours.
             name=f"distill-{secrets.token_hex(8)}",
+            # On the driver's machine only: nothing that a rank needs lies there.
             storage_path=scratch,
             # Preemptions are not faults and stay unlimited, Ray's default for them.
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
@@ -177,52 +191,107 @@ def _train_rank(config: dict[str, Any]) -> None:
     else:
         # Ray sets the variable to the rank's share of the machine, torch may have read another.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    write = _writer(task.events)
-    write("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
+    sender = _Sender(task.relay)
+    sender("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
     # The others' events are the same.
-    distill(task.spec, task.folder, execution, write if ranks.rank == 0 else ignore, ranks)
+    on_event = _with_metrics(sender) if ranks.rank == 0 else ignore
+    cache = execution.cache
+    spec = replace(task.spec, features=cache.local_path(task.spec.features))
+    if task.keeper is None:
+        assert task.folder is not None, "without a keeper there is a shared folder"
+        distill(spec, task.folder, execution, on_event, ranks, is_leaving=_is_leaving)
+    else:
+        keeper = replace(task.keeper, cache=cache, on_event=on_event)
+        with cache.work_folder() as own:
+            distill(spec, own, execution, on_event, ranks, keeper, _is_leaving)
+    sender.flush()
 
 
-def _writer(path: Path) -> OnEvent:
-    def on_event(name: str, **fields: Any) -> None:
-        # One write to a file opened for appending: lines of several ranks do not mix.
-        with path.open("ab", buffering=0) as file:
-            file.write((json.dumps({"name": name, "fields": fields}) + "\n").encode())
+def _is_leaving() -> bool:
+    """Tell whether the cluster is about to take away a rank's node; all ranks get one answer."""
+    return ray.train.get_preemption_info() is not None
 
-    return on_event
+
+class _Relay:
+    """An actor on the driver's node that holds ranks' events until the driver fetches them."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[str, dict[str, Any]]] = []
+
+    def put(self, name: str, fields: dict[str, Any]) -> None:
+        self._events.append((name, fields))
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
+        taken, self._events = self._events, []
+        return taken
+
+
+class _Sender:
+    """Sends a rank's events to the relay, without waiting for it."""
+
+    def __init__(self, relay: Any) -> None:
+        self._relay = relay
+        self._last: Any = None
+
+    def __call__(self, name: str, **fields: Any) -> None:
+        self._last = self._relay.put.remote(name, fields)
+
+    def flush(self) -> None:
+        """Wait until all that was sent has arrived."""
+        if self._last is not None:
+            ray.get(self._last)
+
+
+def _with_metrics(on_event: OnEvent) -> OnEvent:
+    """Keep Ray's metrics of a training's progress, which Prometheus collects."""
+    iterations = Counter("onesketch_distill_iterations", "Iterations done by this process.")
+    speeds = {
+        name: Gauge(f"onesketch_distill_{name}", text)
+        for name, text in {
+            "samples_per_s": "Pairs trained on per second, over all ranks.",
+            "waiting_share": "Share of the time that rank 0 waited for its batches.",
+        }.items()
+    }
+    losses = Gauge("onesketch_distill_loss", "Loss terms of the latest iteration.", ("term",))
+    done_before: int | None = None
+
+    def listen(name: str, **fields: Any) -> None:
+        nonlocal done_before
+        if name == "distill.iteration":
+            if done_before is not None and fields["done"] > done_before:
+                iterations.inc(fields["done"] - done_before)
+            done_before = fields["done"]
+            for field, value in fields.items():
+                if field in speeds:
+                    speeds[field].set(value)
+                elif "." in field:
+                    losses.set(value, {"term": field})
+        on_event(name, **fields)
+
+    return listen
 
 
 @contextmanager
-def _forwarded(path: Path, on_event: OnEvent) -> Iterator[None]:
-    """Pass the events that ranks write on to the driver's `on_event` while the context lasts."""
+def _relayed(on_event: OnEvent) -> Iterator[Any]:
+    """Give a relay for ranks' events, and pass them on to `on_event` while the context lasts."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(_Relay)
+    relay = actor.options(num_cpus=0, scheduling_strategy=here).remote()
     ended = threading.Event()
 
     def follow() -> None:
-        offset = 0
         while True:
             last = ended.wait(POLL_S)
-            offset = _forward(path, offset, on_event)
+            for name, fields in ray.get(relay.take.remote()):
+                on_event(name, **fields)
             if last:
                 return
 
     thread = threading.Thread(target=follow, name="distill-events", daemon=True)
     thread.start()
     try:
-        yield
+        yield relay
     finally:
         ended.set()
         thread.join()
-
-
-def _forward(path: Path, offset: int, on_event: OnEvent) -> int:
-    """Forward the whole lines after an offset: -> the offset after them."""
-    if not path.is_file():
-        return offset
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    for line in whole.splitlines():
-        event = json.loads(line)
-        on_event(event["name"], **event["fields"])
-    return offset + len(whole)
+        ray.kill(relay)

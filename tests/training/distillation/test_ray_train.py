@@ -16,12 +16,17 @@ from torch import Tensor
 
 from pipeline.reading.dataset import RefusedError
 from pipeline.recipe.recipe import Distill
+from pipeline.recipe.workers import worker_range
+from pipeline.storage.bundle import read_bundle
+from pipeline.storage.local import LocalStore
+from pipeline.storage.node_cache import NodeCache
 from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
 from training.distillation.loop import distill
 from training.distillation.ray_train import distill_on_ray, fitting_workers, portable
 from training.distillation.spec import DistillationSpec, Execution
+from training.keeper import StoreKeeper
 
 EXECUTION = Execution(checkpoint_every=3, threads=1)
 
@@ -153,19 +158,27 @@ def test_mistakes_are_found_before_ranks_start(
     spec: DistillationSpec, local_ray: None, tmp_path: Path
 ) -> None:
     events = Events()
-    with pytest.raises(ValueError, match="expected a multiple of the 3 workers"):
-        distill_on_ray(with_workers(spec, 3), tmp_path, EXECUTION, events)
+    nothing = replace(spec, distill=spec.distill.model_copy(update={"where": "blankness > 9"}))
+    with pytest.raises(ValueError, match="matches none of the 12 pairs"):
+        distill_on_ray(nothing, tmp_path, EXECUTION, events)
     assert [name for name, _ in events] == ["distill.workers"]
 
 
 @pytest.mark.parametrize(
-    ("asked", "batch", "context", "nodes", "used"),
-    [(2, 4, 8, 1, 2), (2, 4, 1, 1, 1), (8, 8, 3, 1, 2), (4, 4, 0, 1, 4), (4, 4, 1, 3, 4)],
+    ("asked", "capacity", "nodes", "used"),
+    [
+        ("2", 8, 1, "2"),
+        ("2", 1, 1, "1"),
+        ("8", 3, 1, "3"),
+        ("4", 0, 1, "4"),
+        ("4", 1, 3, "4"),
+        ("2..8", 3, 1, "2..3"),
+        ("2..8", 1, 1, "1"),
+        ("2..8", 3, 2, "2..8"),
+    ],
 )
-def test_ranks_fit_a_single_machine(
-    asked: int, batch: int, context: int, nodes: int, used: int
-) -> None:
-    assert fitting_workers(asked, batch, context, nodes) == used
+def test_ranks_fit_a_single_machine(asked: str, capacity: int, nodes: int, used: str) -> None:
+    assert str(fitting_workers(worker_range(asked), capacity, nodes)) == used
 
 
 def test_locations_hold_in_another_working_directory(
@@ -175,8 +188,8 @@ def test_locations_hold_in_another_working_directory(
     (tmp_path / "features").mkdir()
     (tmp_path / "w.pth").touch()
     near = replace(spec, dataset="data", features="features")
-    sent, execution = portable(near, replace(EXECUTION, cache=Path("kept")))
-    assert sent.dataset == str(tmp_path / "data") and execution.cache == tmp_path / "kept"
+    sent, execution = portable(near, replace(EXECUTION, cache=NodeCache(Path("kept"))))
+    assert sent.dataset == str(tmp_path / "data") and execution.cache.folder == tmp_path / "kept"
     assert sent.features == str(tmp_path / "features")
     assert portable(replace(near, features="vgg19:w.pth"), EXECUTION)[0].features == (
         f"vgg19:{tmp_path / 'w.pth'}"
@@ -184,3 +197,25 @@ def test_locations_hold_in_another_working_directory(
     far = replace(near, dataset="s3://bucket/blobs", features="vgg19")
     sent, _ = portable(far, EXECUTION)
     assert (sent.dataset, sent.features) == ("s3://bucket/blobs", "vgg19")
+
+
+@pytest.mark.ray
+def test_ranks_that_share_no_folder_resume_from_the_store(
+    spec: DistillationSpec, two_ranks: Path, local_ray: None, tmp_path: Path
+) -> None:
+    """A rank is killed; what the restarted ones load comes through the store alone."""
+    store, cache = LocalStore(tmp_path / "store"), NodeCache(tmp_path / "cache")
+    execution = replace(EXECUTION, cache=cache)
+    events = Killer(rank=1, after=12)
+    nowhere = tmp_path / "nowhere"
+    keeper = StoreKeeper(store, "extractor", cache)
+    distill_on_ray(with_workers(spec, 2), nowhere, execution, events, keeper=keeper)
+    assert events.victim is not None and not nowhere.exists()
+    resumed = [fields["iteration"] for name, fields in events if name == "distill.resumed"]
+    assert resumed and 0 < resumed[0] <= 12
+    bundle = read_bundle(store, "extractor")
+    assert bundle is not None and store.keys("checkpoints/") == []
+    found = cache.fetch(store, "extractor")
+    assert_same_weights(found, two_ranks)
+    assert (found / "history.jsonl").read_bytes() == (two_ranks / "history.jsonl").read_bytes()
+    assert [p.name for p in (tmp_path / "cache/work").iterdir() if p.is_dir()] == []
