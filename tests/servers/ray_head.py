@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ STOP_S = 60.0
 # Ray's sockets lie some 60 characters below its folder, and a socket's path holds 107.
 _MAX_FOLDER_CHARS = 40
 _OBJECT_STORE_BYTES = 80 * 2**20
+_PR_SET_PDEATHSIG = 1
 _QUIET = {
     "OMP_NUM_THREADS": "1",
     "RAY_AUTH_MODE": "disabled",
@@ -88,6 +90,8 @@ class RayHead:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # So that it ends also when the tests are killed.
+                preexec_fn=_end_with_parent,
             )
         self._wait_until_it_answers()
 
@@ -138,6 +142,11 @@ class RayHead:
             os.killpg(group, signal.SIGKILL)
             self._process.wait()
         self._process = None
+
+
+def _end_with_parent() -> None:
+    """Have the kernel send SIGTERM when the thread that started this process ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_ports(count: int) -> list[int]:
