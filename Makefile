@@ -5,7 +5,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow test-faults lint types env clean
+.PHONY: install demo test test-slow test-faults test-cluster lint types env clean
 
 demo: env
 	$(BIN)/onesketch demo
@@ -18,6 +18,9 @@ test-slow: env
 
 test-faults: env
 	$(BIN)/python -m pytest tests/faults --timeout 1800
+
+test-cluster: env
+	ONESKETCH_CLUSTER=required $(BIN)/python -m pytest tests/cluster --timeout 1800
 
 lint: env
 	$(BIN)/ruff check .

@@ -55,7 +55,7 @@ class Cluster:
 
     folder: Path
     token: str = ""
-    machines: list[Machine] = field(default_factory=list)
+    machines: list[Machine] = field(default_factory=list, repr=False)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

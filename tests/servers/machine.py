@@ -42,9 +42,9 @@ class Machine:
     name: str
     address: str
     logs: Path
-    environment: Mapping[str, str]
-    _init: subprocess.Popen[str] | None = None
-    _started: list[subprocess.Popen[Any]] = field(default_factory=list)
+    environment: Mapping[str, str] = field(repr=False)
+    _init: subprocess.Popen[str] | None = field(default=None, repr=False)
+    _started: list[subprocess.Popen[Any]] = field(default_factory=list, repr=False)
 
     def boot(self, hosts: Mapping[str, str], disks: Mapping[str, str]) -> None:
         """Start the machine with its file system; its network card comes later.
