@@ -19,12 +19,12 @@ def run_demo(session: Session) -> None:
     run_source(session)
     run_teach(session)
     # One Ray for both: its start takes longer than some stages.
-    with ray_runtime(session.machine):
+    with ray_runtime(session.asked):
         run_generate(session)
         run_distill(session)
     _extract_bundled(session)
     _evaluate(session)
-    page = write_report(session.recipe, session.folder)
+    page = write_report(session)
     session.events("report.ready", page=str(page))
 
 
@@ -44,7 +44,7 @@ def _evaluate(session: Session) -> None:
             folder.extractor,
             folder.evaluation,
             measurement,
-            session.recipe,
+            session,
             session.machine,
             session.events,
         )

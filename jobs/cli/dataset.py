@@ -14,6 +14,7 @@ from jobs.cli.options import (
     Run,
     SingleWriter,
     StoreAddress,
+    WorkerCount,
     local_path,
 )
 
@@ -27,14 +28,7 @@ def plan(
     price: Annotated[
         float, typer.Option("--price", min=0, help="Money per worker and hour (GPU or CPU).")
     ] = 0.0,
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers",
-            min=0,
-            help="Workers to estimate the time for; 0 chooses by the machine.",
-        ),
-    ] = 0,
+    workers: WorkerCount = "auto",
     device: Device = "auto",
     dtype: Dtype = "auto",
 ) -> None:
@@ -44,9 +38,11 @@ def plan(
     """
     from jobs.dataset.plan import run_plan
     from jobs.runtime.session import open_session
+    from pipeline.recipe.workers import worker_range
 
+    asked = worker_range(workers)
     with open_session(recipe, run, device, dtype) as session:
-        run_plan(session, price, workers)
+        run_plan(session, price, asked)
 
 
 @app.command()

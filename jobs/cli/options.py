@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from pipeline.storage.node_cache import NodeCache
 
 
 def local_path(text: str | Path) -> Path:
@@ -29,8 +32,29 @@ RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Recipe file, or the name of a shipped style.")
 ]
 Run = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="PLACE",
+        help="Folder or s3://bucket/prefix for the artefacts.  [default: the recipe's]",
+    ),
+]
+CacheFolder = Annotated[
     Path | None,
-    typer.Option("--run", help="Folder for the artefacts.  [default: the recipe's]"),
+    typer.Option(
+        "--cache",
+        parser=local_path,
+        metavar="FOLDER",
+        help="For what comes from s3://, on each node.  [default: ONESKETCH_CACHE, or the user's]",
+    ),
+]
+CacheGib = Annotated[
+    float | None,
+    typer.Option(
+        "--cache-gib",
+        min=0,
+        help="Most that shards, and again models, may take there.  [default: no limit]",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Dtype = Annotated[
@@ -53,6 +77,18 @@ ShortSide = Annotated[
     int | None,
     typer.Option("--short-side", min=16, help="Draw at this many pixels, then enlarge."),
 ]
+WorkerCount = Annotated[
+    str,
+    typer.Option("--workers", metavar="N|MIN..MAX", help="Ray actors; auto: by the cluster."),
+]
+GpusPerWorker = Annotated[
+    float,
+    typer.Option("--gpus-per-worker", min=0.01, help="Also a fraction; where there are GPUs."),
+]
+Grace = Annotated[
+    float,
+    typer.Option("--grace", min=0, help="Seconds that running shards may take after SIGTERM."),
+]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Ray workers; 0: by the machine.")]
 SingleWriter = Annotated[
     bool, typer.Option("--single-writer", help="Vouch that no other run writes there.")
@@ -60,6 +96,13 @@ SingleWriter = Annotated[
 StoreAddress = Annotated[
     str, typer.Argument(metavar="DATASET", help="Folder or s3://bucket/prefix of the dataset.")
 ]
+
+
+def node_cache(folder: Path | None, gib: float | None) -> NodeCache:
+    """Return the cache that `--cache` and `--cache-gib` describe."""
+    from pipeline.storage.node_cache import NodeCache
+
+    return NodeCache(folder and folder.absolute(), None if gib is None else int(gib * 2**30))
 
 
 def unfold_options(command: Callable[..., None]) -> Callable[..., None]:

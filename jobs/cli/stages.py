@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.cli.options import (
+    CacheFolder,
+    CacheGib,
     Device,
     Drawings,
     Dtype,
+    GpusPerWorker,
+    Grace,
     Inputs,
     RecipeName,
     Run,
     ShortSide,
     SingleWriter,
+    WorkerCount,
     local_path,
+    node_cache,
     unfold_options,
 )
 
@@ -26,10 +32,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+Model = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Folder or address of an extractor (<run>/extractor)."),
+]
+
 
 @app.command()
 def source(
-    recipe: RecipeName, run: Run = None, device: Device = "auto", dtype: Dtype = "auto"
+    recipe: RecipeName,
+    run: Run = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
 ) -> None:
     """Make the image to draw over.
 
@@ -38,13 +54,18 @@ def source(
     from jobs.runtime.session import open_session
     from jobs.stages.source import run_source
 
-    with open_session(recipe, run, device, dtype) as session:
+    with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
         run_source(session)
 
 
 @app.command()
 def teach(
-    recipe: RecipeName, run: Run = None, device: Device = "auto", dtype: Dtype = "auto"
+    recipe: RecipeName,
+    run: Run = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
 ) -> None:
     """Learn the style from the one drawing.
 
@@ -53,7 +74,7 @@ def teach(
     from jobs.runtime.session import open_session
     from jobs.stages.teach import run_teach
 
-    with open_session(recipe, run, device, dtype) as session:
+    with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
         run_teach(session)
 
 
@@ -63,20 +84,24 @@ def generate(
     run: Run = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Ray actors; 0 chooses by the machine.")
-    ] = 0,
+    workers: WorkerCount = "auto",
+    gpus_per_worker: GpusPerWorker = 1.0,
+    grace: Grace = 20.0,
     single_writer: SingleWriter = False,
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
 ) -> None:
     """Write the dataset of image-sketch pairs.
 
     Finished shards are never made again.
     """
     from jobs.runtime.session import open_session
-    from jobs.stages.generate import run_generate
+    from jobs.stages.generate import Fleet, run_generate
+    from pipeline.recipe.workers import worker_range
 
-    with open_session(recipe, run, device, dtype) as session:
-        run_generate(session, workers, single_writer)
+    fleet = Fleet(worker_range(workers), gpus_per_worker, grace, single_writer)
+    with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
+        run_generate(session, fleet)
 
 
 @app.command()
@@ -84,29 +109,50 @@ def distill(
     recipe: RecipeName,
     run: Run = None,
     device: Device = "auto",
-    cache: Annotated[
-        Path | None,
-        typer.Option("--cache", help="Folder for shards from s3.  [default: in the run's]"),
-    ] = None,
-    cache_gib: Annotated[
-        float | None,
-        typer.Option("--cache-gib", min=0, help="Most that they may take.  [default: no limit]"),
-    ] = None,
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
 ) -> None:
     """Train the fast extractor on the dataset.
 
     Started again, it goes on where it stopped.
     """
     from jobs.runtime.session import open_session
-    from jobs.stages.distill import Cache, run_distill
+    from jobs.stages.distill import run_distill
 
-    with open_session(recipe, run, device) as session:
-        run_distill(session, Cache(cache, cache_gib))
+    with open_session(recipe, run, device, cache=node_cache(cache, cache_gib)) as session:
+        run_distill(session)
+
+
+@app.command("all")
+def all_stages(
+    recipe: RecipeName,
+    run: Run = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    workers: WorkerCount = "auto",
+    gpus_per_worker: GpusPerWorker = 1.0,
+    grace: Grace = 20.0,
+    single_writer: SingleWriter = False,
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
+) -> None:
+    """Teach, generate and distill, one after the other.
+
+    Stages that are finished are only checked; the image to draw over is made if it is missing.
+    """
+    from jobs.runtime.session import open_session
+    from jobs.stages.generate import Fleet
+    from jobs.stages.in_order import run_all
+    from pipeline.recipe.workers import worker_range
+
+    fleet = Fleet(worker_range(workers), gpus_per_worker, grace, single_writer)
+    with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
+        run_all(session, fleet)
 
 
 @app.command()
 def extract(
-    model: Annotated[Path, typer.Argument(help="Folder of an extractor (<run>/extractor).")],
+    model: Model,
     inputs: Inputs,
     out: Drawings,
     short_side: ShortSide = None,
@@ -114,6 +160,8 @@ def extract(
     dtype: Annotated[
         str, typer.Option("--dtype", help="Extractor's numbers: float32, float16, bfloat16.")
     ] = "float32",
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
 ) -> None:
     """Draw photographs with the extractor.
 
@@ -127,7 +175,8 @@ def extract(
     machine = choose_machine(device, dtype)
     with open_events() as events:
         drawing = ExtractOptions(short_side, machine.dtype)
-        run_extract(model, inputs, out, machine, events, drawing)
+        folder = Path(node_cache(cache, cache_gib).local_path(model))
+        run_extract(folder, inputs, out, machine, events, drawing)
 
 
 @dataclass(frozen=True)
@@ -168,7 +217,7 @@ class EvaluateOptions:
 @app.command()
 @unfold_options
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of an extractor (<run>/extractor).")],
+    model: Model,
     options: EvaluateOptions,
     recipe: Annotated[
         str, typer.Option("--recipe", help="Also score generated images and the teacher.")
@@ -184,29 +233,32 @@ def evaluate(
         ),
     ] = None,
     device: Device = "auto",
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
 ) -> None:
     """Score an extractor against known drawings.
 
     A blank page and an edge filter are scored beside it.
     """
-    from jobs.evaluation.evaluate import evaluate_and_print
+    from jobs.evaluation.evaluate import Evaluated, evaluate_and_print
 
-    folder = out or model.parent / "evaluation"
-    evaluate_and_print(model, folder, options.measurement(), recipe, run, device)
+    evaluated = Evaluated(model, recipe, run, out)
+    evaluate_and_print(evaluated, options.measurement(), device, node_cache(cache, cache_gib))
 
 
 @app.command()
-def report(recipe: RecipeName, run: Run = None) -> None:
+def report(
+    recipe: RecipeName, run: Run = None, cache: CacheFolder = None, cache_gib: CacheGib = None
+) -> None:
     """Write one page about a run.
 
     It shows pictures, scores, times and provenance.
     """
     from jobs.report.report import write_report
-    from jobs.runtime.recipes import open_recipe
-    from jobs.runtime.run_folder import RunFolder
+    from jobs.runtime.session import open_session
 
-    opened = open_recipe(recipe, run)
-    typer.echo(write_report(opened, RunFolder(opened.run_path)))
+    with open_session(recipe, run, cache=node_cache(cache, cache_gib)) as session:
+        typer.echo(write_report(session))
 
 
 @app.command()

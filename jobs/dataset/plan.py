@@ -8,7 +8,6 @@ from jobs.pages.durations import in_words
 from jobs.pages.tables import counted, print_table
 from jobs.runtime.devices import Machine
 from jobs.runtime.provenance import processor, versions
-from jobs.runtime.ray_tasks import choose_workers
 from jobs.runtime.session import Session
 from jobs.runtime.teacher_factory import TeacherFactory, teacher_factory
 from pipeline.dataset import layout
@@ -16,6 +15,7 @@ from pipeline.dataset.commit import committed_shards
 from pipeline.dataset.plan import Plan, plan_from_recipe, read_plan
 from pipeline.generation.estimate import Estimate, Measurements, Trial, estimate, run_trial
 from pipeline.generation.scheduling import Policy
+from pipeline.recipe.workers import WorkerRange
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import check_reachable
@@ -27,17 +27,17 @@ _TRIAL_BUDGET_S = 60.0
 _SECONDS_PER_HOUR = 3600
 
 
-def run_plan(session: Session, price: float, workers: int) -> None:
+def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
     """Time a few batches of a recipe's dataset and print what all of it will take.
 
     The store is read, to see what is there already, and never written.
 
     Args:
         price: of one worker and hour, in any money; 0: not known.
-        workers: how many will be at work; 0: by the machine.
+        workers: how many will be at work; `auto`: by the machine.
     """
     recipe, machine = session.recipe, session.machine
-    factory = teacher_factory(recipe, machine)
+    factory = teacher_factory(session)
     with session.events.stage("plan"):
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         there, done = _look_at_store(recipe.dataset.out, plan)
@@ -47,7 +47,7 @@ def run_plan(session: Session, price: float, workers: int) -> None:
             )
             return
         trial = _time_batches(factory, plan, machine)
-    used = choose_workers(workers, machine)
+    used = workers.most or machine.num_gpus or machine.num_cpus
     found = estimate(plan, trial, used, done)
     unit = "GPU" if machine.num_gpus else "worker"
     print_table(

@@ -36,15 +36,16 @@ def run_preview(session: Session, count: int) -> None:
     places = spread_specs(recipe, count)
     pairs: list[Pair] = []
     with events.stage("preview"):
-        teacher = teacher_factory(recipe, session.machine)()
+        teacher = teacher_factory(session)()
         for specs in places:
             pairs += teacher.pairs(specs)
             events("preview", done=len(pairs), total=sum(map(len, places)))
     title = f"{recipe.style}: {len(pairs)} of {recipe.dataset.samples:,} pairs, first to last"
     path = session.folder.root / _PREVIEW
     write_png(path, np.asarray(_draw_sheet(pairs, title)))
+    shown = session.place.publish_file(path)
     blank = sum(_caption(pair)[1] == _ALARM for pair in pairs)
-    print(f"{path}: look at it before a long job" + (f"; {blank} are blank" if blank else ""))
+    print(f"{shown}: look at it before a long job" + (f"; {blank} are blank" if blank else ""))
 
 
 def spread_specs(recipe: Recipe, count: int) -> list[list[SampleSpec]]:

@@ -6,7 +6,7 @@ from jobs.dataset.verify import EXIT_SOUND, exit_code, print_verdict
 from jobs.runtime.provenance import versions
 from jobs.runtime.session import Session
 from jobs.runtime.teacher_factory import teacher_factory
-from jobs.stages.generate import run_generate
+from jobs.stages.generate import Fleet, run_generate
 from pipeline.dataset.plan import PlanMismatchError, plan_from_recipe, read_plan
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import probe
@@ -36,7 +36,7 @@ def run_repair(session: Session, single_writer: bool = False) -> int:
         return EXIT_SOUND
     for name in remove_faulty(store, verdict.findings):
         session.events("repair.removed", file=name)
-    run_generate(session, single_writer=single_writer)
+    run_generate(session, Fleet(single_writer=single_writer))
     verdict = verify(store, session.events)
     print_verdict(verdict, store.url)
     return exit_code(verdict)
@@ -48,7 +48,7 @@ def _check_can_regenerate(session: Session, store: Store) -> None:
     Before anything is removed: what cannot be made again is worth more with its faults.
     """
     stored = read_plan(store)
-    fingerprint = teacher_factory(session.recipe, session.machine).fingerprint()
+    fingerprint = teacher_factory(session).fingerprint()
     found = plan_from_recipe(session.recipe, fingerprint, versions()).differences(stored)
     if found:
         raise PlanMismatchError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,14 +32,18 @@ from jobs.extract.by_teacher import (
 )
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine, choose_machine
-from jobs.runtime.recipes import open_recipe
-from jobs.runtime.run_folder import RunFolder
-from jobs.runtime.session import open_events
+from jobs.runtime.events import Events
+from jobs.runtime.run_folder import EVALUATION
+from jobs.runtime.session import Session, open_events, open_session
 from jobs.runtime.teacher_factory import held_out_pairs
+from jobs.runtime.weights import locate_backbone
 from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
 from pipeline.images.find import BUNDLED, find_photographs
 from pipeline.recipe.recipe import Recipe
+from pipeline.storage.address import is_address, open_store
+from pipeline.storage.bundle import publish_bundle
+from pipeline.storage.node_cache import NodeCache
 from training.distillation.extractor import Extractor
 from training.encoders.inception import load_inception
 from training.encoders.lpips import load_perceptual
@@ -82,7 +87,7 @@ def run_evaluate(
     model: Path,
     out: Path,
     measurement: Measurement,
-    recipe: Recipe | None,
+    session: Session | None,
     machine: Machine,
     on_event: OnEvent,
 ) -> EvaluationScores:
@@ -90,7 +95,7 @@ def run_evaluate(
 
     Args:
         model: folder of the extractor.
-        recipe: that of its run; without one there are no generated pictures.
+        session: on the recipe of its run; without one there are no generated pictures.
 
     Raises:
         ValueError: the measurement asks for what is unknown, missing or does not go together.
@@ -98,10 +103,10 @@ def run_evaluate(
     extractor = Extractor.load(model, machine.device)
     sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
     networks = load_scoring_networks(measurement, machine)
-    truth = _choose_truth(measurement, recipe)
-    teacher_extractor = choose_teacher_extractor(measurement, recipe, machine)
+    truth = _choose_truth(measurement, session.recipe if session else None)
+    teacher_extractor = choose_teacher_extractor(measurement, session, machine)
     sets = []
-    for pictures in choose_sets(measurement, truth, recipe, machine):
+    for pictures in choose_sets(measurement, truth, session):
         if teacher_extractor and TEACHER not in (pictures.truth, *pictures.systems):
             pictures = with_teacher(pictures, teacher_extractor)
         scores = measure_set(pictures, sketch, networks, out)
@@ -115,25 +120,51 @@ def run_evaluate(
     return found
 
 
-def evaluate_and_print(
-    model: Path, out: Path, measurement: Measurement, recipe: str, run: Path | None, device: str
-) -> None:
-    """Evaluate as the command line asks, and print the table.
+@dataclass(frozen=True)
+class Evaluated:
+    """What the command line names: extractor, recipe and where its run is, where results go.
 
-    Args:
-        recipe: a recipe's file or name; empty for none.
-        run: folder of the recipe's artefacts; None: the recipe's own.
+    Attributes:
+        model: a folder or an address.
+        recipe: a file or name; empty for none.
+        run: of the recipe; None: the recipe's own.
+        out: None: `evaluation` beside the extractor.
     """
-    opened = open_recipe(recipe, run) if recipe else None
-    with open_events() as events:
-        machine = choose_machine(device)
-        scores = run_evaluate(model, out, measurement, opened, machine, events)
+
+    model: str
+    recipe: str = ""
+    run: str | None = None
+    out: Path | None = None
+
+
+def evaluate_and_print(
+    evaluated: Evaluated, measurement: Measurement, device: str, cache: NodeCache
+) -> None:
+    """Evaluate as the command line asks, and print the table."""
+    model = Path(cache.local_path(evaluated.model))
+    with ExitStack() as stack:
+        if evaluated.recipe:
+            session = stack.enter_context(
+                open_session(evaluated.recipe, evaluated.run, device, cache=cache)
+            )
+            events: Events = session.events
+        else:
+            session, events = None, stack.enter_context(open_events())
+        out = evaluated.out
+        far = out is None and is_address(evaluated.model)
+        if out is None:
+            beside = Path(evaluated.model).parent
+            out = stack.enter_context(cache.work_folder()) if far else beside
+            out = out / EVALUATION
+        scores = run_evaluate(model, out, measurement, session, choose_machine(device), events)
+        if far:
+            run, _, _ = evaluated.model.rstrip("/").rpartition("/")
+            publish_bundle(open_store(run), EVALUATION, out, replace=True)
+            events("evaluate.published", evaluation=f"{run}/{EVALUATION}")
     print_scores(scores.sets, Console())
 
 
-def choose_sets(
-    measurement: Measurement, truth: str, recipe: Recipe | None, machine: Machine
-) -> list[PictureSet]:
+def choose_sets(measurement: Measurement, truth: str, session: Session | None) -> list[PictureSet]:
     """Gather the held-out pictures, those that the teacher generates first.
 
     Raises:
@@ -141,8 +172,8 @@ def choose_sets(
     """
     style = truth if truth in _COMPUTED else ""
     sets: list[PictureSet] = []
-    if recipe is not None and truth != LINE_ART:
-        pairs = held_out_pairs(recipe, machine, measurement.held_out)
+    if session is not None and truth != LINE_ART:
+        pairs = held_out_pairs(session, measurement.held_out)
         sets.append(generated_set(pairs, truth))
     if measurement.drawings is not None:
         if len(measurement.photographs) != 1:
@@ -177,7 +208,7 @@ def encoder_names(networks: ScoringNetworks) -> dict[str, str]:
 
 
 def choose_teacher_extractor(
-    measurement: Measurement, recipe: Recipe | None, machine: Machine
+    measurement: Measurement, session: Session | None, machine: Machine
 ) -> TeacherExtractor | None:
     """Load the recipe's teacher to draw by inversion; None where that was not asked for.
 
@@ -186,10 +217,12 @@ def choose_teacher_extractor(
     """
     if not measurement.teacher:
         return None
-    if recipe is None:
+    if session is None:
         raise ValueError("scoring the teacher (--with-teacher) needs the recipe: give --recipe")
-    folder = RunFolder(recipe.run_path).teacher
-    return load_teacher_extractor(folder, recipe.backbone, InversionOptions(), machine)
+    session.place.fetch("teacher")
+    backbone = session.cache.local_path(locate_backbone(session.recipe.backbone))
+    folder = session.folder.teacher
+    return load_teacher_extractor(folder, backbone, InversionOptions(), machine)
 
 
 def with_teacher(pictures: PictureSet, teacher_extractor: TeacherExtractor) -> PictureSet:

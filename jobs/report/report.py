@@ -18,6 +18,7 @@ from jobs.report.dataset_section import show_dataset
 from jobs.report.provenance_section import last_machine, provenance_facts
 from jobs.report.stage_times import read_events, stage_seconds, stage_times
 from jobs.runtime.run_folder import RunFolder
+from jobs.runtime.session import Session
 from pipeline.arrays import Pixels
 from pipeline.images.read import read_photograph
 from pipeline.recipe.recipe import Recipe
@@ -26,19 +27,22 @@ from training.oneshot.record import EXAMPLE_SKETCH
 _STRIP_SIDE = 2160  # pixels
 
 
-def write_report(recipe: Recipe, folder: RunFolder) -> Path:
-    """Write the page of a run; return its path.
+def write_report(session: Session) -> str:
+    """Write the page of a run; return where it is.
 
     Raises:
         ValueError: an artefact that the page needs is missing.
     """
+    recipe, folder, place = session.recipe, session.folder, session.place
+    place.fetch("source", "teacher", "evaluation")
+    place.fetch_records()
     events = read_events(folder.events)
     seconds, machine = stage_seconds(events), last_machine(events)
     scores = read_scores(folder.evaluation)
     groups = score_groups(scores.sets)
-    example = _example_figures(recipe, folder)
+    example = _example_figures(recipe, folder, session.drawing)
     dataset = show_dataset(recipe.dataset.out)
-    return write_page(
+    page = write_page(
         folder.report,
         "report.html.j2",
         title=f"{recipe.style}: from one drawing to an extractor",
@@ -60,6 +64,7 @@ def write_report(recipe: Recipe, folder: RunFolder) -> Path:
         recipe_text=yaml.safe_dump(recipe.resolved(), sort_keys=False, allow_unicode=True),
         fingerprints_text=fingerprints_text(dataset.fingerprints),
     )
+    return place.publish_file(page)
 
 
 def _run_facts(
@@ -85,10 +90,10 @@ def _run_facts(
     return facts
 
 
-def _example_figures(recipe: Recipe, folder: RunFolder) -> list[Figure]:
+def _example_figures(recipe: Recipe, folder: RunFolder, drawing_path: Path) -> list[Figure]:
     """Show image, drawing and what the teacher makes of the image."""
     image = read_photograph(folder.source / "image.png")
-    drawing = _read_grey(recipe.drawing_path)
+    drawing = _read_grey(drawing_path)
     figures = [
         make_figure(image, f"Generated image: {recipe.example.prompt}", "The generated image"),
         make_figure(drawing, "The drawing made over the image", "The drawing, the only one"),

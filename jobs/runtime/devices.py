@@ -18,6 +18,22 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
+class Asked:
+    """The device and number format that a person asked for; `auto` leaves them to the machine.
+
+    Raises:
+        ValueError: one of them is unknown.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+
+    def __post_init__(self) -> None:
+        _check_device(self.device)
+        choose_dtype(self.dtype, self.device)
+
+
+@dataclass(frozen=True)
 class Machine:
     """What the commands may use: device, its floating-point format, cores and GPUs."""
 
@@ -33,8 +49,7 @@ def choose_machine(device: str = "auto", dtype: str = "auto") -> Machine:
     Raises:
         ValueError: the device or the format is unknown, or the device is not there.
     """
-    if not _KNOWN.fullmatch(device):
-        raise ValueError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N, or mps")
+    _check_device(device)
     if device == "auto":
         device = "cuda" if _is_present("cuda") else "cpu"
     if not _is_present(device):
@@ -48,6 +63,11 @@ def choose_machine(device: str = "auto", dtype: str = "auto") -> Machine:
         num_cpus=usable_cores(),
         num_gpus=torch.cuda.device_count() if device.startswith("cuda") else 0,
     )
+
+
+def _check_device(device: str) -> None:
+    if not _KNOWN.fullmatch(device):
+        raise ValueError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N, or mps")
 
 
 def choose_dtype(dtype: str, device: str) -> torch.dtype:

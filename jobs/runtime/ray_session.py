@@ -12,7 +12,8 @@ from typing import Any
 
 import ray
 
-from jobs.runtime.devices import Machine
+from jobs.runtime.cluster import in_cluster
+from jobs.runtime.devices import Asked, Machine, choose_machine
 from jobs.runtime.interrupts import catch_sigterm
 
 # Ray's sockets lie some 60 characters below this folder, and a socket's path holds 107.
@@ -26,8 +27,12 @@ _QUIET = {
 
 
 @contextmanager
-def ray_runtime(machine: Machine) -> Iterator[None]:
-    """Start Ray and stop it again; inside another ray_runtime nothing is started or stopped."""
+def ray_runtime(asked: Asked | Machine) -> Iterator[None]:
+    """Start Ray and stop it again; inside another ray_runtime nothing is started or stopped.
+
+    Raises:
+        ValueError: this machine, which is to be the cluster, lacks the device asked for.
+    """
     if ray.is_initialized():
         yield
         return
@@ -36,7 +41,7 @@ def ray_runtime(machine: Machine) -> Iterator[None]:
     with tempfile.TemporaryDirectory(
         prefix="ray-", dir=_short_temp_root(), ignore_cleanup_errors=True
     ) as temp:
-        ray.init(**_init_options(machine, temp))
+        ray.init(**_init_options(asked, temp))
         # Ray installs its own SIGTERM handler, which would end the process without unwinding.
         catch_sigterm()
         try:
@@ -51,12 +56,12 @@ def _short_temp_root() -> str | None:
     return "/tmp" if len(str(root)) > _MAX_TEMP_PATH_CHARS else None
 
 
-def _init_options(machine: Machine, temp: str) -> dict[str, Any]:
-    """Choose ray.init's arguments from the machine and RAY_ADDRESS."""
+def _init_options(asked: Asked | Machine, temp: str) -> dict[str, Any]:
+    """Choose ray.init's arguments from RAY_ADDRESS, or from this machine."""
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    address = os.environ.get("RAY_ADDRESS", "local")
-    if address != "local":
-        return {"address": address, **quiet}
+    if in_cluster():
+        return {"address": os.environ["RAY_ADDRESS"], **quiet}
+    machine = asked if isinstance(asked, Machine) else choose_machine(asked.device, asked.dtype)
     return {
         "address": "local",
         "num_cpus": machine.num_cpus,

@@ -5,24 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.recipe.recipe import Recipe, load_recipe
+from pipeline.storage.address import is_address, open_store
 
 _STYLES = Path(__file__).parents[1] / "styles"
 
 
-def open_recipe(name: str, run: Path | None = None) -> Recipe:
+def open_recipe(name: str, run: str | None = None) -> Recipe:
     """Load a recipe, with its artefacts in `run` where that is given.
 
     Args:
         name: a YAML file, or the name of a shipped style.
-        run: folder for the artefacts; a dataset elsewhere (s3://) stays there.
+        run: folder or s3://bucket/prefix for the artefacts; a dataset elsewhere stays there.
 
     Raises:
-        ValueError: there is no such recipe, it is not valid, or no folder can be where `run` is.
+        ValueError: there is no such recipe, it is not valid, or nothing can be where `run` is.
     """
     recipe = load_recipe(find_recipe(name))
     if run is not None:
         recipe = _move_run(recipe, run)
-    _check_run(recipe.run_path)
+    _check_run(recipe.run)
     return recipe
 
 
@@ -52,22 +53,21 @@ def shipped_styles() -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(_STYLES.glob("*/recipe.yaml"))}
 
 
-def _move_run(recipe: Recipe, run: Path) -> Recipe:
-    """Put a recipe's artefacts into another folder; a dataset elsewhere (s3://) stays there."""
-    update: dict[str, object] = {"run": run.as_posix()}
+def _move_run(recipe: Recipe, run: str) -> Recipe:
+    """Put a recipe's artefacts into another place; a dataset elsewhere stays there."""
+    run = run.rstrip("/") if is_address(run) else Path(run).as_posix()
+    update: dict[str, object] = {"run": run}
     if recipe.dataset.out == f"{recipe.run}/dataset":
-        out = (run / "dataset").as_posix()
-        update["dataset"] = recipe.dataset.model_copy(update={"out": out})
+        update["dataset"] = recipe.dataset.model_copy(update={"out": f"{run}/dataset"})
     return recipe.model_copy(update=update)
 
 
-def _check_run(run: Path) -> None:
-    """Refuse a place where no folder for artefacts can be."""
-    if run.parts[:1] == ("s3:",):
-        raise ValueError(
-            f"the run folder {run} must be local: give a folder to --run, and s3://bucket/prefix "
-            "to dataset.out in the recipe"
-        )
-    nearest = next((path for path in (run, *run.parents) if path.exists()), run)
+def _check_run(run: str) -> None:
+    """Refuse a place where no artefacts can be."""
+    if is_address(run) or "://" in run:
+        open_store(run)
+        return
+    path = Path(run)
+    nearest = next((place for place in (path, *path.parents) if place.exists()), path)
     if nearest.is_file():
         raise ValueError(f"{nearest} is a file, and a run needs a folder: give another --run")

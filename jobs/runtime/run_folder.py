@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+EVALUATION = "evaluation"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -16,6 +18,11 @@ class RunFolder:
     def source(self) -> Path:
         """Image to draw over, its noise and its record (`source`)."""
         return self.root / "source"
+
+    @property
+    def example(self) -> Path:
+        """Copy of the drawing, where the run is at an address (`teach`)."""
+        return self.root / "example"
 
     @property
     def teacher(self) -> Path:
@@ -35,7 +42,7 @@ class RunFolder:
     @property
     def evaluation(self) -> Path:
         """Scores and side-by-side pictures (`evaluate`)."""
-        return self.root / "evaluation"
+        return self.root / EVALUATION
 
     @property
     def generation(self) -> Path:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from jobs.runtime.devices import Machine
-from jobs.runtime.run_folder import RunFolder
+from jobs.runtime.cluster import in_cluster
+from jobs.runtime.devices import choose_machine
+from jobs.runtime.session import Session
 from jobs.runtime.weights import locate, locate_backbone
 from pipeline.arrays import Pixels
 from pipeline.diffusion.example import load_example
 from pipeline.pair import Pair, SampleSpec
-from pipeline.recipe.recipe import Recipe
+from pipeline.storage.address import is_address
+from pipeline.storage.node_cache import NodeCache
 from pipeline.systems.registry import find_teacher, load_teacher
 from pipeline.teachers.scored import ScoringTeacher
 from pipeline.teachers.teacher import Teacher, TeacherFiles, join_fingerprints
@@ -26,21 +30,40 @@ from training.tensor_hash import sha256_of_network
 class TeacherFactory:
     """Loads a run's teacher together with the CLIP that scores its pairs against the example.
 
-    The example, image uint8 (H, W, 3) and drawing uint8 (H, W), is part of the factory: worker
-    nodes need the taught files and the weights only. `slots` are those of the sampling's batches.
+    It is called on any node. What lies at an address is fetched into that node's cache; the
+    example, image uint8 (H, W, 3) and drawing uint8 (H, W), is part of the factory.
+
+    Attributes:
+        name: of the system.
+        folder: of the taught teacher: a path that every node sees, or an address.
+        locations: of the models it was taught on, by kind: paths, ids or addresses.
+        clip: the location of the CLIP.
+        slots: of the sampling's batches.
+        device: for the process that calls it, as `choose_machine` has it; likewise `dtype`.
+        cache: of the node that calls it.
     """
 
     name: str
-    files: TeacherFiles
+    folder: str
+    locations: Mapping[str, str]
     clip: str
     image: Pixels
     drawing: Pixels
     slots: int
+    device: str = "auto"
+    dtype: str = "auto"
+    cache: NodeCache = NodeCache()
 
     def __call__(self) -> Teacher:
-        """Load the teacher and its scorer; ValueError where its images have another size."""
-        scorer = ClipAgreement(load_clip(self.clip, self.files.device), self.image, self.drawing)
-        teacher, side = load_teacher(self.name, self.files), len(self.image)
+        """Load the teacher and its scorer.
+
+        Raises:
+            ValueError: something is missing on this node, or the images have another size.
+        """
+        files = self.files()
+        clip = load_clip(self.cache.local_path(self.clip), files.device)
+        scorer = ClipAgreement(clip, self.image, self.drawing)
+        teacher, side = load_teacher(self.name, files), len(self.image)
         if teacher.image_size != side:
             raise ValueError(
                 f"the teacher makes images of {teacher.image_size} pixels a side, and the example "
@@ -48,50 +71,90 @@ class TeacherFactory:
             )
         return ScoringTeacher(teacher, scorer, self.slots)
 
+    def files(self) -> TeacherFiles:
+        """Fetch what is missing on this node, and say where it lies.
+
+        Raises:
+            ValueError: this node does not see a folder that the driver sees.
+        """
+        machine = choose_machine(self.device, self.dtype)
+        for place in (self.folder, *self.locations.values(), self.clip):
+            if Path(place).is_absolute() and not Path(place).exists():
+                raise ValueError(
+                    f"node {socket.gethostname()} does not see {place}: nodes that share no disk "
+                    "need the run, and models that are not installed with onesketch, at an address "
+                    "(s3://bucket/prefix)"
+                )
+        return TeacherFiles(
+            folder=Path(self.cache.local_path(self.folder)),
+            locations={kind: self.cache.local_path(at) for kind, at in self.locations.items()},
+            device=machine.device,
+            dtype=machine.dtype,
+        )
+
     def fingerprint(self) -> dict[str, str]:
         """Return the fingerprint that the loaded teacher would have, without loading it.
 
-        Workers compare it with what they load. The CLIP is loaded only if it is not known to be the
-        one that the teacher was taught with.
+        Workers compare it with what they load. In a cluster the driver's machine may lack the
+        models: then what the teacher's record says of them counts. The CLIP is loaded only if the
+        record does not know it.
 
         Raises:
             ValueError: a file of the teacher, its models or the CLIP is missing.
         """
-        clip = taught_clip(self.files.folder, clip_files_sha256(self.clip))
-        clip = clip or sha256_of_network(load_clip(self.clip))
+        taught = Path(self.cache.local_path(self.folder))
+        here = {kind: at for kind, at in self.locations.items() if _is_here(at)}
+        clip = taught_clip(taught, clip_files_sha256(self.clip) if _is_here(self.clip) else None)
+        clip = clip or sha256_of_network(load_clip(self.cache.local_path(self.clip)))
         return join_fingerprints(
-            find_teacher(self.name).fingerprint_of(self.files),
+            find_teacher(self.name).fingerprint_of(TeacherFiles(taught, here)),
             fingerprint_of_agreement(clip, self.image, self.drawing),
         )
 
 
-def teacher_factory(recipe: Recipe, machine: Machine) -> TeacherFactory:
-    """Make the factory of a run's teacher; ValueError without a taught teacher or its example."""
-    files = _teacher_files(recipe, machine)
-    check_same_teacher(files.folder, recipe.teach.teacher)
-    find_teacher(recipe.teach.teacher).check_taught(files.folder)
-    example = load_example(recipe, RunFolder(recipe.run_path).source)
-    clip = absolute_location(locate("clip", recipe.teach.clip))
+def _is_here(location: str) -> bool:
+    """Tell whether a model's files are to be checked on this machine; alone it needs them."""
+    name, _, file = location.partition(":")
+    if is_address(location) or is_address(file):
+        return False
+    return not in_cluster() or Path(location).exists() or Path(file or name).is_file()
+
+
+def teacher_factory(session: Session, device: str | None = None) -> TeacherFactory:
+    """Make the factory of a run's teacher.
+
+    Args:
+        device: of the processes that will call it; by default the one that was asked for.
+
+    Raises:
+        ValueError: there is no taught teacher, or no example.
+    """
+    recipe, place = session.recipe, session.place
+    place.fetch("source", "teacher")
+    folder = place.folder.teacher
+    check_same_teacher(folder, recipe.teach.teacher)
+    find_teacher(recipe.teach.teacher).check_taught(folder)
+    example = load_example(recipe, place.folder.source, session.drawing)
     return TeacherFactory(
-        recipe.teach.teacher, files, clip, example.image, example.drawing, recipe.sampler.batch
-    )
-
-
-def _teacher_files(recipe: Recipe, machine: Machine) -> TeacherFiles:
-    """Say where a run's teacher and its models lie; paths are good for any working directory."""
-    return TeacherFiles(
-        folder=RunFolder(recipe.run_path).teacher.absolute(),
+        name=recipe.teach.teacher,
+        folder=f"{recipe.run}/teacher" if place.store else str(folder.absolute()),
         locations={"backbone": absolute_location(locate_backbone(recipe.backbone))},
-        device=machine.device,
-        dtype=machine.dtype,
+        clip=absolute_location(locate("clip", recipe.teach.clip)),
+        image=example.image,
+        drawing=example.drawing,
+        slots=recipe.sampler.batch,
+        device=device or session.asked.device,
+        dtype=session.asked.dtype,
+        cache=session.cache,
     )
 
 
-def held_out_pairs(recipe: Recipe, machine: Machine, count: int) -> Sequence[Pair]:
+def held_out_pairs(session: Session, count: int) -> Sequence[Pair]:
     """Make pairs beyond the dataset's last index: of its seed, but in no dataset of this size."""
+    recipe = session.recipe
     samples = recipe.dataset.samples
     specs = [
         SampleSpec(index=index, seed=recipe.dataset.seed, duration=samples)
         for index in range(samples, samples + count)
     ]
-    return load_teacher(recipe.teach.teacher, _teacher_files(recipe, machine)).pairs(specs)
+    return load_teacher(recipe.teach.teacher, teacher_factory(session).files()).pairs(specs)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import training.embedded
 from pipeline.diffusion.location import is_hub_id
+from pipeline.storage.address import is_address
 
 EMBEDDED = "embedded"
 ModelKind = Literal["backbone", "clip", "perceptual"]
@@ -18,7 +19,7 @@ _FOLDERS: dict[ModelKind, str] = {
 
 
 def locate(kind: ModelKind, name: str) -> str:
-    """Turn a recipe's name into a location for the loaders: shipped folder, path or preset.
+    """Turn a recipe's name into a location: shipped folder, path, preset or address.
 
     Args:
         kind: of model.
@@ -31,17 +32,17 @@ def locate(kind: ModelKind, name: str) -> str:
 
 
 def locate_backbone(name: str) -> str:
-    """Turn a recipe's backbone into a diffusers folder or a hub id.
+    """Turn a recipe's backbone into a diffusers folder, a hub id, or the address of a folder.
 
     Raises:
         ValueError: it is neither.
     """
     location = locate("backbone", name)
-    if Path(location).is_dir() or is_hub_id(location):
+    if Path(location).is_dir() or is_hub_id(location) or is_address(location):
         return location
     raise ValueError(
         f"backbone {name!r} is neither an existing diffusers folder nor a hub id such as "
-        "CompVis/stable-diffusion-v1-4, nor `embedded`"
+        "CompVis/stable-diffusion-v1-4, nor s3://bucket/prefix, nor `embedded`"
     )
 
 

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from jobs.runtime.devices import Machine
+from jobs.runtime.cluster import share_cluster
 from jobs.runtime.provenance import versions
 from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.session import Session
 from jobs.runtime.weights import locate
 from pipeline.diffusion.example import load_example
-from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.workers import WorkerRange
+from pipeline.storage.node_cache import NodeCache
 from training.distillation.extractor import CONFIG
 from training.distillation.loop import distill
 from training.distillation.ray_train import distill_on_ray
 from training.distillation.spec import DistillationSpec, Execution
+from training.keeper import StoreKeeper
 
 
-@dataclass(frozen=True)
-class Cache:
-    """Where shards from s3 are kept, and what they may take; None is `Execution`'s default."""
-
-    folder: Path | None = None
-    gib: float | None = None
-
-
-def run_distill(session: Session, cache: Cache | None = None) -> None:
+def run_distill(session: Session) -> None:
     """Train the extractor, or resume its training; a finished one is only checked."""
-    folder = session.folder.extractor
+    folder, place = session.folder.extractor, session.place
     with session.events.stage("distill"):
-        spec = _make_spec(session.recipe, session.folder.source)
-        execution = _choose_execution(session.machine, cache or Cache())
+        place.fetch("source", "extractor")
+        spec = _make_spec(session)
         if (folder / CONFIG).is_file():
-            distill(spec, folder, execution, session.events)
+            _check_finished(spec, folder, session)
         else:
-            with ray_runtime(session.machine):
-                distill_on_ray(spec, folder, execution, session.events)
-    session.events("distill.ready", extractor=str(folder))
+            with ray_runtime(session.asked):
+                device = share_cluster(session.asked, WorkerRange()).device
+                execution = _choose_execution(device, session.cache)
+                keeper = place.keeper("extractor")
+                far = keeper if isinstance(keeper, StoreKeeper) else None
+                distill_on_ray(spec, folder, execution, session.events, keeper=far)
+    session.events("distill.ready", extractor=f"{session.recipe.run}/extractor")
 
 
-def _make_spec(recipe: Recipe, source: Path) -> DistillationSpec:
+def _check_finished(spec: DistillationSpec, folder: Path, session: Session) -> None:
+    """Raise OtherRunError where the finished extractor is of another training."""
+    execution = _choose_execution("cpu", session.cache)
+    distill(spec, folder, execution, session.events)
+
+
+def _make_spec(session: Session) -> DistillationSpec:
     """Gather all that fixes the outcome of distillation."""
-    pair = load_example(recipe, source)
+    recipe = session.recipe
+    pair = load_example(recipe, session.folder.source, session.drawing)
     return DistillationSpec(
         distill=recipe.distill,
         dataset=recipe.dataset.out,
@@ -55,13 +59,12 @@ def _make_spec(recipe: Recipe, source: Path) -> DistillationSpec:
     )
 
 
-def _choose_execution(machine: Machine, cache: Cache) -> Execution:
-    """Train in bfloat16 on GPUs, whose range needs no loss scaling, in float32 elsewhere."""
-    on_gpu = machine.num_gpus > 0
+def _choose_execution(device: str, cache: NodeCache) -> Execution:
+    """Train in bfloat16 on GPUs, whose range needs no loss scaling, in float32 elsewhere.
+
+    Args:
+        device: of the ranks; `auto`: the GPU that each of them gets.
+    """
+    on_gpu = device == "auto" or device.startswith("cuda")
     dtype = torch.bfloat16 if on_gpu else torch.float32
-    return Execution(
-        device=machine.device,
-        dtype=dtype,
-        cache=cache.folder,
-        cache_bytes=None if cache.gib is None else int(cache.gib * 2**30),
-    )
+    return Execution(device="cuda" if on_gpu else device, dtype=dtype, cache=cache)

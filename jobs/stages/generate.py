@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from jobs.runtime.cluster import share_cluster
 from jobs.runtime.provenance import versions
 from jobs.runtime.ray_session import ray_runtime
-from jobs.runtime.ray_tasks import choose_workers
 from jobs.runtime.session import Session
 from jobs.runtime.teacher_factory import teacher_factory
-from jobs.stages.run_summary import add_summary, summary_table
+from jobs.stages.run_summary import summary_table
 from pipeline.dataset.plan import check_plan, plan_from_recipe
 from pipeline.generation.ray_actors import generate
+from pipeline.generation.scheduling import Policy
+from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import check_reachable
 
 
-def run_generate(session: Session, workers: int = 0, single_writer: bool = False) -> None:
-    """Write what is missing of the dataset.
+@dataclass(frozen=True)
+class Fleet:
+    """How many workers make the dataset, and with what.
 
-    Args:
-        workers: Ray actors; 0 chooses by the machine.
+    Attributes:
+        workers: Ray actors.
+        gpus_per_worker: also a fraction; where the cluster has GPUs.
+        grace_s: how long running shards may go on after SIGTERM.
         single_writer: vouch that no other run writes there, for stores that cannot guard names.
     """
-    recipe, machine = session.recipe, session.machine
-    factory = teacher_factory(recipe, machine)
-    store = open_store(recipe.dataset.out, single_writer)
+
+    workers: WorkerRange = field(default_factory=WorkerRange)
+    gpus_per_worker: float = 1.0
+    grace_s: float = Policy.grace_s
+    single_writer: bool = False
+
+
+def run_generate(session: Session, fleet: Fleet | None = None) -> None:
+    """Write what is missing of the dataset."""
+    recipe, fleet = session.recipe, fleet or Fleet()
     with session.events.stage("generate"):
+        store = open_store(recipe.dataset.out, fleet.single_writer)
+        factory = teacher_factory(session)
         check_reachable(store)
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         # Where another dataset lies, Ray need not be started first.
         check_plan(store, plan)
-        with ray_runtime(machine):
+        with ray_runtime(session.asked):
+            share = share_cluster(session.asked, fleet.workers, fleet.gpus_per_worker)
+            session.events("generate.workers", workers=share.workers, gpus_per_worker=share.gpus)
             summary = generate(
                 plan,
                 store,
-                factory,
-                workers=choose_workers(workers, machine),
-                gpus_per_worker=1.0 if machine.num_gpus else 0.0,
+                replace(factory, device=share.device),
+                workers=share.workers,
+                gpus_per_worker=share.gpus,
                 on_event=session.events,
+                policy=Policy(grace_s=fleet.grace_s),
             )
-    add_summary(session.folder.generation, summary)
+    finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    session.place.add_generation(finished | summary.to_dict())
     session.events.console.print(summary_table(summary))
     session.events("generate.ready", dataset=recipe.dataset.out, pairs=summary.committed)

@@ -1,27 +1,11 @@
-"""What a run of `generate` did: a table for people, a JSON file for machines."""
+"""What a run of `generate` did, as a table for people."""
 
 from __future__ import annotations
-
-import json
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
 from jobs.pages.durations import in_words
 from pipeline.generation.summary import Summary
-from pipeline.whole_file import write_json
-
-
-def add_summary(path: Path, summary: Summary) -> None:
-    """Append a run's summary to the list in a JSON file."""
-    runs: list[dict[str, Any]] = []
-    if path.is_file():
-        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    runs.append(finished | summary.to_dict())
-    write_json(path, {"runs": runs})
 
 
 def summary_table(summary: Summary) -> Table:

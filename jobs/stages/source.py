@@ -12,9 +12,11 @@ def run_source(session: Session) -> None:
     """Make the example's image from prompt and seed, and keep what it was made from."""
     recipe, machine = session.recipe, session.machine
     with session.events.stage("source"):
-        backbone = load_backbone(locate_backbone(recipe.backbone), machine.device, machine.dtype)
+        location = session.cache.local_path(locate_backbone(recipe.backbone))
+        backbone = load_backbone(location, machine.device, machine.dtype)
         source = make_source(backbone, recipe.example, recipe.sampler)
         write_source(source, session.folder.source)
+        session.place.publish("source")
     session.events(
-        "source.ready", image=str(session.folder.source / IMAGE_FILE), drawing=recipe.drawing_path
+        "source.ready", image=f"{recipe.run}/source/{IMAGE_FILE}", drawing=recipe.drawing_path
     )

@@ -124,8 +124,11 @@ def read_source(folder: Path) -> Source:
     return Source(np.asarray(image), Generated(embeddings, noise, record))
 
 
-def load_example(recipe: Recipe, folder: Path) -> ExamplePair:
+def load_example(recipe: Recipe, folder: Path, drawing_path: Path | None = None) -> ExamplePair:
     """Read the source in `folder` and the recipe's drawing of it.
+
+    Args:
+        drawing_path: where the drawing is on this machine; by default where the recipe says.
 
     Raises:
         ExampleError: the source is missing or was made for another prompt, seed or sampling; the
@@ -139,7 +142,7 @@ def load_example(recipe: Recipe, folder: Path) -> ExamplePair:
                 f"{folder} was made with {key} = {stored.get(key)!r}, the recipe says "
                 f"{asked!r}: run `onesketch source` again, and draw over the new image"
             )
-    drawing = read_drawing(recipe.drawing_path, source.image.shape[:2])
+    drawing = read_drawing(drawing_path or recipe.drawing_path, source.image.shape[:2])
     return ExamplePair(source.image, drawing, source.generated)
 
 

@@ -12,6 +12,11 @@ from pipeline.storage.store import StorageError, Store
 _S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#@]*))?")
 
 
+def is_address(place: str) -> bool:
+    """Tell whether a place is in an object store; also with one slash: nobody means a folder."""
+    return place.startswith("s3:")
+
+
 def open_store(url: str, single_writer: bool = False) -> Store:
     """Return the store at a folder's path or at s3://bucket/prefix, without touching it yet.
 
@@ -23,10 +28,9 @@ def open_store(url: str, single_writer: bool = False) -> Store:
     """
     if not url:
         raise StorageError(
-            "the dataset's address is empty; expected a folder or s3://bucket/prefix"
+            "the address is empty; expected a folder or s3://bucket/prefix"
         )
-    # Also with one slash only: nobody means a local folder by that.
-    if url.startswith("s3:"):
+    if is_address(url):
         return _open_s3(url, single_writer)
     if "://" in url:
         scheme = url.split("://", 1)[0]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import canonical
-from pipeline.storage.address import open_store
+from pipeline.storage.address import is_address, open_store
 from pipeline.storage.bundle import FILES, BundleFile, key_in, read_bundle
 from pipeline.storage.local import NO_SPACE
 from pipeline.storage.store import MissingKeyError, StorageError, Store
@@ -71,13 +71,16 @@ class NodeCache:
     def local_path(self, location: str) -> str:
         """Return a location as something on this disk.
 
-        What is at an address (s3://bucket/prefix: a folder, a bundle or one object) is fetched;
-        everything else is returned as it is.
+        What is at an address (s3://bucket/prefix: a folder, a bundle or one object) is fetched,
+        in NAME:ADDRESS too; everything else is returned as it is.
 
         Raises:
             StorageError: there is nothing at the address, or it cannot be fetched.
         """
-        if not location.startswith("s3:"):
+        name, colon, address = location.partition(":")
+        if colon and is_address(address):
+            return f"{name}:{self.local_path(address)}"
+        if not is_address(location):
             return location
         try:
             return str(self.fetch(open_store(location)))

@@ -66,12 +66,16 @@ class DiffSketchTeacher:
     def fingerprint_of(cls, files: TeacherFiles) -> dict[str, str]:
         """Hash a taught teacher's files and those of its backbone; no model is loaded.
 
+        Where the backbone's location is left out, what the teacher's own record says of it counts.
+
         Raises:
             ValueError: a file is missing, or the backbone is not the one that was taught on.
         """
         cls.check_taught(files.folder)
-        found = fingerprint_folder(backbone_folder(files.locations[BACKBONE]))
-        return _fingerprint(files, Conditions.load(files.folder), found)
+        conditions = Conditions.load(files.folder)
+        location = files.locations.get(BACKBONE)
+        found = fingerprint_folder(backbone_folder(location)) if location else conditions.backbone
+        return _fingerprint(files, conditions, found)
 
     @classmethod
     def load(cls, files: TeacherFiles) -> DiffSketchTeacher:
@@ -120,6 +124,6 @@ class DiffSketchTeacher:
 def _fingerprint(
     files: TeacherFiles, conditions: Conditions, backbone: Mapping[str, str]
 ) -> dict[str, str]:
-    conditions.check_backbone(backbone, files.locations[BACKBONE], files.folder)
+    conditions.check_backbone(backbone, files.locations.get(BACKBONE, ""), files.folder)
     hashes = {f"backbone/{name}": digest for name, digest in backbone.items()}
     return hashes | {f"teacher/{name}": sha256_of_file(files.folder / name) for name in _FILES}

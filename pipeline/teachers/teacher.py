@@ -89,6 +89,8 @@ class TeacherClass(Protocol):
     def fingerprint_of(self, files: TeacherFiles) -> dict[str, str]:
         """Return the fingerprint that the loaded teacher would have, without loading a model.
 
+        Models whose locations are left out are those that the teacher's record names.
+
         Raises:
             ValueError: a file is missing, or a model is not the one that was taught on.
         """

@@ -22,13 +22,13 @@ from training.oneshot.spec import OneShotSpec
 
 def teach_diffsketch(inputs: TeachInputs, folder: Path, on_event: OnEvent) -> None:
     """Train G_sketch into a folder, or resume there; see `training.oneshot.inputs`."""
-    fit(load_spec(inputs), folder, on_event)
+    fit(load_spec(inputs), folder, on_event, keeper=inputs.keeper)
 
 
 def load_spec(inputs: TeachInputs) -> OneShotSpec:
     """Load all that one-shot training starts from; the cheap checks come first."""
     recipe, locations, device = inputs.recipe, inputs.locations, inputs.device
-    pair = load_example(recipe, inputs.source)
+    pair = load_example(recipe, inputs.source, inputs.drawing)
     clip = load_clip(locations["clip"], device)
     perceptual = load_perceptual(locations["perceptual"], device)
     backbone = load_backbone(locations["backbone"], device, inputs.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import torch
 
 from pipeline.events import OnEvent
 from pipeline.recipe.recipe import Recipe
+from training.keeper import FolderKeeper, Keeper
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,10 @@ class TeachInputs:
 
     Attributes:
         source: folder of the example's image, as `onesketch source` left it.
+        drawing: file of the drawing of it; None: where the recipe says.
         locations: of models by kind (`backbone`, `clip`, `perceptual`): folders, files or ids.
         prompts: captions of the kind that the backbone was trained on.
+        keeper: where checkpoints outlive the process; by default in the training's folder.
         device: such as `cpu` or `cuda:0`.
         dtype: of the backbone's numbers.
     """
@@ -31,6 +34,8 @@ class TeachInputs:
     prompts: Sequence[str]
     device: str
     dtype: torch.dtype
+    drawing: Path | None = None
+    keeper: Keeper = field(default_factory=FolderKeeper)
 
 
 class TeacherTraining(Protocol):

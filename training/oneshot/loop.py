@@ -34,6 +34,7 @@ from training.checkpoint import (
     check_identity,
     trim_history,
 )
+from training.keeper import FolderKeeper, Keeper
 from training.oneshot.objective import TERMS, Objective
 from training.oneshot.record import EXAMPLE_SKETCH, RECORD, read_record, write_record
 from training.oneshot.samples import GeneratedSamples, Samples
@@ -73,6 +74,7 @@ def fit(
     on_event: OnEvent,
     checkpoint_every: int = CHECKPOINT_EVERY,
     samples: Samples | None = None,
+    keeper: Keeper | None = None,
 ) -> GSketch:
     """Train G_sketch, or resume an interrupted training of the same spec.
 
@@ -84,6 +86,7 @@ def fit(
         checkpoint_every: iterations between two checkpoints, at least.
         samples: where the spec's samples are read that somebody else made; by default they are
             made here, batch by batch. They must be the same samples: the identity is the spec's.
+        keeper: where checkpoints and the teacher outlive the process; by default the folder.
 
     Raises:
         OtherRunError: the folder holds another training.
@@ -98,11 +101,15 @@ def fit(
         return GSketch.load(folder)
     context = prepare(spec, folder, samples)
     state = initial_state(spec)
+    keeper = keeper or FolderKeeper()
+    if latest := keeper.latest():
+        keeper.restore(latest, folder)
     if load_checkpoint(folder, state, identity):
         on_event("teach.resumed", iteration=state.iteration)
     trim_history(folder, state.iteration)
-    train(context, state, on_event, checkpoint_every)
+    train(context, state, on_event, checkpoint_every, keeper)
     _write_teacher(context, state)
+    keeper.finish(folder)
     return GSketch.load(folder)
 
 
@@ -146,7 +153,9 @@ def initial_state(spec: OneShotSpec) -> State:
     return State(network, torch.optim.Adam(network.parameters(), lr=spec.teach.learning_rate))
 
 
-def train(context: Context, state: State, on_event: OnEvent, checkpoint_every: int) -> None:
+def train(
+    context: Context, state: State, on_event: OnEvent, checkpoint_every: int, keeper: Keeper
+) -> None:
     """Train from the current iteration to the last."""
     saved = state.iteration
     snapshot(context, state)
@@ -154,6 +163,7 @@ def train(context: Context, state: State, on_event: OnEvent, checkpoint_every: i
         train_chunk(context, state, on_event)
         if state.iteration - saved >= checkpoint_every:
             save_checkpoint(context.folder, state, context.identity)
+            keeper.keep(context.folder, state.iteration)
             saved = state.iteration
 
 

@@ -43,10 +43,13 @@ def check_same_teacher(folder: Path, teacher: str) -> None:
         )
 
 
-def taught_clip(folder: Path, files_sha256: str) -> str | None:
+def taught_clip(folder: Path, files_sha256: str | None = None) -> str | None:
     """Return the hash of the weights of the CLIP that a teacher was taught with.
 
-    None unless the record has it, and it was loaded from files with this hash.
+    Args:
+        files_sha256: of the files at hand: None is returned where the teacher had others.
     """
     record = read_record(folder) or {}
-    return record.get("clip_sha256") if record.get("clip_files_sha256") == files_sha256 else None
+    if files_sha256 not in (None, record.get("clip_files_sha256")):
+        return None
+    return record.get("clip_sha256")

@@ -23,12 +23,13 @@ from jobs.experiments.ablation.trainings import (
     score_drawings,
 )
 from jobs.experiments.ablation.workspace import Workspace, picture_set
-from jobs.runtime.devices import Machine
+from jobs.runtime.devices import Asked, Machine
 from jobs.runtime.events import Events
 from jobs.runtime.run_folder import RunFolder
+from jobs.runtime.run_place import FolderPlace
 from jobs.runtime.session import Session
 from jobs.stages.distill import run_distill
-from jobs.stages.generate import run_generate
+from jobs.stages.generate import Fleet, run_generate
 from pipeline.arrays import Pixels
 from pipeline.diffusion.example import RECORD_FILE, read_source, write_source
 from pipeline.images.find import BUNDLED, find_photographs
@@ -36,6 +37,7 @@ from pipeline.images.read import read_photograph
 from pipeline.images.write import write_png
 from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Recipe, parse_recipe
+from pipeline.recipe.workers import WorkerRange
 from pipeline.whole_file import write_json
 from training.distillation.extractor import Extractor
 from training.encoders.lpips import Perceptual, load_perceptual
@@ -63,7 +65,7 @@ def distill_twin(
     if (folder.root / SCORES).is_file():
         return
     session = open_twin(workspace, cell, machine, events)
-    run_generate(session, workers)
+    run_generate(session, Fleet(WorkerRange(1, workers) if workers else WorkerRange()))
     run_distill(session)
     perceptual = load_perceptual(workspace.perceptual, machine.device)
     student = Extractor.load(folder.extractor, machine.device)
@@ -89,7 +91,9 @@ def open_twin(workspace: Workspace, cell: Cell, machine: Machine, events: Events
             source = replace(source, image=image_to_uint8(example.images)[0])
         write_source(source, folder.source)
     shutil.copytree(workspace.training(cell), folder.teacher, dirs_exist_ok=True)
-    return Session(_twin_recipe(workspace, cell, folder.root), machine, folder, events)
+    asked = Asked(machine.device, str(machine.dtype).removeprefix("torch."))
+    recipe = _twin_recipe(workspace, cell, folder.root)
+    return Session(recipe, asked, FolderPlace(folder), events)
 
 
 def twin_cells(style: str, seeds: int) -> list[Cell]:

@@ -1,0 +1,84 @@
+"""What the cluster offers: where workers run and how many there are, wherever the driver is.
+
+A driver in a cluster often has no GPU. What it asks for is decided by the resources that Ray
+reports, by those that its autoscaler may add, and by each worker's own machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ray
+from ray._private.state import state as ray_state
+
+from jobs.runtime.devices import Asked
+from pipeline.recipe.workers import WorkerRange
+
+
+@dataclass(frozen=True)
+class Share:
+    """The workers of a command and what each of them gets.
+
+    Attributes:
+        workers: how many.
+        gpus: of each, also a fraction; 0: they work on processors.
+        device: for the worker's process; `auto` there means its GPU, where torch finds one.
+    """
+
+    workers: int
+    gpus: float
+    device: str
+
+
+def in_cluster() -> bool:
+    """Tell whether a cluster was named, instead of a Ray of the command's own."""
+    return os.environ.get("RAY_ADDRESS", "local") != "local"
+
+
+def share_cluster(asked: Asked, workers: WorkerRange, gpus_per_worker: float = 1.0) -> Share:
+    """Choose workers by what the cluster has and may grow to; Ray must be initialised.
+
+    Args:
+        gpus_per_worker: also a fraction, where several fit one GPU.
+
+    Raises:
+        ValueError: the cluster has not what was asked for, and cannot grow to it.
+    """
+    now, largest = ray.cluster_resources(), _largest_resources()
+    gpus = max(now.get("GPU", 0.0), largest.get("GPU", 0.0))
+    if asked.device.startswith("cuda") and not gpus and workers.most is None:
+        raise ValueError(
+            f"--device {asked.device}: the cluster has no GPU ({_named(now)}): start nodes with "
+            "GPUs, say --workers N to wait for such nodes, or use --device cpu"
+        )
+    on_gpu = asked.device.startswith("cuda") or (gpus > 0 and asked.device == "auto")
+    each = {"GPU": gpus_per_worker, "CPU": 1.0} if on_gpu else {"CPU": 1.0}
+    room = min(_count(now, each), sys.maxsize)
+    could = max(room, _count(largest, each))
+    # A number is taken at its word: nodes may come that nothing here knows of.
+    if could < workers.least != workers.most:
+        raise ValueError(
+            f"--workers {workers}: the cluster has room for {could} ({_named(now)}): ask for "
+            "fewer, add nodes, or say --workers N to wait for them"
+        )
+    chosen = workers.most or (could if could < sys.maxsize else max(room, 1))
+    device = asked.device if asked.device != "auto" or on_gpu else "cpu"
+    return Share(max(chosen, 1), gpus_per_worker if on_gpu else 0.0, device)
+
+
+def _count(resources: Mapping[str, float], each: Mapping[str, float]) -> int:
+    """Count the workers that resources have room for."""
+    counts = [resources.get(name, 0.0) / amount for name, amount in each.items()]
+    return int(min(counts))
+
+
+def _largest_resources() -> Mapping[str, float]:
+    """Return what the autoscaler may grow the cluster to; empty where there is none."""
+    return ray_state.get_max_resources_from_cluster_config() or {}
+
+
+def _named(resources: Mapping[str, float]) -> str:
+    return f"{resources.get('CPU', 0.0):g} CPUs, {resources.get('GPU', 0.0):g} GPUs"
