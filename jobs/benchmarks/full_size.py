@@ -33,7 +33,7 @@ def measure_full_size(effort: Effort) -> BenchmarkResult:
 
     Takes random weights of Stable Diffusion 1.4's shapes unless `effort.backbone` names others.
     """
-    machine = choose_machine("auto")
+    machine = choose_machine(effort.device)
     with tempfile.TemporaryDirectory(prefix="onesketch-bench-") as temp:
         out = effort.far or str(Path(temp) / "dataset")
         check_empty(out)

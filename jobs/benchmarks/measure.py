@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import torch
 
 from pipeline.storage.address import open_store
 
@@ -20,7 +23,8 @@ class Effort:
     """How much to measure: rounds of each side; `tiny` workloads only show that they run.
 
     `pairs` is the size of the dataset of `scale`; `far` an empty s3 address for `read` and
-    `full-size`, or nothing; `backbone` a diffusers folder for `full-size`, or nothing.
+    `full-size`, or nothing; `backbone` a diffusers folder for `full-size`, or nothing. `device` is
+    that of `full-size` and `distill`.
     """
 
     rounds: int = 5
@@ -28,6 +32,7 @@ class Effort:
     pairs: int = 30_000
     far: str = ""
     backbone: str = ""
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -109,14 +114,22 @@ def take_turns(
     Returns:
         The seconds of each round, ours and the peer's.
     """
-    ours(), peer()
-    ours_s: list[float] = []
-    peer_s: list[float] = []
-    sides = [(ours, ours_s), (peer, peer_s)]
+    found = take_turns_of({"ours": ours, "peer": peer}, rounds, clock)
+    return found["ours"], found["peer"]
+
+
+def take_turns_of(
+    sides: Mapping[str, Callable[[], object]], rounds: int, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
+    """Time any number of sides, after one unmeasured call of each, as `take_turns` does two."""
+    for work in sides.values():
+        work()
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    names = list(sides)
     for number in range(rounds):
-        for work, times in sides if number % 2 == 0 else reversed(sides):
-            times.append(seconds_of(work, clock))
-    return ours_s, peer_s
+        for name in names if number % 2 == 0 else reversed(names):
+            found[name].append(seconds_of(sides[name], clock))
+    return found
 
 
 def seconds_of(work: Callable[[], object], clock: Clock = time.perf_counter) -> float:
@@ -124,6 +137,17 @@ def seconds_of(work: Callable[[], object], clock: Clock = time.perf_counter) -> 
     start_s = clock()
     work()
     return clock() - start_s
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread, so that the thread's processor time is the whole of it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def ratios(of: Sequence[float], to: Sequence[float]) -> tuple[float, ...]:

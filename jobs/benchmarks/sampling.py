@@ -7,8 +7,7 @@ step t.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +15,14 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, ratios, take_turns
+from jobs.benchmarks.measure import (
+    BenchmarkResult,
+    BenchmarkScore,
+    Effort,
+    one_thread,
+    ratios,
+    take_turns,
+)
 from jobs.benchmarks.standins.sketchers import PROMPTS, UntaughtFactory, untaught
 from pipeline.diffusion.backbone import Backbone, load_backbone
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
@@ -46,7 +52,7 @@ def measure_sample(effort: Effort) -> BenchmarkResult:
             output_type="pt",
         ).images
 
-    with _one_thread():
+    with one_thread():
         ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
     difference = float((images["ours"] - images["peer"]).abs().max())
     return BenchmarkResult(
@@ -78,7 +84,7 @@ def measure_aggregate(effort: Effort) -> BenchmarkResult:
     def peer() -> None:
         found["peer"] = _literal(aggregation, taps)
 
-    with _one_thread():
+    with one_thread():
         ours_s, peer_s = take_turns(ours, peer, effort.rounds, time.thread_time)
     error = float((found["ours"] - found["peer"]).norm() / found["peer"].norm())
     return BenchmarkResult(
@@ -136,14 +142,3 @@ def _pipeline(folder: str) -> Any:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute on one thread, so that the thread's processor time is the whole of it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

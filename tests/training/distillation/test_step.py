@@ -113,6 +113,7 @@ def test_gradients_are_averaged_once_a_phase_whatever_the_parts(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_compiled_step_is_the_same_and_keeps_names_and_checkpoint(
     features: FeatureNetwork, whole: tuple[dict[str, Tensor], dict[str, Tensor]], tmp_path: Path
 ) -> None:
