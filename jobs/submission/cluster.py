@@ -34,8 +34,12 @@ _LEAD_ELSEWHERE = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _TOKEN_HELP = (
     "RAY_AUTH_MODE=token with RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN, or ~/.ray/auth_token)"
 )
-# Of Ray's client: each package twice, by names that tell people nothing.
-_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
+# Of Ray's client: names of packages and codes of connections, which tell people nothing.
+_TALKATIVE = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 _EXPECTED = "expected the dashboard's address, such as http://HOST:8265"
 _OLD_AGENTS_TEXT = "Failed to get head node agent"
 _NO_AGENT_TEXT = "No available agent"
@@ -302,7 +306,7 @@ def _refusal(address: str, status: int, text: str) -> ClusterError:
         "(of an nginx ingress: proxy-body-size), or submit from inside the cluster's network",
     }
     if status in causes:
-        return ClusterError(causes[status], status, text)
+        return ClusterError(f"{causes[status]} (HTTP {status})", status, text)
     if status in (502, 503, 504):
         cause = "what stands before the cluster is up, and the cluster behind it is not; try later"
     else:

@@ -75,4 +75,5 @@ def _show_rest(cluster: Cluster, job: Job, stream: LogStream, screen: Screen) ->
     try:
         screen.show(stream.rest_of(cluster.log(job.id)))
     except ClusterError as error:
+        screen.show(stream.rest_of(""))
         screen.say(f"the last lines of the log may be missing: {error}")

@@ -27,7 +27,8 @@ class LogStream:
     """
 
     def __init__(self, tail: Callable[[], AsyncIterator[str]], skip: int = 0) -> None:
-        self.position = skip
+        self._position = skip
+        self._held = ""
         self._tail = tail
         self._read = skip
         self._pieces: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -44,22 +45,24 @@ class LogStream:
         self._loop.call_soon_threadsafe(self._cancel)
 
     def read(self, wait_s: float) -> str:
-        """Return what has come since the last call; wait for up to `wait_s` if that is nothing."""
+        """Return the lines that have come since the last call; wait for some up to `wait_s`."""
         try:
             pieces = [self._pieces.get(timeout=wait_s)]
             while not self._pieces.empty():
                 pieces.append(self._pieces.get())
         except queue.Empty:
             return ""
-        text = "".join(pieces)
-        self.position += len(text)
-        return text
+        new = "".join(pieces)
+        self._position += len(new)
+        # What is shown beside the log must not come in the middle of a line.
+        lines, newline, self._held = (self._held + new).rpartition("\n")
+        return lines + newline
 
     def rest_of(self, log: str) -> str:
         """Return what a whole log has beyond all that `read` returned."""
-        text = log[self.position :]
-        self.position += len(text)
-        return text
+        rest = self._held + log[self._position :]
+        self._held, self._position = "", max(self._position, len(log))
+        return rest
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -32,23 +32,23 @@ class CommandKind:
 
     Attributes:
         options: beside --run, those that it takes.
-        draws_on_drawing: whether it needs the recipe's drawing.
+        needs_drawing: whether the recipe's drawing must be here; later stages find the run's copy.
         makes_pairs: whether it makes the dataset, so that its plan and its cost matter.
     """
 
     options: tuple[str, ...] = ()
-    draws_on_drawing: bool = True
+    needs_drawing: bool = False
     makes_pairs: bool = False
 
 
 COMMANDS = {
-    "source": CommandKind(draws_on_drawing=False),
-    "teach": CommandKind((WORKERS, GPUS)),
+    "source": CommandKind(),
+    "teach": CommandKind((WORKERS, GPUS), needs_drawing=True),
     "generate": CommandKind((WORKERS, GPUS, GRACE, SINGLE), makes_pairs=True),
     "distill": CommandKind((WORKERS,)),
     "evaluate": CommandKind(),
-    "report": CommandKind(draws_on_drawing=False),
-    "all": CommandKind((WORKERS, GPUS, GRACE, SINGLE), makes_pairs=True),
+    "report": CommandKind(),
+    "all": CommandKind((WORKERS, GPUS, GRACE, SINGLE), needs_drawing=True, makes_pairs=True),
 }
 
 
@@ -126,7 +126,7 @@ def build_request(asked: Asked) -> Request:
         dataset = f"{run}/dataset"
     dataset = _run_address(dataset, asked.shared_folder, "dataset.out")
     check_models(recipe)
-    upload = plan_upload(path, recipe, kind.draws_on_drawing)
+    upload = plan_upload(path, recipe, kind.needs_drawing)
     request = Request(
         kind=kind,
         recipe=recipe,

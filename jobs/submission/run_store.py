@@ -19,7 +19,7 @@ from pipeline.storage.store import MissingKeyError, StorageError
 # boto3 tries for minutes where there is no network; people wait for an answer.
 _LOOK_S = 20.0
 _SECONDS_PER_HOUR = 3600.0
-_GENERATION = "generation.json"
+_GENERATION_FILE, _GENERATION = "generation.json", "generation/"
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,7 @@ def estimate_rest(run: str, dataset: str, recipe: Recipe) -> Estimate:
 
 
 def _generation_records(run: str) -> list[dict[str, Any]]:
-    """Read what each run of `generate` recorded."""
-    try:
-        return list(json.loads(open_store(run).read(_GENERATION))["runs"])
-    except MissingKeyError:
-        return []
+    """Read what each run of `generate` recorded: in one file of a folder, or an object each."""
+    store = open_store(run)
+    keys = [_GENERATION_FILE] if store.exists(_GENERATION_FILE) else store.keys(_GENERATION)
+    return [record for key in keys for record in json.loads(store.read(key))["runs"]]

@@ -55,7 +55,7 @@ class RayHead:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, agent_port: int = 0) -> None:
-        """Start the head and wait until its dashboard answers.
+        """Start the head and wait until its dashboard answers; it ends with the calling thread.
 
         Args:
             agent_port: for the dashboard's agent; 0: a free one.

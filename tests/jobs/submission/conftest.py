@@ -30,7 +30,7 @@ CANARIES = {
 }
 
 
-def start_head(env: dict[str, str] | None = None) -> RayHead:
+def start_head(env: dict[str, str] | None = None, agent_port: int = 0) -> RayHead:
     """Start a head in a short folder, whose jobs find the quick stage as `onesketch`."""
     folder = Path(tempfile.mkdtemp(prefix="rh-", dir="/tmp"))
     programs = folder / "bin"
@@ -38,7 +38,7 @@ def start_head(env: dict[str, str] | None = None) -> RayHead:
     quick_stage.install(programs)
     path = os.pathsep.join([str(programs), os.environ["PATH"]])
     head = RayHead(folder, env={"PATH": path, **CANARIES, **(env or {})})
-    head.start()
+    head.start(agent_port)
     return head
 
 
