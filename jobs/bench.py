@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from jobs.benchmarks.distilling import measure_distill
 from jobs.benchmarks.encoding import measure_encode
 from jobs.benchmarks.full_size import measure_full_size
 from jobs.benchmarks.measure import BenchmarkResult, Effort
+from jobs.benchmarks.mixing import measure_mixing
 from jobs.benchmarks.page import write_benchmarks_page
+from jobs.benchmarks.pipelines import measure_pipeline
 from jobs.benchmarks.reading import measure_read
 from jobs.benchmarks.sampling import measure_aggregate, measure_sample
+from jobs.benchmarks.scaling.clusters import measure_cluster
 from jobs.benchmarks.scaling.fleets import measure_control, measure_preempt, measure_straggler
+from jobs.benchmarks.scaling.records import measure_records
 from jobs.benchmarks.scaling.whole_datasets import measure_scale
 from jobs.benchmarks.workers import measure_overlap, measure_worker
 from jobs.runtime.devices import choose_machine
@@ -40,12 +45,17 @@ BENCHMARKS: dict[str, _Benchmark] = {
 EXTRA: dict[str, _Benchmark] = {
     "sample": measure_sample,
     "aggregate": measure_aggregate,
+    "distill": measure_distill,
+    "mixing": measure_mixing,
     "scale": measure_scale,
     "full-size": measure_full_size,
+    "pipeline": measure_pipeline,
+    "records": measure_records,
+    "cluster": measure_cluster,
 }
 
-# The devices of those that do not run on the CPU alone.
-_DEVICES = {"full-size": "auto"}
+# Those that do not run on the CPU alone.
+_ON_ANY_DEVICE = ("full-size", "distill")
 
 
 def run_bench(
@@ -70,16 +80,20 @@ def run_bench(
     results = _read_results(out) if out else {}
     for name in names or BENCHMARKS:
         events("bench.started", benchmark=name)
-        results[name] = _measure(known[name], effort, _DEVICES.get(name, "cpu"))
+        device = effort.device if name in _ON_ANY_DEVICE else "cpu"
+        results[name] = _measure(known[name], effort, device)
         events.console.print(_results_table({name: results[name]}))
+        for line in _metadata_lines(results[name]["metadata"]):
+            events.console.print(line)
         if out:
             _write_results(out, results)
     if page:
         write_benchmarks_page(page, results)
 
 
-def _measure(benchmark: _Benchmark, effort: Effort, device: str = "cpu") -> dict[str, Any]:
+def _measure(benchmark: _Benchmark, effort: Effort, device: str) -> dict[str, Any]:
     """Run one benchmark; return its figures with machine, versions and how busy it was."""
+    machine = describe_machine(choose_machine(device))
     started = datetime.now(UTC).isoformat(timespec="seconds")
     # Of the last minute: what else is running on the machine.
     load = os.getloadavg()[0]
@@ -87,7 +101,7 @@ def _measure(benchmark: _Benchmark, effort: Effort, device: str = "cpu") -> dict
     return measured | {
         "started": started,
         "load_before": load,
-        "machine": describe_machine(choose_machine(device)),
+        "machine": machine,
         "versions": versions(),
     }
 
@@ -108,6 +122,14 @@ def _write_results(path: Path, results: Mapping[str, Any]) -> None:
     """Write all results, sorted as the benchmarks are."""
     kept = {name: results[name] for name in BENCHMARKS | EXTRA if name in results}
     write_json(path, {"results": kept})
+
+
+def _metadata_lines(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Write what else was found, one line each."""
+    for name, value in metadata.items():
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        texts = [f"{one:,.5g}" if isinstance(one, float) else str(one) for one in values]
+        yield f"{name.replace('_', ' ')}: {'  '.join(texts)}"
 
 
 def _results_table(results: Mapping[str, Any]) -> Table:

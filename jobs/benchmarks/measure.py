@@ -24,7 +24,8 @@ class Effort:
 
     `pairs` is the size of the dataset of `scale`; `far` an empty s3 address for `read` and
     `full-size`, or nothing; `backbone` a diffusers folder for `full-size`, or nothing. `device` is
-    that of `full-size` and `distill`.
+    that of `full-size` and `distill`. `node_gbits` is a node's bandwidth for `cluster`, and
+    `preempted_per_hour` how often a node is taken away there.
     """
 
     rounds: int = 5
@@ -33,6 +34,8 @@ class Effort:
     far: str = ""
     backbone: str = ""
     device: str = "auto"
+    node_gbits: float = 10.0
+    preempted_per_hour: float = 0.1
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def bench(
         typer.Argument(
             metavar="NAME...",
             help="worker overlap encode read control straggler preempt (the default), aggregate, "
-            "sample, scale, full-size.",
+            "distill, mixing, pipeline, sample, scale, records, cluster, full-size.",
         ),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of each side.")] = 5,
@@ -45,6 +45,14 @@ def bench(
     page: Annotated[
         Path | None, typer.Option("--markdown", help="Page of all results in that file.")
     ] = None,
+    device: Device = "auto",
+    node_gbits: Annotated[
+        float, typer.Option("--node-gbits", min=0.1, help="A node's Gbit/s, for `cluster`.")
+    ] = 10.0,
+    preempted: Annotated[
+        float,
+        typer.Option("--preempted", min=0.0, help="Of a node, times an hour, for `cluster`."),
+    ] = 0.1,
     tiny: Annotated[
         bool, typer.Option("--tiny", help="See only that they run; the figures mean nothing.")
     ] = False,
@@ -58,7 +66,8 @@ def bench(
     from jobs.runtime.session import open_events
 
     with open_events() as events:
-        run_bench(names or [], Effort(rounds, tiny, pairs, far, backbone), events, out, page)
+        effort = Effort(rounds, tiny, pairs, far, backbone, device, node_gbits, preempted)
+        run_bench(names or [], effort, events, out, page)
 
 
 @app.command("train-embedded")

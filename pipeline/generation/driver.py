@@ -44,6 +44,8 @@ from pipeline.storage.store import StorageError, Store
 
 # How long the driver waits for events before it looks at the clock again.
 _LOOK_S = 1.0
+# Starts that may fail in a row, or one more than there are workers: a node that is taken away takes
+# all that were loading there, which says nothing about the teacher.
 _MAX_FAILED_STARTS = 3
 # When this many shards fail before any is made, the cause lies elsewhere.
 _MAX_FAILED_FIRST = 3
@@ -216,7 +218,7 @@ class Driver:
         self.listener(WorkerLost(worker, reason))
         self.ledger.counts["workers_lost"] += 1
         self._quarantine(self.ledger.lost(worker, reason))
-        if self._failed_starts >= _MAX_FAILED_STARTS:
+        if self._failed_starts >= max(_MAX_FAILED_STARTS, self.num_workers + 1):
             raise GenerationError(
                 f"{self._failed_starts} workers in a row died while they loaded the teacher: "
                 f"{reason}; is there memory enough for each?"

@@ -14,7 +14,7 @@ from tests.tools.source import LAYERS, Module, read_modules, rooms_of
 MODULES = read_modules()
 PLACES = {
     "ray": ("pipeline/generation/ray_actors.py", "training/distillation/ray_train.py", "jobs/"),
-    "boto3": ("pipeline/storage",),
+    "boto3": ("pipeline/storage", "jobs/benchmarks/peers/shard_urls.py"),
     "botocore": ("pipeline/storage",),
     "jinja2": ("pipeline/render.py",),
     "typer": ("jobs/",),
@@ -72,7 +72,8 @@ ROOMS: dict[str, dict[str, str]] = {
         "benchmarks.standins": "runtime",
         "extract": "runtime",
         "pages": "runtime",
-        "benchmarks": "benchmarks.standins pages runtime",
+        "benchmarks.peers": "",
+        "benchmarks": "benchmarks.peers benchmarks.standins pages runtime",
         "benchmarks.scaling": "benchmarks benchmarks.standins runtime",
         "bench": "benchmarks benchmarks.scaling runtime",
         "evaluation": "extract pages runtime",
@@ -103,7 +104,6 @@ ROOT_MODULES = {
 }
 FEWEST_MODULES, MOST_MODULES = 4, 12
 OTHER_SIZES = {
-    "jobs.benchmarks.standins": "what benchmarks measure in place of real models, apart from them",
     "jobs.extract": "two commands and the folder that both fill",
 }
 # Tests of what is not one module.
