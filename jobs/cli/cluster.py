@@ -38,8 +38,18 @@ class RequestOptions:
         float, typer.Option("--gpus-per-worker", min=0, help="0 leaves it to the cluster.")
     ] = 0.0
     grace_s: Annotated[
-        int, typer.Option("--grace", min=0, help="Seconds to end work when stopped.  [default: 30]")
-    ] = 0
+        float | None, typer.Option("--grace", min=0, help="Seconds that shards may take to end.")
+    ] = None
+    device: Annotated[str, typer.Option("--device", help="Of the nodes: cpu, cuda.")] = ""
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Backbone's numbers, as stages have it.")
+    ] = ""
+    cache: Annotated[
+        str, typer.Option("--cache", metavar="FOLDER", help="Of each node, for what is fetched.")
+    ] = ""
+    cache_gib: Annotated[
+        float | None, typer.Option("--cache-gib", min=0, help="Most that it may take there.")
+    ] = None
     variables: Annotated[
         list[str] | None,
         typer.Option("--env", metavar="NAME=VALUE", help="For the job; never a secret."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -14,16 +15,19 @@ from jobs.runtime.workers import worker_range
 from jobs.submission.secrecy import check_command, check_names, check_values
 from jobs.submission.upload import Upload, check_models, plan_upload
 from pipeline import canonical
+from pipeline.generation.scheduling import Policy
 from pipeline.recipe.recipe import Recipe, load_recipe
 
 PROGRAM = "onesketch"
 STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"
-# From SIGTERM to the last shard in flight; then it is published, which takes this much at worst.
-DEFAULT_GRACE_S, PUBLICATION_S = 30, 60
+# After the grace the last shard in flight is published, which takes this much at worst.
+PUBLICATION_S = 60
 _HASH_CHARS = 8
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 WORKERS, GPUS, GRACE, SINGLE = "--workers", "--gpus-per-worker", "--grace", "--single-writer"
+DEVICE, DTYPE = "--device", "--dtype"
+CACHE = ("--cache", "--cache-gib")
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,15 @@ class CommandKind:
     makes_pairs: bool = False
 
 
+_FLEET = (DEVICE, DTYPE, *CACHE, WORKERS, GPUS, GRACE, SINGLE)
 COMMANDS = {
-    "source": CommandKind(),
-    "teach": CommandKind((WORKERS, GPUS), needs_drawing=True),
-    "generate": CommandKind((WORKERS, GPUS, GRACE, SINGLE), makes_pairs=True),
-    "distill": CommandKind((WORKERS,)),
-    "evaluate": CommandKind(),
-    "report": CommandKind(),
-    "all": CommandKind((WORKERS, GPUS, GRACE, SINGLE), needs_drawing=True, makes_pairs=True),
+    "source": CommandKind((DEVICE, DTYPE, *CACHE)),
+    "teach": CommandKind((DEVICE, DTYPE, *CACHE), needs_drawing=True),
+    "generate": CommandKind(_FLEET, makes_pairs=True),
+    "distill": CommandKind((DEVICE, *CACHE)),
+    "evaluate": CommandKind((DEVICE, *CACHE)),
+    "report": CommandKind(CACHE),
+    "all": CommandKind(_FLEET, needs_drawing=True, makes_pairs=True),
 }
 
 
@@ -66,7 +71,8 @@ class Asked:
         run: address of the artefacts; "": the recipe's own.
         workers: N or MIN..MAX; "": the cluster's choice.
         gpus_per_worker: 0 leaves it to the cluster.
-        grace_s: from the request to stop to the end of work; 0: the default.
+        grace_s: from the request to stop to the end of work; None: the stage's own.
+        device, dtype, cache, cache_gib: as the stages have them, on the nodes.
         variables: NAME=VALUE for the job's environment.
         shared_folder: vouch that every node sees the run's folder.
         single_writer: as `generate` has it.
@@ -77,7 +83,11 @@ class Asked:
     run: str = ""
     workers: str = ""
     gpus_per_worker: float = 0.0
-    grace_s: int = 0
+    grace_s: float | None = None
+    device: str = ""
+    dtype: str = ""
+    cache: str = ""
+    cache_gib: float | None = None
     variables: Sequence[str] = ()
     shared_folder: bool = False
     single_writer: bool = False
@@ -191,13 +201,11 @@ def _run_address(address: str, shared_folder: bool, key: str) -> str:
 
 def _arguments(asked: Asked, kind: CommandKind, run: str, upload: Upload) -> list[str]:
     """Return the command line after the program's name."""
-    given: dict[str, list[str]] = {}
-    if asked.workers:
-        given[WORKERS] = [str(worker_range(asked.workers))]
-    if asked.gpus_per_worker:
-        given[GPUS] = [f"{asked.gpus_per_worker:g}"]
-    if asked.grace_s:
-        given[GRACE] = [str(asked.grace_s)]
+    numbers = {GPUS: asked.gpus_per_worker or None, GRACE: asked.grace_s, CACHE[1]: asked.cache_gib}
+    words = {DEVICE: asked.device, DTYPE: asked.dtype, CACHE[0]: asked.cache}
+    words[WORKERS] = str(worker_range(asked.workers)) if asked.workers else ""
+    words |= {name: f"{number:g}" for name, number in numbers.items() if number is not None}
+    given = {name: [word] for name, word in words.items() if word}
     if asked.single_writer:
         given[SINGLE] = []
     for name in given:
@@ -215,8 +223,8 @@ def _arguments(asked: Asked, kind: CommandKind, run: str, upload: Upload) -> lis
 
 def _variables(asked: Asked) -> dict[str, str]:
     """Return the job's environment variables."""
-    wait_s = (asked.grace_s or DEFAULT_GRACE_S) + PUBLICATION_S
-    variables = {STOP_WAIT: str(wait_s)}
+    grace_s = Policy.grace_s if asked.grace_s is None else asked.grace_s
+    variables = {STOP_WAIT: str(math.ceil(grace_s + PUBLICATION_S))}
     for text in asked.variables:
         match = _VARIABLE.fullmatch(text)
         if match is None:

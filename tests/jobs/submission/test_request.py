@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 import yaml
 
 from jobs.cli.main import app
@@ -33,10 +34,12 @@ def test_the_command_line_is_the_stage_s_own(project: Project) -> None:
         gpus_per_worker=0.5,
         grace_s=45,
         single_writer=True,
+        cache="/scratch/cache",
+        cache_gib=2.5,
     )
     assert request.entrypoint == (
-        "onesketch generate recipe.yaml --run s3://runs/ink --workers 2..8 --gpus-per-worker 0.5 "
-        "--grace 45 --single-writer"
+        "onesketch generate recipe.yaml --run s3://runs/ink --cache /scratch/cache --workers 2..8 "
+        "--gpus-per-worker 0.5 --grace 45 --cache-gib 2.5 --single-writer"
     )
     # The driver may take the grace, and then publishes a shard.
     assert request.variables == {"RAY_JOB_STOP_WAIT_TIME_S": "105", "MODE": "fast"}
@@ -94,7 +97,10 @@ def test_the_same_submission_has_the_same_id(project: Project, settings: dict[st
         ({"workers": "0"}, "0 workers"),
         ({"workers": "8..2"}, "MIN is larger than MAX"),
         ({"workers": "many"}, "expected a number such as 8"),
-        ({"command": "source", "workers": "2"}, "source takes no --workers (it is for teach,"),
+        (
+            {"command": "source", "workers": "2"},
+            "source takes no --workers (it is for generate, all)",
+        ),
         ({"command": "report", "grace_s": 9}, "report takes no --grace"),
         ({"run": "runs/ink", "shared_folder": False}, "which the cluster does not see"),
         ({"run": "runs/ink"}, "give the absolute path"),
@@ -150,10 +156,8 @@ def test_what_only_sounds_like_a_secret_may_be_sent(project: Project) -> None:
     assert request.variables["TOKENIZERS_PARALLELISM"] == "false"
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "evaluate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_stages_take_the_options_that_are_passed_on(command: str) -> None:
-    import typer.main
-
     stages = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     taken = {option for p in stages[command].params for option in p.opts}
     assert {"--run", *COMMANDS[command].options} <= taken

@@ -161,7 +161,7 @@ def test_ctrl_c_detaches_and_stop_drains(submitted: Project, cluster: Cluster) -
     # What was shown before it was asked to stop is not shown again.
     assert "turn 1" not in out
     assert "1 of 10 are committed" in err
-    assert "within 1 min 30 s" in err
+    assert "within 1 min 20 s" in err
     # Whoever comes later learns how it ended; stopped is not a reason to try again.
     assert run_attach(stop, submitted.address) == 143
     assert "turn 1" in submitted.capsys.readouterr().out
@@ -261,7 +261,7 @@ def test_a_dry_run_sends_nothing(submitted: Project, cluster: Cluster) -> None:
         assert {method for method, _ in proxy.seen} == {"GET"}
     shown = json.loads(submitted.out)
     assert shown["entrypoint"] == f"onesketch generate recipe.yaml --run {submitted.run}"
-    assert shown["runtime_env"]["env_vars"] == {"RAY_JOB_STOP_WAIT_TIME_S": "90", "MODE": "quick"}
+    assert shown["runtime_env"]["env_vars"] == {"RAY_JOB_STOP_WAIT_TIME_S": "80", "MODE": "quick"}
     assert shown["submission_id"].startswith("onesketch-generate-ink-")
     assert re.search(r"9 bytes  drawing.png", submitted.err)
     assert len(cluster.jobs()) == before
