@@ -6,18 +6,28 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.small_run import BUCKET, TOKEN, Desk, Pool, hashes_in_folder, send_recipe
+from tests.cluster.small_run import (
+    BUCKET,
+    TOKEN,
+    Desk,
+    Pool,
+    Submissions,
+    hashes_in_folder,
+    send_recipe,
+)
 from tests.servers.cluster import Cluster
+from tests.servers.cutting_proxy import CuttingProxy
 from tests.servers.namespaces import why_not
 from tests.servers.swift_server import has_user_xattrs
 
 # Where it says "required", what a machine lacks for these tests is a failure and no reason to skip.
 SETTING = "ONESKETCH_CLUSTER"
+CUT_AFTER_S = 4.0
 
 
 @pytest.fixture(scope="session")
@@ -75,10 +85,22 @@ def desk(cluster: Cluster, pool: Pool) -> Desk:
 
 
 @pytest.fixture(scope="session")
-def whole(desk: Desk) -> str:
+def twice(desk: Desk) -> Submissions:
+    """`submit all` twice at once: one straight, one through a proxy that cuts its log."""
+    # On the desk itself, as a tunnel to a cluster is.
+    with ExitStack() as stack:
+        with desk.machine.network():
+            proxy = stack.enter_context(CuttingProxy(desk.cluster.address, cut_after_s=CUT_AFTER_S))
+        straight = desk.submit("all", "whole", "--workers", "2")
+        cut = desk.submit("all", "whole", "--workers", "2", address=proxy.url)
+        for following in (straight, cut):
+            assert following.end() == 0, following.text()
+        return Submissions(straight, cut, proxy.count("GET", "/logs/tail"))
+
+
+@pytest.fixture(scope="session")
+def whole(twice: Submissions) -> str:
     """A run in the bucket with all its stages: those that need a teacher begin from its own."""
-    submitted = desk.submit("all", "whole", "--workers", "2")
-    assert submitted.end() == 0, submitted.text()
     return "whole"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -36,8 +37,11 @@ RECIPE: dict[str, Any] = {
     "dataset": {"samples": 2 * SHARDS, "shard_size": 2},
     "distill": {"preset": "small", "epochs": 3, "batch": 4, "workers": 2},
 }
-# What a run leaves that tells of its course, place or time, and so is never twice the same.
-_OF_THE_COURSE = ("events", "generation.json", "metrics", "README.md", "workers/", "report")
+# What tells of a run's course and times, or belongs to addresses only: lists of what was uploaded,
+# and the drawing, which no one could find there otherwise.
+_OF_THE_COURSE = re.compile(
+    r"(events|generation)(/|\.).*|example/.*|.*/files\.json|extractor/metrics\.jsonl|dataset/workers/.*"
+)
 _PATIENCE_S = 600.0
 
 
@@ -115,7 +119,7 @@ def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
     return {
         name: sha256(data).hexdigest()
         for name, data in sorted(files.items())
-        if not name.removeprefix("dataset/").startswith(_OF_THE_COURSE)
+        if not _OF_THE_COURSE.fullmatch(name)
     }
 
 
@@ -183,6 +187,15 @@ class Following:
     def end(self) -> int:
         """Wait for its end and return its exit code."""
         return self.process.wait(_PATIENCE_S)
+
+
+@dataclass(frozen=True)
+class Submissions:
+    """The same submission twice at once: one straight, one whose log is cut again and again."""
+
+    straight: Following
+    cut: Following
+    num_cuts: int
 
 
 class Desk:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,19 @@ from tests.cluster.small_run import (
     SHARDS,
     TOKEN,
     Desk,
-    Following,
     Pool,
+    Submissions,
     commits,
     hashes_in_bucket,
     objects,
 )
 from tests.servers.cluster import DASHBOARD_PORT, Cluster
-from tests.servers.cutting_proxy import CuttingProxy
 from tests.servers.machine import Machine
 from tests.servers.swift_server import SECRET
 
 pytestmark = [pytest.mark.s3, pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 CANARIES = (TOKEN, SESSION, SECRET)
-CUT_AFTER_S = 4.0
 DETAILS = "?limit=1000&detail=true"
 ANSWERS = (
     "/api/jobs/",
@@ -38,35 +35,6 @@ ANSWERS = (
     "/api/cluster_status",
     "/api/v0/logs?node_ip={head}",
 )
-
-
-@dataclass(frozen=True)
-class Submissions:
-    """The same submission twice at once: one straight, one through a proxy that cuts its log."""
-
-    straight: Following
-    cut: Following
-    num_cuts: int
-
-
-@pytest.fixture(scope="module")
-def twice(desk: Desk) -> Submissions:
-    # On the desk itself, as a tunnel to a cluster is.
-    with desk.machine.network():
-        proxy = CuttingProxy(desk.cluster.address, cut_after_s=CUT_AFTER_S).__enter__()
-    try:
-        straight = desk.submit("all", "whole", "--workers", "2")
-        cut = desk.submit("all", "whole", "--workers", "2", address=proxy.url)
-        for following in (straight, cut):
-            assert following.end() == 0, following.text()
-        return Submissions(straight, cut, proxy.count("GET", "/logs/tail"))
-    finally:
-        proxy.__exit__()
-
-
-@pytest.fixture(scope="module")
-def whole(twice: Submissions) -> str:
-    return "whole"
 
 
 def test_all_of_it_is_that_of_one_machine(

@@ -211,6 +211,8 @@ def _program() -> tuple[list[str], dict[str, str]]:
     system = [place for place in places if place.is_dir() and not place.is_symlink()]
     shown: list[Path] = []
     for place in [*system, Path(sys.base_prefix), ROOT, Path(sys.prefix)]:
-        if not any(place.is_relative_to(other) for other in shown):
-            shown.append(place.resolve())
+        # What is a link here leads to the same place there.
+        real = place.resolve()
+        if not any(real.is_relative_to(other) for other in shown):
+            shown.append(real)
     return [str(place) for place in shown], links
