@@ -22,6 +22,7 @@ from pipeline.generation.events import (
     SampleQuarantined,
     ShardFailed,
     ShardPublished,
+    WorkerLeaving,
     WorkerLost,
 )
 from pipeline.generation.fleet import (
@@ -30,6 +31,7 @@ from pipeline.generation.fleet import (
     Failed,
     Fleet,
     Heartbeat,
+    Leaving,
     LoadFailed,
     Lost,
     Ready,
@@ -132,7 +134,8 @@ class Driver:
         return False
 
     def _start_workers(self) -> None:
-        alive = len(self.ledger.workers)
+        # One that leaves is replaced now: its replacement takes as long to load as it has left.
+        alive = sum(not worker.leaving for worker in self.ledger.workers.values())
         needed = scheduling.workers_to_start(alive, self.num_workers, self.ledger.open_tasks)
         for _ in range(needed):
             number = self._num_started
@@ -164,6 +167,9 @@ class Driver:
                 self._fail(worker, task, error)
             case Heartbeat(worker, progress):
                 self.ledger.progressed(worker, progress, now_s)
+            case Leaving(worker):
+                self.ledger.leaving(worker)
+                self.listener(WorkerLeaving(worker))
 
     def _finish(self, worker: int, task: Task, report: Report | None, now_s: float) -> None:
         if report is None:
@@ -214,10 +220,11 @@ class Driver:
 
     def _lose(self, worker: int, reason: str) -> None:
         state = self.ledger.workers[worker]
-        self._failed_starts += not state.ready
+        self._failed_starts += not (state.ready or state.leaving)
         self.listener(WorkerLost(worker, reason))
         self.ledger.counts["workers_lost"] += 1
-        self._quarantine(self.ledger.lost(worker, reason))
+        # A machine that gave notice did not go because of what ran there.
+        self._quarantine(self.ledger.lost(worker, reason, counts=not state.leaving))
         if self._failed_starts >= max(_MAX_FAILED_STARTS, self.num_workers + 1):
             raise GenerationError(
                 f"{self._failed_starts} workers in a row died while they loaded the teacher: "

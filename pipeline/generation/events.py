@@ -74,6 +74,14 @@ class WorkerLost:
 
 
 @dataclass(frozen=True)
+class WorkerLeaving:
+    """A worker's machine is about to be taken away: it gets no more shards."""
+
+    name: ClassVar[str] = "generate.worker_leaving"
+    worker: int
+
+
+@dataclass(frozen=True)
 class SampleQuarantined:
     """A sample is given up."""
 
@@ -83,7 +91,14 @@ class SampleQuarantined:
 
 
 RunEvent = (
-    ShardPublished | Progress | Draining | ShardFailed | Retry | WorkerLost | SampleQuarantined
+    ShardPublished
+    | Progress
+    | Draining
+    | ShardFailed
+    | Retry
+    | WorkerLost
+    | WorkerLeaving
+    | SampleQuarantined
 )
 Listener = Callable[[RunEvent], None]
 

@@ -79,7 +79,14 @@ class Heartbeat:
     progress: int
 
 
-Event = Ready | Lost | LoadFailed | Sampled | Done | Failed | Heartbeat
+@dataclass(frozen=True)
+class Leaving:
+    """A worker's machine is about to be taken away: what runs may still finish."""
+
+    worker: int
+
+
+Event = Ready | Lost | LoadFailed | Sampled | Done | Failed | Heartbeat | Leaving
 
 
 class Fleet(Protocol):

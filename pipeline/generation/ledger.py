@@ -108,6 +108,10 @@ class Ledger:
         if progress != state.progress:
             self._put(replace(state, progress=progress, progress_s=now_s))
 
+    def leaving(self, worker: int) -> None:
+        """Record that a worker's machine is about to go: it gets no more work."""
+        self._put(replace(self.workers[worker], leaving=True))
+
     def published(self, worker: int, task: Task, now_s: float) -> bool:
         """Record that a shard is committed; return False if another copy came first."""
         running = self._take(worker, task)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import ray
+from ray._private.state import state as ray_state
 from ray.exceptions import RayError, RayTaskError
 from ray.util.metrics import Counter, Gauge, Histogram
 
@@ -30,6 +31,7 @@ from pipeline.generation.fleet import (
     Event,
     Failed,
     Heartbeat,
+    Leaving,
     LoadFailed,
     Lost,
     Ready,
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 
 # Loading or sampling, publishing up to two shards, and signs of life, at the same time.
 _CALLS_AT_ONCE = 5
+# How often Ray is asked which nodes are about to be taken away.
+_LOOK_FOR_DRAINS_S = 5.0
 # Buckets of a shard's time: from stand-ins to a thousand pairs on one slow GPU.
 _SHARD_S = [0.1, 1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
 
@@ -167,6 +171,8 @@ class RayFleet:
         )
         self._arguments = (plan, store, teacher_factory)
         self._actors: dict[int, Any] = {}
+        self._nodes: dict[int, str] = {}
+        self._looked_s = 0.0
         self._calls: dict[Any, _Call] = {}
 
     def __enter__(self) -> Self:
@@ -199,18 +205,32 @@ class RayFleet:
     def stop(self, worker: int) -> None:
         """Kill an actor."""
         ray.kill(self._actors.pop(worker), no_restart=True)
+        self._nodes.pop(worker, None)
         self._calls = {ref: call for ref, call in self._calls.items() if call.worker != worker}
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Wait for the first calls to return, and give their events."""
+        leaving = self._leaving()
         if not self._calls:
             time.sleep(timeout_s)
-            return []
+            return leaving
         refs = list(self._calls)
         ray.wait(refs, timeout=timeout_s)
         back, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         # A lost worker's other calls are dropped on the way.
-        return [self._handle(ref) for ref in back if ref in self._calls]
+        return [*leaving, *(self._handle(ref) for ref in back if ref in self._calls)]
+
+    def _leaving(self) -> list[Event]:
+        """Tell, once of each, which workers are on nodes that are about to be taken away."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < _LOOK_FOR_DRAINS_S:
+            return []
+        self._looked_s = now_s
+        draining = ray_state.get_draining_nodes()
+        workers = [worker for worker, node in self._nodes.items() if node in draining]
+        for worker in workers:
+            del self._nodes[worker]
+        return [Leaving(worker) for worker in workers]
 
     def _handle(self, ref: Any) -> Event:
         call = self._calls.pop(ref)
@@ -221,8 +241,11 @@ class RayFleet:
         except RayError as error:
             self.stop(call.worker)
             return Lost(call.worker, _cause_of_death(error))
+        if call.kind == "load":
+            self._nodes[call.worker] = answer
+            return Ready(call.worker)
         if call.task is None:
-            return Ready(call.worker) if call.kind == "load" else Heartbeat(call.worker, answer)
+            return Heartbeat(call.worker, answer)
         if call.kind == "sample":
             published = self._actors[call.worker].publish.remote(call.task.shard)
             self._calls[published] = _Call("publish", call.worker, call.task)
@@ -245,10 +268,11 @@ class _Worker:
     def __init__(self, plan: Plan, store: Store, teacher_factory: TeacherFactory) -> None:
         self._arguments = (plan, store, teacher_factory)
 
-    def load(self) -> None:
+    def load(self) -> str:
         # Not in the constructor, whose errors Ray reports as the actor's death, in words only.
         self._maker = ShardMaker(*self._arguments)
         record_ready(self._maker.store, worker_name())
+        return str(ray.get_runtime_context().get_node_id())
 
     def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
         self._maker.sample(shard, excluded, begun)

@@ -61,17 +61,21 @@ class Running:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """What the driver knows of one worker. `progress` counts everything that it has done so far."""
+    """What the driver knows of one worker.
+
+    `progress` counts everything that it has done so far; one that is `leaving` gets no more work.
+    """
 
     number: int
     ready: bool = False
     running: tuple[Running, ...] = ()
     progress: int = 0
     progress_s: float = 0.0
+    leaving: bool = False
 
     def can_take(self, max_unpublished: int) -> bool:
         """Tell whether its sampling thread is free and its memory not full."""
-        if not self.ready or len(self.running) >= max_unpublished:
+        if not self.ready or self.leaving or len(self.running) >= max_unpublished:
             return False
         return all(running.sampled and not running.task.alone for running in self.running)
 
@@ -112,7 +116,11 @@ def duplicate(
 
     This makes sense only when the queue is empty. The first commit wins; both make the same bytes.
     """
-    idle = [worker.number for worker in workers if worker.ready and not worker.running]
+    idle = [
+        worker.number
+        for worker in workers
+        if worker.ready and not worker.running and not worker.leaving
+    ]
     everything = [running for worker in workers for running in worker.running]
     copies = Counter(running.task for running in everything)
     slow = [
