@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -270,8 +271,11 @@ class _Worker:
 
     def load(self) -> str:
         # Not in the constructor, whose errors Ray reports as the actor's death, in words only.
-        self._maker = ShardMaker(*self._arguments)
-        record_ready(self._maker.store, worker_name())
+        try:
+            self._maker = ShardMaker(*self._arguments)
+            record_ready(self._maker.store, worker_name())
+        except ValueError as error:
+            raise _named_by_node(error) from error
         return str(ray.get_runtime_context().get_node_id())
 
     def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
@@ -287,6 +291,13 @@ class _Worker:
 
     def heartbeat(self) -> int:
         return self._maker.progress
+
+
+def _named_by_node(error: ValueError) -> ValueError:
+    """Put this node's name before a message, where the cluster has others."""
+    if len(ray.nodes()) > 1 and error.args and str(error) == error.args[0]:
+        error.args = (f"node {socket.gethostname()}: {error}", *error.args[1:])
+    return error
 
 
 def _failure(call: _Call, error: RayTaskError) -> Event:

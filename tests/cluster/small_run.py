@@ -23,7 +23,7 @@ TOKEN = "canary-token-5f3c9a1e7b2d4860"
 SESSION = "canary-session-e1d07c64b83f2a95"
 FOLDER = "/root/styles"
 DRAWING = ROOT / "jobs" / "styles" / "xdog" / "xdog.png"
-SHARDS, ITERATIONS = 16, 24
+SHARDS = 24
 RECIPE: dict[str, Any] = {
     "style": "tiny",
     "backbone": "embedded",
@@ -32,16 +32,16 @@ RECIPE: dict[str, Any] = {
         "seed": 50,
         "drawing": "drawing.png",
     },
-    "sampler": {"steps": 4, "guidance": 2.0, "batch": 2},
+    "sampler": {"steps": 12, "guidance": 2.0, "batch": 2},
     "teach": {"iterations": 4, "diffusion_duration": 3, "timesteps": [0, 2]},
     "dataset": {"samples": 2 * SHARDS, "shard_size": 2},
     "distill": {"preset": "small", "epochs": 3, "batch": 4, "workers": 2},
 }
-# What tells of a run's course and times, or belongs to addresses only: lists of what was uploaded,
-# and the drawing, which no one could find there otherwise.
+# What tells of a run's course and times, and the lists of bundles that hold such files.
 _OF_THE_COURSE = re.compile(
-    r"(events|generation)(/|\.).*|example/.*|.*/files\.json|extractor/metrics\.jsonl|dataset/workers/.*"
+    r"(events|generation)/.*|dataset/workers/.*|extractor/(metrics\.jsonl|files\.json)"
 )
+_HASH = re.compile(rb"[0-9a-f]{64}")
 _PATIENCE_S = 600.0
 
 
@@ -59,15 +59,34 @@ def send_recipe(machine: Machine, **changes: Mapping[str, Any]) -> str:
     return f"{FOLDER}/{name}.yaml"
 
 
-def hashes_in_folder(run: Path) -> dict[str, str]:
-    """Hashes of a run's files by name, but for those that tell of its course."""
-    files = {str(path.relative_to(run)): path for path in run.rglob("*") if path.is_file()}
-    return _hashes({name: path.read_bytes() for name, path in files.items()})
+def contents(cluster: Cluster, run: str, part: str = "") -> dict[str, bytes]:
+    """What a run's objects hold, by name, but for those that tell of its course.
+
+    The recipe, and what cites it, have the run's address, and so do the hashes of such files. So
+    that runs can be compared, in texts the address is replaced by a word, and hashes of the run's
+    own files by their names.
+    """
+    found = objects(cluster, f"{run}/")
+    names = {sha256(data).hexdigest().encode(): name for name, data in found.items()}
+    return {
+        name: _with_names(data, f"s3://{BUCKET}/{run}".encode(), names)
+        for name, data in sorted(found.items())
+        if name.startswith(part) and not _OF_THE_COURSE.fullmatch(name)
+    }
 
 
-def hashes_in_bucket(cluster: Cluster, run: str) -> dict[str, str]:
-    """Hashes of a run's objects by name, but for those that tell of its course."""
-    return _hashes(objects(cluster, f"{run}/"))
+def _with_names(data: bytes, address: bytes, names: Mapping[bytes, str]) -> bytes:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data  # pictures, tensors, shards: to the last bit
+    data = data.replace(address, b"ADDRESS")
+    return _HASH.sub(lambda match: names.get(match[0], match[0].decode()).encode(), data)
+
+
+def different(ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> list[str]:
+    """Names of what only one of two runs has, or what is not the same in both."""
+    return sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
 
 
 def objects(cluster: Cluster, prefix: str) -> dict[str, bytes]:
@@ -113,14 +132,6 @@ def wait_for(what: str, reached: Callable[[], bool], patience_s: float = _PATIEN
     while not reached():
         assert time.monotonic() < until_s, f"waited in vain for {what}"
         time.sleep(0.1)
-
-
-def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {
-        name: sha256(data).hexdigest()
-        for name, data in sorted(files.items())
-        if not _OF_THE_COURSE.fullmatch(name)
-    }
 
 
 @dataclass

@@ -11,8 +11,9 @@ from tests.cluster.small_run import (
     Desk,
     Pool,
     commits,
+    contents,
     copy_run,
-    hashes_in_bucket,
+    different,
     wait_for,
 )
 from tests.servers.cluster import Cluster
@@ -29,51 +30,47 @@ pytestmark = [
 def test_generation_is_stopped_then_killed_then_done(
     cluster: Cluster, desk: Desk, two_nodes: Pool, whole: str
 ) -> None:
-    copy_run(cluster, whole, "ended-1", "source/", "teacher/")
+    copy_run(cluster, whole, "end-1", "source/", "teacher/")
     options = ("--workers", "2", "--retries", "0")
 
-    first = desk.submit("generate", "ended-1", *options)
-    wait_for("a shard", lambda: len(commits(cluster, "ended-1")) >= 1)
-    (job,) = desk.jobs("ended-1")
+    first = desk.submit("generate", "end-1", *options)
+    wait_for("a shard", lambda: len(commits(cluster, "end-1")) >= 1)
+    (job,) = desk.jobs("end-1")
     stopped = desk.run("stop", job["submission_id"], "--address", cluster.address)
     assert stopped.returncode == 0, stopped.stdout
     assert first.end() == 143, first.text()
-    after_stop = commits(cluster, "ended-1")
+    after_stop = commits(cluster, "end-1")
     assert 1 <= len(after_stop) < SHARDS
     assert f"{len(after_stop)} of {SHARDS}" in stopped.stdout
 
-    second = desk.submit("generate", "ended-1", *options)
-    wait_for("another shard", lambda: len(commits(cluster, "ended-1")) > len(after_stop))
-    (driver,) = _drivers(two_nodes, "ended-1")
+    second = desk.submit("generate", "end-1", *options)
+    wait_for("another shard", lambda: len(commits(cluster, "end-1")) > len(after_stop))
+    (driver,) = _drivers(two_nodes, "end-1")
     two_nodes.head.signal(driver, signal.SIGKILL)
     assert second.end() == 128 + signal.SIGKILL, second.text()
-    assert len(commits(cluster, "ended-1")) < SHARDS
+    assert len(commits(cluster, "end-1")) < SHARDS
 
-    third = desk.submit("generate", "ended-1", *options)
+    third = desk.submit("generate", "end-1", *options)
     assert third.end() == 0, third.text()
-    statuses = [job["status"] for job in desk.jobs("ended-1")]
+    statuses = [job["status"] for job in desk.jobs("end-1")]
     assert statuses == ["STOPPED", "FAILED", "SUCCEEDED"]
-    found, wanted = (hashes_in_bucket(cluster, run) for run in ("ended-1", whole))
-    for name in wanted:
-        if name.startswith("dataset/"):
-            assert found[name] == wanted[name], name
+    ours, theirs = (contents(cluster, run, "dataset/") for run in ("end-1", whole))
+    assert different(ours, theirs) == []
 
 
 def test_distillation_is_killed_and_tried_again_by_itself(
     cluster: Cluster, desk: Desk, two_nodes: Pool, whole: str
 ) -> None:
-    copy_run(cluster, whole, "ended-2", "source/", "teacher/", "dataset/")
-    following = desk.submit("distill", "ended-2", "--retries", "1")
-    following.has_said("distill.iteration done=5 ")
-    (driver,) = _drivers(two_nodes, "ended-2")
+    copy_run(cluster, whole, "end-2", "source/", "teacher/", "dataset/")
+    following = desk.submit("distill", "end-2", "--retries", "1")
+    following.has_said("distill.iteration done=10 ")
+    (driver,) = _drivers(two_nodes, "end-2")
     two_nodes.head.signal(driver, signal.SIGKILL)
     assert following.end() == 0, following.text()
-    assert [job["status"] for job in desk.jobs("ended-2")] == ["FAILED", "SUCCEEDED"]
-    found, wanted = (hashes_in_bucket(cluster, run) for run in ("ended-2", whole))
+    assert [job["status"] for job in desk.jobs("end-2")] == ["FAILED", "SUCCEEDED"]
     # As many ranks as there, so the same weights to the last bit.
-    for name in wanted:
-        if name.startswith("extractor/"):
-            assert found[name] == wanted[name], name
+    ours, theirs = (contents(cluster, run, "extractor/") for run in ("end-2", whole))
+    assert different(ours, theirs) == []
 
 
 def _drivers(pool: Pool, run: str) -> list[int]:
