@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.runtime.recipes import find_recipe
-from jobs.runtime.workers import worker_range
 from jobs.submission.secrecy import check_command, check_names, check_values
 from jobs.submission.upload import Upload, check_models, plan_upload
 from pipeline import canonical
 from pipeline.generation.scheduling import Policy
 from pipeline.recipe.recipe import Recipe, load_recipe
+from pipeline.recipe.workers import worker_range
 
 PROGRAM = "onesketch"
 STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"

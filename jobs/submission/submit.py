@@ -16,7 +16,6 @@ from typing import TypeVar
 from jobs.pages.durations import in_words
 from jobs.pages.tables import counted
 from jobs.runtime.interrupts import Terminated
-from jobs.runtime.workers import worker_range
 from jobs.submission.cluster import Cluster, ClusterError, Versions
 from jobs.submission.follow import PATIENCE_S, Screen, follow_job
 from jobs.submission.outcome import EXIT_FAILED, EXIT_NO_CONTACT, EXIT_OK, EXIT_STOPPED, Retries
@@ -29,6 +28,7 @@ from jobs.submission.run_store import (
     look_at_shards,
 )
 from jobs.submission.start import earlier_jobs, start_job
+from pipeline.recipe.workers import worker_range
 from pipeline.render import readable_size
 
 Result = TypeVar("Result")

@@ -27,9 +27,7 @@ def open_store(url: str, single_writer: bool = False) -> Store:
         StorageError: the address is neither.
     """
     if not url:
-        raise StorageError(
-            "the address is empty; expected a folder or s3://bucket/prefix"
-        )
+        raise StorageError("the address is empty; expected a folder or s3://bucket/prefix")
     if is_address(url):
         return _open_s3(url, single_writer)
     if "://" in url:

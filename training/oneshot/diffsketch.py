@@ -16,13 +16,15 @@ from pipeline.recipe.recipe import Recipe
 from training.encoders.clip import load_clip
 from training.encoders.lpips import load_perceptual
 from training.oneshot.inputs import TeachInputs
-from training.oneshot.loop import fit
+from training.oneshot.loop import fit, generated_samples
 from training.oneshot.spec import OneShotSpec
 
 
 def teach_diffsketch(inputs: TeachInputs, folder: Path, on_event: OnEvent) -> None:
     """Train G_sketch into a folder, or resume there; see `training.oneshot.inputs`."""
-    fit(load_spec(inputs), folder, on_event, keeper=inputs.keeper)
+    spec = load_spec(inputs)
+    with inputs.spread(generated_samples(spec), spec.teach.iterations) as samples:
+        fit(spec, folder, on_event, samples=samples, keeper=inputs.keeper)
 
 
 def load_spec(inputs: TeachInputs) -> OneShotSpec:

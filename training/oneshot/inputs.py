@@ -12,6 +12,7 @@ import torch
 from pipeline.events import OnEvent
 from pipeline.recipe.recipe import Recipe
 from training.keeper import FolderKeeper, Keeper
+from training.oneshot.samples import Spread, alone
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class TeachInputs:
         locations: of models by kind (`backbone`, `clip`, `perceptual`): folders, files or ids.
         prompts: captions of the kind that the backbone was trained on.
         keeper: where checkpoints outlive the process; by default in the training's folder.
+        spread: where samples are made that do not depend on what is learned.
         device: such as `cpu` or `cuda:0`.
         dtype: of the backbone's numbers.
     """
@@ -36,6 +38,7 @@ class TeachInputs:
     dtype: torch.dtype
     drawing: Path | None = None
     keeper: Keeper = field(default_factory=FolderKeeper)
+    spread: Spread = alone
 
 
 class TeacherTraining(Protocol):

@@ -118,16 +118,7 @@ def prepare(spec: OneShotSpec, folder: Path, samples: Samples | None = None) -> 
     teach = spec.teach
     example = spec.example or sample_example(spec)
     drawing = sketch_from_uint8(spec.pair.drawing).to(example.images.device)
-    generated = GeneratedSamples(
-        spec.backbone,
-        spec.prior,
-        spec.sampling,
-        spec.timesteps,
-        spec.generated.embeddings,
-        teach.seed,
-        teach.diffusion_duration,
-        teach.cdst,
-    )
+    generated = generated_samples(spec)
     # Near the example's condition, halfway, and far from it; of a seed that training never uses.
     others = replace(generated, seed=stream_seed(teach.seed, 0, "strip"))
     shown = [0, teach.diffusion_duration // 2, teach.diffusion_duration]
@@ -139,6 +130,20 @@ def prepare(spec: OneShotSpec, folder: Path, samples: Samples | None = None) -> 
         objective=Objective.of(example.images, drawing, teach, spec.clip, spec.perceptual),
         samples=samples or generated,
         shown_samples=_on_device(others.make(shown), "cpu"),
+    )
+
+
+def generated_samples(spec: OneShotSpec) -> GeneratedSamples:
+    """Return a spec's samples, made where its backbone is."""
+    return GeneratedSamples(
+        spec.backbone,
+        spec.prior,
+        spec.sampling,
+        spec.timesteps,
+        spec.generated.embeddings,
+        spec.teach.seed,
+        spec.teach.diffusion_duration,
+        spec.teach.cdst,
     )
 
 

@@ -6,6 +6,7 @@ Sampling does not depend on the weights being trained. B: samples, L: tokens, D:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,3 +89,16 @@ class GeneratedSamples:
             condition(example, d, i, self.duration) for d, i in zip(drawn, indices, strict=True)
         ]
         return torch.stack(mixed)
+
+
+class Spread(Protocol):
+    """Spreads the making of samples over more processes than the training's own."""
+
+    def __call__(self, samples: GeneratedSamples, count: int) -> AbstractContextManager[Samples]:
+        """Give the same samples, 0 to count - 1, from wherever they are made."""
+        ...
+
+
+def alone(samples: GeneratedSamples, count: int) -> AbstractContextManager[Samples]:
+    """Leave them to the training's own process."""
+    return nullcontext(samples)

@@ -12,7 +12,6 @@ import pytest
 
 from jobs.runtime.teacher_factory import TeacherFactory
 from pipeline.diffusion.backbone import load_backbone
-from pipeline.teachers.teacher import TeacherFiles
 from tests.standins import taught_diffsketch
 from tests.standins.tiny_encoders import write_clip
 from training.encoders.clip import ClipError, clip_files_sha256, load_clip
@@ -32,8 +31,10 @@ def factory(tiny_backbone_folder: Path, tmp_path: Path) -> TeacherFactory:
     }
     write_record(folder, {"teacher": "diffsketch", "identity": {}} | hashes)
     image = np.zeros((64, 64, 3), np.uint8)
-    files = TeacherFiles(folder, {"backbone": str(tiny_backbone_folder)})
-    return TeacherFactory("diffsketch", files, str(clip), image, image[..., 0], 4)
+    locations = {"backbone": str(tiny_backbone_folder)}
+    return TeacherFactory(
+        "diffsketch", str(folder), locations, str(clip), image, image[..., 0], 4, "cpu"
+    )
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -50,7 +51,7 @@ def test_the_fingerprint_is_known_without_a_model(
 
 
 def forget(factory: TeacherFactory) -> None:
-    path = factory.files.folder / RECORD
+    path = Path(factory.folder) / RECORD
     path.write_text(json.dumps({"teacher": "diffsketch", "identity": {}}))
 
 
@@ -73,3 +74,18 @@ def test_a_clip_that_is_missing_is_named_before_any_work(factory: TeacherFactory
         factory.fingerprint()
     with pytest.raises(ClipError, match="neither a file nor a tag"):
         replace(factory, clip="ViT-B-32:nowhere").fingerprint()
+
+
+def test_in_a_cluster_the_record_stands_for_models_that_the_driver_lacks(
+    factory: TeacherFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = factory.fingerprint()
+    far = replace(factory, locations={"backbone": "/not/here"}, clip="s3://bucket/clip")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr("jobs.runtime.teacher_factory.load_clip", refuse)
+    assert far.fingerprint() == expected
+
+
+def test_a_node_that_does_not_see_a_folder_is_named(factory: TeacherFactory) -> None:
+    with pytest.raises(ValueError, match="does not see /not/here: nodes that share no disk"):
+        replace(factory, folder="/not/here")()

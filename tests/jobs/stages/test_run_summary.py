@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
-from pathlib import Path
 
 from rich.console import Console
 
-from jobs.stages.run_summary import add_summary, summary_table
+from jobs.stages.run_summary import summary_table
 from pipeline.generation.summary import Summary
 
 SUMMARY = Summary(
@@ -26,15 +24,6 @@ SUMMARY = Summary(
     sampling_s=30.0,
     waiting_s=10.0,
 )
-
-
-def test_runs_are_listed_one_after_the_other(tmp_path: Path) -> None:
-    add_summary(tmp_path / "generation.json", SUMMARY)
-    add_summary(tmp_path / "generation.json", SUMMARY)
-    runs = json.loads((tmp_path / "generation.json").read_text())["runs"]
-    assert [run["pairs_per_s"] for run in runs] == [2.0, 2.0]
-    assert runs[0]["waiting_share"] == 0.25 and runs[0]["finished"].endswith("+00:00")
-    assert [path.name for path in tmp_path.iterdir()] == ["generation.json"]
 
 
 def test_people_see_what_is_lost_and_what_waited() -> None:

@@ -210,6 +210,7 @@ def test_a_lost_answer_makes_no_second_job(submitted: Project, cluster: Cluster)
     assert len(cluster.jobs()) == before + 1
 
 
+@pytest.mark.slow
 def test_a_proxy_that_takes_no_upload_is_named(submitted: Project, cluster: Cluster) -> None:
     before = len(cluster.jobs())
     # New bytes: what the cluster has already is not sent again.
@@ -221,6 +222,7 @@ def test_a_proxy_that_takes_no_upload_is_named(submitted: Project, cluster: Clus
     assert len(cluster.jobs()) == before
 
 
+@pytest.mark.slow
 def test_lost_contact_ends_with_the_words_to_attach_again(
     submitted: Project, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
