@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from jobs.evaluation.evaluate import Measurement, run_evaluate
 from jobs.extract.extract import run_extract
+from jobs.nodes.ray_session import ray_runtime
 from jobs.report.report import write_report
-from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.session import Session
 from jobs.stages.distill import run_distill
 from jobs.stages.generate import run_generate

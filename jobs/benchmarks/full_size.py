@@ -12,8 +12,8 @@ from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, che
 from jobs.benchmarks.standins import full_size_model
 from jobs.benchmarks.standins.pictures import plan_for
 from jobs.benchmarks.standins.sketchers import UntaughtFactory
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.devices import Machine, choose_machine
-from jobs.runtime.ray_session import ray_runtime
 from pipeline.dataset.plan import Plan
 from pipeline.events import ignore
 from pipeline.generation.ray_actors import generate

@@ -25,8 +25,8 @@ from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, rat
 from jobs.benchmarks.memory import watching_tree
 from jobs.benchmarks.peers.ray_data import make_with_ray_data
 from jobs.benchmarks.standins.pictures import SleepingTeacher, plan_for
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.devices import choose_machine
-from jobs.runtime.ray_session import ray_runtime
 from pipeline.dataset import layout
 from pipeline.dataset.plan import Plan
 from pipeline.events import ignore
@@ -82,7 +82,7 @@ def measure_pipeline(effort: Effort) -> BenchmarkResult:
         for killed in (False, True):
             sides: list[Side] = ["ours", "peer"]
             for side in sides if number % 2 == 0 else reversed(sides):
-                runs.setdefault((side, killed), []).append(run_pipeline(job, side, killed))
+                runs.setdefault((side, killed), []).append(_run_pipeline(job, side, killed))
     return BenchmarkResult(
         workload=f"{job.samples} pairs of {job.side} px in shards of {job.shard_size} by "
         f"{_WORKERS} Ray actors whose teacher sleeps {job.sample_s * 1e3:.0f} ms a pair, to a "
@@ -99,7 +99,7 @@ def measure_pipeline(effort: Effort) -> BenchmarkResult:
     )
 
 
-def run_pipeline(job: Job, side: Side, killed: bool) -> PipelineRun:
+def _run_pipeline(job: Job, side: Side, killed: bool) -> PipelineRun:
     """Let one side make a job in a process of its own; with `killed` one actor dies half-way."""
     spawned = multiprocessing.get_context("spawn")
     with (

@@ -22,8 +22,8 @@ from jobs.benchmarks.measure import (
 )
 from jobs.benchmarks.standins.pictures import SleepingTeacher, plan_for
 from jobs.benchmarks.standins.sketchers import UntaughtFactory
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.devices import choose_machine
-from jobs.runtime.ray_session import ray_runtime
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import Plan, write_or_check
 from pipeline.generation.driver import Driver, open_ledger

@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.cli.options import Device, local_path
+from jobs.cli.options import Device, local_path, unfold_options
+
+if TYPE_CHECKING:
+    from jobs.benchmarks.measure import Effort
 
 app = typer.Typer()
 
 
+@dataclass(frozen=True)
+class BenchOptions:
+    """How much is measured; the fields are those of `Effort`, which explains them."""
+
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of each side.")] = 5
+    tiny: Annotated[
+        bool, typer.Option("--tiny", help="See only that they run; the figures mean nothing.")
+    ] = False
+    pairs: Annotated[
+        int, typer.Option("--pairs", min=1, help="Size of the dataset that `scale` makes.")
+    ] = 30_000
+    far: Annotated[
+        str, typer.Option("--far", help="Empty s3://bucket/prefix, for `read` and `full-size`.")
+    ] = ""
+    backbone: Annotated[
+        str, typer.Option("--backbone", help="Folder for `full-size`; random weights if none.")
+    ] = ""
+    device: Device = "auto"
+    node_gbits: Annotated[
+        float, typer.Option("--node-gbits", min=0.1, help="A node's Gbit/s, for `cluster`.")
+    ] = 10.0
+    preempted_per_hour: Annotated[
+        float, typer.Option("--preempted", min=0.0, help="Of a node, times an hour, for `cluster`.")
+    ] = 0.1
+
+    def effort(self) -> Effort:
+        """Build what the benchmarks take."""
+        from jobs.benchmarks.measure import Effort
+
+        return Effort(**vars(self))
+
+
 @app.command()
+@unfold_options
 def bench(
+    options: BenchOptions,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -22,17 +60,6 @@ def bench(
             "distill, mixing, pipeline, sample, scale, records, cluster, full-size.",
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of each side.")] = 5,
-    pairs: Annotated[
-        int, typer.Option("--pairs", min=1, help="Size of the dataset that `scale` makes.")
-    ] = 30_000,
-    far: Annotated[
-        str, typer.Option("--far", help="Empty s3://bucket/prefix, for `read` and `full-size`.")
-    ] = "",
-    backbone: Annotated[
-        str,
-        typer.Option("--backbone", help="Folder for `full-size`; random weights if none."),
-    ] = "",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -45,29 +72,16 @@ def bench(
     page: Annotated[
         Path | None, typer.Option("--markdown", help="Page of all results in that file.")
     ] = None,
-    device: Device = "auto",
-    node_gbits: Annotated[
-        float, typer.Option("--node-gbits", min=0.1, help="A node's Gbit/s, for `cluster`.")
-    ] = 10.0,
-    preempted: Annotated[
-        float,
-        typer.Option("--preempted", min=0.0, help="Of a node, times an hour, for `cluster`."),
-    ] = 0.1,
-    tiny: Annotated[
-        bool, typer.Option("--tiny", help="See only that they run; the figures mean nothing.")
-    ] = False,
 ) -> None:
     """Measure what parts of the project cost.
 
     Each is measured against a peer in the same run.
     """
     from jobs.bench import run_bench
-    from jobs.benchmarks.measure import Effort
     from jobs.runtime.session import open_events
 
     with open_events() as events:
-        effort = Effort(rounds, tiny, pairs, far, backbone, device, node_gbits, preempted)
-        run_bench(names or [], effort, events, out, page)
+        run_bench(names or [], options.effort(), events, out, page)
 
 
 @app.command("train-embedded")

@@ -29,6 +29,7 @@ from jobs.cli.options import (
 
 if TYPE_CHECKING:
     from jobs.evaluation.evaluate import Measurement
+    from jobs.stages.generate import Fleet
 
 app = typer.Typer()
 
@@ -36,6 +37,23 @@ Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="Folder or address of an extractor (<run>/extractor)."),
 ]
+
+
+@dataclass(frozen=True)
+class FleetOptions:
+    """Which workers make the dataset; the fields are those of `Fleet`, which explains them."""
+
+    workers: WorkerCount = "auto"
+    gpus_per_worker: GpusPerWorker = 1.0
+    grace_s: Grace = 20.0
+    single_writer: SingleWriter = False
+
+    def fleet(self) -> Fleet:
+        """Build what the stage takes; ValueError where `workers` is no number or range."""
+        from jobs.stages.generate import Fleet
+        from pipeline.recipe.workers import worker_range
+
+        return Fleet(**{**vars(self), "workers": worker_range(self.workers)})
 
 
 @app.command()
@@ -79,15 +97,13 @@ def teach(
 
 
 @app.command()
+@unfold_options
 def generate(
     recipe: RecipeName,
+    fleet: FleetOptions,
     run: Run = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    workers: WorkerCount = "auto",
-    gpus_per_worker: GpusPerWorker = 1.0,
-    grace: Grace = 20.0,
-    single_writer: SingleWriter = False,
     cache: CacheFolder = None,
     cache_gib: CacheGib = None,
 ) -> None:
@@ -96,12 +112,11 @@ def generate(
     Finished shards are never made again.
     """
     from jobs.runtime.session import open_session
-    from jobs.stages.generate import Fleet, run_generate
-    from pipeline.recipe.workers import worker_range
+    from jobs.stages.generate import run_generate
 
-    fleet = Fleet(worker_range(workers), gpus_per_worker, grace, single_writer)
+    asked = fleet.fleet()
     with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
-        run_generate(session, fleet)
+        run_generate(session, asked)
 
 
 @app.command()
@@ -124,15 +139,13 @@ def distill(
 
 
 @app.command("all")
+@unfold_options
 def all_stages(
     recipe: RecipeName,
+    fleet: FleetOptions,
     run: Run = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    workers: WorkerCount = "auto",
-    gpus_per_worker: GpusPerWorker = 1.0,
-    grace: Grace = 20.0,
-    single_writer: SingleWriter = False,
     cache: CacheFolder = None,
     cache_gib: CacheGib = None,
 ) -> None:
@@ -141,13 +154,11 @@ def all_stages(
     Stages that are finished are only checked; the image to draw over is made if it is missing.
     """
     from jobs.runtime.session import open_session
-    from jobs.stages.generate import Fleet
     from jobs.stages.in_order import run_all
-    from pipeline.recipe.workers import worker_range
 
-    fleet = Fleet(worker_range(workers), gpus_per_worker, grace, single_writer)
+    asked = fleet.fleet()
     with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
-        run_all(session, fleet)
+        run_all(session, asked)
 
 
 @app.command()

@@ -8,9 +8,6 @@ from pipeline.events import OnEvent
 from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.export import export
 
-# Shards are read once and kept in memory meanwhile: this folder is never made.
-_NO_CACHE = ".cache"
-
 
 def run_export(dataset: str, out: Path, form: str, where: str, on_event: OnEvent) -> None:
     """Write a dataset's pairs to a new folder.
@@ -23,7 +20,7 @@ def run_export(dataset: str, out: Path, form: str, where: str, on_event: OnEvent
         ValueError: form or filter is unknown, or the folder is not empty.
         RefusedError: a shard is not what the manifest says.
     """
-    published = PublishedDataset.open(dataset, out / _NO_CACHE, where)
+    published = PublishedDataset.open(dataset, None, where)
     pairs = export(published, out, form, on_event)
     total = published.manifest.counts.committed
     chosen = f"{pairs:,} of {total:,} pairs" if where else f"all {pairs:,} pairs"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from jobs.nodes.teacher_factory import TeacherFactory, teacher_factory
 from jobs.pages.durations import in_words
 from jobs.pages.tables import counted, print_table
 from jobs.runtime.devices import Machine
 from jobs.runtime.provenance import processor, versions
 from jobs.runtime.session import Session
-from jobs.runtime.teacher_factory import TeacherFactory, teacher_factory
 from pipeline.dataset import layout
 from pipeline.dataset.commit import committed_shards
 from pipeline.dataset.plan import Plan, plan_from_recipe, read_plan

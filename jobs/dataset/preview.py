@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from jobs.nodes.teacher_factory import teacher_factory
 from jobs.pages.figures import shrink
 from jobs.runtime.session import Session
-from jobs.runtime.teacher_factory import teacher_factory
 from pipeline.arrays import Pixels
 from pipeline.dataset.pair_stats import measure_pair
 from pipeline.images.write import write_png

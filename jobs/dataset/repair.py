@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jobs.dataset.verify import EXIT_SOUND, exit_code, print_verdict
+from jobs.nodes.teacher_factory import teacher_factory
 from jobs.runtime.provenance import versions
 from jobs.runtime.session import Session
-from jobs.runtime.teacher_factory import teacher_factory
 from jobs.stages.generate import Fleet, run_generate
 from pipeline.dataset.plan import PlanMismatchError, plan_from_recipe, read_plan
 from pipeline.storage.address import open_store

@@ -35,11 +35,11 @@ from jobs.experiments.ablation.trainings import (
     train_and_score,
 )
 from jobs.experiments.ablation.workspace import Workspace
+from jobs.nodes.ray_session import ray_runtime
+from jobs.nodes.ray_tasks import run_tasks
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
-from jobs.runtime.ray_session import ray_runtime
-from jobs.runtime.ray_tasks import run_tasks
 from jobs.runtime.weights import locate, locate_backbone
 from jobs.stages.prompts import choose_prompts
 from pipeline.arrays import Pixels

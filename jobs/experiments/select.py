@@ -12,10 +12,10 @@ from jobs.experiments.selection.analysis import Check, CountSearch, Outcome, ana
 from jobs.experiments.selection.classes import Classes, classes_by_condition, classes_by_word
 from jobs.experiments.selection.features import Features, FeatureSettings, make_features
 from jobs.experiments.selection.page import write_selection_page
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
-from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.weights import EMBEDDED, locate_backbone
 from jobs.stages.prompts import prompts_for
 from pipeline.analysis.selection_count import candidates

@@ -52,19 +52,7 @@ class Session:
     @property
     def drawing(self) -> Path:
         """The example's drawing on this machine's disk, where there is one."""
-        return find_drawing(self.recipe, self.place, self.cache)
-
-
-def find_drawing(recipe: Recipe, place: RunPlace, cache: NodeCache) -> Path:
-    """Find a recipe's drawing: where the recipe says, else the copy that the run keeps."""
-    if recipe.example.drawing.startswith("s3:"):
-        return Path(cache.local_path(recipe.example.drawing))
-    path = recipe.drawing_path
-    if not path.is_file():
-        place.fetch("example")
-        kept = sorted(place.folder.example.glob("drawing.*"))
-        path = kept[0] if kept else path
-    return path
+        return _find_drawing(self.recipe, self.place, self.cache)
 
 
 @contextmanager
@@ -171,3 +159,15 @@ class _RunEvents(Events):
                 self.place.send_events(lines)
                 self.held.seek(0)
                 self.held.truncate()
+
+
+def _find_drawing(recipe: Recipe, place: RunPlace, cache: NodeCache) -> Path:
+    """Find a recipe's drawing: where the recipe says, else the copy that the run keeps."""
+    if recipe.example.drawing.startswith("s3:"):
+        return Path(cache.local_path(recipe.example.drawing))
+    path = recipe.drawing_path
+    if not path.is_file():
+        place.fetch("example")
+        kept = sorted(place.folder.example.glob("drawing.*"))
+        path = kept[0] if kept else path
+    return path

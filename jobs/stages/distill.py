@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from jobs.runtime.cluster import share_cluster
+from jobs.nodes.cluster import share_cluster
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.provenance import versions
-from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.session import Session
 from jobs.runtime.weights import locate
 from pipeline.diffusion.example import load_example

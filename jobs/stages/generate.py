@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from jobs.runtime.cluster import share_cluster
+from jobs.nodes.cluster import share_cluster
+from jobs.nodes.ray_session import ray_runtime
+from jobs.nodes.teacher_factory import teacher_factory
 from jobs.runtime.provenance import versions
-from jobs.runtime.ray_session import ray_runtime
 from jobs.runtime.session import Session
-from jobs.runtime.teacher_factory import teacher_factory
 from jobs.stages.run_summary import summary_table
 from pipeline.dataset.plan import check_plan, plan_from_recipe
 from pipeline.generation.ray_actors import generate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.runtime.ray_session import ray_runtime
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.session import Session
 from jobs.stages.distill import run_distill
 from jobs.stages.generate import Fleet, run_generate

@@ -63,7 +63,7 @@ class PublishedDataset:
         store: Store,
         manifest: Manifest,
         sha256: str,
-        cache: ShardCache,
+        cache: ShardCache | None,
         where: Filter = EVERYTHING,
     ) -> None:
         self.manifest = manifest
@@ -83,13 +83,14 @@ class PublishedDataset:
 
     @classmethod
     def open(
-        cls, url: str, cache: Path, where: str = "", cache_bytes: int | None = None
+        cls, url: str, cache: Path | None, where: str = "", cache_bytes: int | None = None
     ) -> PublishedDataset:
         """Open the dataset in a folder or at s3://bucket/prefix.
 
         Args:
             url: the dataset's address.
-            cache: folder for local copies of remote shards.
+            cache: folder for local copies of remote shards; None keeps them in memory while they
+                are read, which suits who reads each once.
             where: a filter; only pairs that match it are read.
             cache_bytes: most that the cache may take; without a limit it takes the whole dataset.
 
@@ -103,7 +104,8 @@ class PublishedDataset:
         store = open_store(url)
         manifest, sha256 = read_hashed_manifest(store)
         check_manifest(manifest, url)
-        return cls(store, manifest, sha256, ShardCache(cache, cache_bytes), condition)
+        kept = ShardCache(cache, cache_bytes) if cache else None
+        return cls(store, manifest, sha256, kept, condition)
 
     @property
     def sizes(self) -> tuple[int, ...]:

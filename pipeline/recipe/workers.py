@@ -29,7 +29,7 @@ def worker_range(text: str, what: str = "--workers") -> WorkerRange:
         what: where it was written, for the message.
 
     Raises:
-        ValueError: it is none of these, a number is 0, or MIN is larger than MAX.
+        ValueError: it is something else, a number is 0, or MIN is larger than MAX.
     """
     if text in ("auto", ""):
         return WorkerRange()

@@ -37,8 +37,8 @@ RECIPE: dict[str, Any] = {
     "dataset": {"samples": 2 * SHARDS, "shard_size": 2},
     "distill": {"preset": "small", "epochs": 3, "batch": 4, "workers": 2},
 }
-# What tells of a run's course and times, and the lists of bundles that hold such files.
-_OF_THE_COURSE = re.compile(
+# What tells how a run went and when, and the lists of bundles that hold such files.
+_OF_ONE_RUN = re.compile(
     r"(events|generation)/.*|dataset/workers/.*|extractor/(metrics\.jsonl|files\.json)"
 )
 _HASH = re.compile(rb"[0-9a-f]{64}")
@@ -71,7 +71,7 @@ def contents(cluster: Cluster, run: str, part: str = "") -> dict[str, bytes]:
     return {
         name: _with_names(data, f"s3://{BUCKET}/{run}".encode(), names)
         for name, data in sorted(found.items())
-        if name.startswith(part) and not _OF_THE_COURSE.fullmatch(name)
+        if name.startswith(part) and not _OF_ONE_RUN.fullmatch(name)
     }
 
 
@@ -238,7 +238,7 @@ class Desk:
         place = f"s3://{BUCKET}/{run}"
         found = [
             job
-            for job in self.cluster.ask("/api/jobs/")
+            for job in self.cluster.state("/api/jobs/")
             if (job.get("metadata") or {}).get("onesketch.run") == place
         ]
         return sorted(found, key=lambda job: job["start_time"])

@@ -86,4 +86,4 @@ def _actors(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def _listed(cluster: Cluster, kind: str) -> list[dict[str, Any]]:
-    return cluster.ask(f"/api/v0/{kind}{DETAILS}")["data"]["result"]["result"]
+    return cluster.state(f"/api/v0/{kind}{DETAILS}")["data"]["result"]["result"]

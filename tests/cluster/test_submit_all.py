@@ -47,8 +47,8 @@ def test_all_of_it_is_that_of_one_machine(cluster: Cluster, whole: str, alone: s
 
 
 def test_both_nodes_worked(cluster: Cluster, pool: Pool, whole: str) -> None:
-    actors = cluster.ask(f"/api/v0/actors{DETAILS}")["data"]["result"]["result"]
-    nodes = cluster.ask(f"/api/v0/nodes{DETAILS}")["data"]["result"]["result"]
+    actors = cluster.state(f"/api/v0/actors{DETAILS}")["data"]["result"]["result"]
+    nodes = cluster.state(f"/api/v0/nodes{DETAILS}")["data"]["result"]["result"]
     addresses = {node["node_id"]: node["node_ip"] for node in nodes}
     both = {pool.head.address, pool.other.address}
     for kind in ("_Worker", "RayTrainWorker"):
@@ -106,7 +106,7 @@ def test_secrets_are_nowhere(cluster: Cluster, pool: Pool, twice: Submissions) -
 
 
 def _answers_of_jobs(cluster: Cluster) -> list[str]:
-    ids = [job["submission_id"] for job in cluster.ask("/api/jobs/") if job["submission_id"]]
+    ids = [job["submission_id"] for job in cluster.state("/api/jobs/") if job["submission_id"]]
     return [f"/api/jobs/{name}{part}" for name in ids for part in ("", "/logs")]
 
 

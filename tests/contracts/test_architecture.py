@@ -34,8 +34,8 @@ ROOMS: dict[str, dict[str, str]] = {
         "render": "",
         "seeds": "",
         "spread": "",
-        "storage": "",
         "whole_file": "",
+        "storage": "canonical whole_file",
         "images": "arrays whole_file",
         "recipe": "filters",
         "dataset": "arrays canonical pair recipe storage",
@@ -56,36 +56,39 @@ ROOMS: dict[str, dict[str, str]] = {
         "checkpoint": "",
         "encoders": "",
         "losses": "",
+        "keeper": "checkpoint",
         "snapshots": "",
         "styles": "",
         "tensor_hash": "",
         "embedded.scenes": "styles",
         "evaluation": "encoders styles tensor_hash",
-        "oneshot": "checkpoint encoders losses snapshots tensor_hash",
+        "oneshot": "checkpoint encoders keeper losses snapshots tensor_hash",
         "students": "encoders losses",
-        "distillation": "checkpoint encoders snapshots students tensor_hash",
+        "distillation": "checkpoint encoders keeper snapshots students tensor_hash",
         "embedded.models": "embedded.scenes styles",
         "embedded": "checkpoint embedded.models embedded.scenes styles",
     },
     "jobs": {
         "runtime": "",
+        "nodes": "runtime",
         "benchmarks.standins": "runtime",
         "extract": "runtime",
         "pages": "runtime",
         "benchmarks.peers": "",
-        "benchmarks": "benchmarks.peers benchmarks.standins pages runtime",
-        "benchmarks.scaling": "benchmarks benchmarks.standins runtime",
+        "benchmarks": "benchmarks.peers benchmarks.standins nodes pages runtime",
+        "benchmarks.scaling": "benchmarks benchmarks.standins nodes runtime",
         "bench": "benchmarks benchmarks.scaling runtime",
-        "evaluation": "extract pages runtime",
-        "experiments.selection": "pages runtime",
-        "stages": "pages runtime",
-        "dataset": "pages runtime stages",
+        "evaluation": "extract nodes pages runtime",
+        "experiments.selection": "nodes pages runtime",
+        "stages": "nodes pages runtime",
+        "dataset": "nodes pages runtime stages",
         "experiments.ablation": "evaluation pages runtime stages",
         "report": "evaluation pages runtime",
         "submission": "pages runtime",
-        "demo": "evaluation extract report runtime stages",
+        "demo": "evaluation extract nodes report runtime stages",
         "experiments": (
-            "evaluation experiments.ablation experiments.selection extract pages runtime stages"
+            "evaluation experiments.ablation experiments.selection extract nodes pages runtime "
+            "stages"
         ),
         "cli": (
             "bench benchmarks dataset demo evaluation experiments extract report runtime stages "
@@ -99,7 +102,7 @@ ROOT_MODULES = {
     "pipeline": (
         "arrays canonical events filters pair pixels registry render seeds spread whole_file"
     ),
-    "training": "checkpoint losses snapshots tensor_hash",
+    "training": "checkpoint keeper losses snapshots tensor_hash",
     "jobs": "bench demo",
 }
 FEWEST_MODULES, MOST_MODULES = 4, 12

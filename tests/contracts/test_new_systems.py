@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from jobs.nodes.teacher_factory import TeacherFactory
 from jobs.report.report import write_report
+from jobs.runtime.devices import Asked
+from jobs.runtime.events import Events
 from jobs.runtime.run_folder import RunFolder
-from jobs.runtime.teacher_factory import TeacherFactory
+from jobs.runtime.run_place import FolderPlace
+from jobs.runtime.session import Session
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.diffusion.example import load_example
 from pipeline.generation.worker import ShardMaker
@@ -84,7 +89,8 @@ def test_the_toys_dataset_goes_all_the_way(inputs: TeachInputs, tmp_path: Path) 
     recipe, example = inputs.recipe, load_example(inputs.recipe, inputs.source)
     factory = TeacherFactory(
         recipe.teach.teacher,
-        TeacherFiles(tmp_path / "teacher"),
+        str(tmp_path / "teacher"),
+        {},
         inputs.locations["clip"],
         example.image,
         example.drawing,
@@ -106,7 +112,9 @@ def test_the_toys_dataset_goes_all_the_way(inputs: TeachInputs, tmp_path: Path) 
         str(write_perceptual(tmp_path / "features")),
     )
     distill(spec, tmp_path / "extractor", Execution(), teaching_contract.ignore)
-    page = write_report(recipe, RunFolder(tmp_path)).read_text()
+    place = FolderPlace(RunFolder(tmp_path))
+    page = write_report(Session(recipe, Asked("cpu"), place, Events(Console())))
+    page = Path(page).read_text()
     assert "1 drawing" in page and "levels: 16" in page
 
 
@@ -123,7 +131,7 @@ def test_images_of_another_size_than_the_examples_are_refused(
     find_training("toy")(inputs, tmp_path, teaching_contract.ignore)
     image = np.zeros((48, 48, 3), np.uint8)
     clip = inputs.locations["clip"]
-    factory = TeacherFactory("toy", TeacherFiles(tmp_path), clip, image, image[..., 0], 4)
+    factory = TeacherFactory("toy", str(tmp_path), {}, clip, image, image[..., 0], 4)
     with pytest.raises(ValueError, match=r"makes images of \d+ pixels a side, .* has 48"):
         factory()
 

@@ -144,10 +144,10 @@ class Cluster:
 
     def alive(self) -> set[str]:
         """Addresses of the nodes that Ray takes for alive."""
-        nodes = self.ask("/api/v0/nodes?limit=1000")["data"]["result"]["result"]
+        nodes = self.state("/api/v0/nodes?limit=1000")["data"]["result"]["result"]
         return {node["node_ip"] for node in nodes if node["state"] == "ALIVE"}
 
-    def ask(self, path: str) -> Any:
+    def state(self, path: str) -> Any:
         """Get JSON from the dashboard."""
         return json.loads(self.get(path))
 

@@ -11,6 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from pipeline import canonical
@@ -101,11 +102,11 @@ def spoil(root: Path, how: str, trace: Path) -> None:
 def vouch_for(root: Path, tar: bytes) -> None:
     """Put a tar in the place of shard 1, with index and hashes to match."""
     (root / TAR).write_bytes(tar)
-    files = {"tar": vars(describe_file(TAR, tar))}
+    files = {"tar": asdict(describe_file(TAR, tar))}
     with suppress(ShardError):
         index, name = build_index(1, tar, list_members(tar)), layout.index_key(1)
         (root / name).write_bytes(index)
-        files["index"] = vars(describe_file(name, index))
+        files["index"] = asdict(describe_file(name, index))
     commit = json.loads((root / layout.commit_key(1)).read_text())
     (root / layout.commit_key(1)).write_bytes(canonical.to_bytes(commit | files))
     manifest = json.loads((root / layout.MANIFEST).read_text())

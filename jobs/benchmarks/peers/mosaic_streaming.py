@@ -1,6 +1,6 @@
 """The peer MosaicML streaming: shards of its own format (MDS), pictures in its own encoding (PNG).
 
-It is no dependency of this project: docs/benchmarks.md is measured with it beside the project's
+This project does not depend on it: docs/benchmarks.md is measured with it beside the project's
 environment (infra/benchmarks/README.md).
 """
 

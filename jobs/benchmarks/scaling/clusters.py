@@ -92,7 +92,7 @@ def measure_cluster(effort: Effort) -> BenchmarkResult:
     found: dict[ClusterJob, list[ClusterRun]] = {}
     for job in _TINY_JOBS if effort.tiny else JOBS:
         rounds = 1 if job.samples >= _ONCE_FROM else effort.rounds
-        found[job] = [run_cluster(job, nodes, seed) for seed in range(rounds)]
+        found[job] = [_run_cluster(job, nodes, seed) for seed in range(rounds)]
     wrong = tuple(run.lost + run.doubled for runs in found.values() for run in runs)
     return BenchmarkResult(
         workload=f"datasets on simulated nodes of {nodes.workers} GPUs, {1 / SAMPLE_S:.1f} pairs a "
@@ -105,16 +105,16 @@ def measure_cluster(effort: Effort) -> BenchmarkResult:
             *(_score(job, nodes, runs) for job, runs in found.items()),
             BenchmarkScore("shards lost or doubled", wrong, 0, at_least=False, unit=""),
         ),
-        metadata=_facts(found, start_up_s(nodes)),
+        metadata=_facts(found, _start_up_s(nodes)),
     )
 
 
-def start_up_s(nodes: NodeBehaviour) -> float:
+def _start_up_s(nodes: NodeBehaviour) -> float:
     """Return the least time before the first pair, of a node of the usual kind."""
     return nodes.boot_s + nodes.fetch_s(1) + _LOAD_S
 
 
-def run_cluster(job: ClusterJob, nodes: NodeBehaviour, seed: int) -> ClusterRun:
+def _run_cluster(job: ClusterJob, nodes: NodeBehaviour, seed: int) -> ClusterRun:
     """Simulate one job with the real driver."""
     plan = plan_for(job.samples, job.shard_size, _BATCH)
     draw = statistics.NormalDist(0.0, _SPREAD).samples(plan.num_shards, seed=seed)
@@ -138,10 +138,10 @@ def run_cluster(job: ClusterJob, nodes: NodeBehaviour, seed: int) -> ClusterRun:
 
 
 def _score(job: ClusterJob, nodes: NodeBehaviour, runs: Sequence[ClusterRun]) -> BenchmarkScore:
-    """Compare with start-up and then whole shards, which no schedule of them can beat."""
+    """Compare with start-up and then whole shards, which no schedule can be faster than."""
     shard_s = job.shard_size * SAMPLE_S
     shards = math.ceil(job.samples / job.shard_size)
-    least_s = start_up_s(nodes) + math.ceil(shards / job.gpus) * shard_s + _PUBLISH_S
+    least_s = _start_up_s(nodes) + math.ceil(shards / job.gpus) * shard_s + _PUBLISH_S
     found = ratios([run.makespan_s for run in runs], [least_s] * len(runs))
     return BenchmarkScore(f"time of the least possible: {job}", found, 1.25, at_least=False)
 
@@ -157,7 +157,7 @@ def _facts(found: dict[ClusterJob, list[ClusterRun]], start_s: float) -> dict[st
         "gpus": [job.gpus for job in found],
         "samples": [job.samples for job in found],
         "shard_size": [job.shard_size for job in found],
-        "start_up_s": [start_s for _ in found],
+        "_start_up_s": [start_s for _ in found],
         "ideal_s": [job.ideal_s for job in found],
         "makespan_s": medians([[run.makespan_s for run in of_job] for of_job in runs]),
         "ideal_gpu_h": [job.ideal_h for job in found],

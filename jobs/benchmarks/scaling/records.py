@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort
@@ -25,7 +24,6 @@ from pipeline.generation.driver import Driver, open_ledger
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.simulated_fleet import SimulatedFleet, WorkerBehaviour
 from pipeline.publishing.finish import complete
-from pipeline.reading.cache import ShardCache
 from pipeline.reading.dataset import PublishedDataset, check_manifest
 from pipeline.reading.order import Order
 from pipeline.upkeep.status import read_status
@@ -49,7 +47,7 @@ class Part:
 def measure_records(effort: Effort) -> BenchmarkResult:
     """Run every part once in a fresh process: memory hardly varies."""
     shards = _TINY_SHARDS if effort.tiny else SHARDS
-    parts = {name: measure_part(name, shards) for name in PARTS}
+    parts = {name: _measure_part(name, shards) for name in PARTS}
     scores = [
         BenchmarkScore(f"{name}: memory", (part.peak_mb,), _MOST_MB, at_least=False, unit=" MB")
         for name, part in parts.items()
@@ -61,18 +59,18 @@ def measure_records(effort: Effort) -> BenchmarkResult:
         peer="none: the limit is what a small head node can spare",
         scores=tuple(scores),
         metadata={f"cpu_s_{name}": part.cpu_s for name, part in parts.items()}
-        | {"manifest_MB": manifest_mb(min(shards, 1000)) * shards / min(shards, 1000)},
+        | {"manifest_MB": _manifest_mb(min(shards, 1000)) * shards / min(shards, 1000)},
     )
 
 
-def measure_part(name: str, shards: int) -> Part:
+def _measure_part(name: str, shards: int) -> Part:
     """Run one part in a new process."""
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawned) as pool:
         return pool.submit(_measured, name, shards).result()
 
 
-def manifest_mb(shards: int) -> float:
+def _manifest_mb(shards: int) -> float:
     """Return the size of a manifest of so many shards, in MB."""
     return len(_with_manifest(shards).written[layout.MANIFEST]) / 1e6
 
@@ -134,7 +132,7 @@ def _open(shards: int) -> Work:
     def run() -> None:
         manifest, sha256 = read_hashed_manifest(store)
         check_manifest(manifest, store.url)
-        dataset = PublishedDataset(store, manifest, sha256, ShardCache(Path("unused")))
+        dataset = PublishedDataset(store, manifest, sha256, None)
         order = Order(dataset.sizes, _BATCH, seed=0)
         for step in (0, order.steps // 2):
             assert len(order.places(step)) == _BATCH

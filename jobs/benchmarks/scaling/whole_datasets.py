@@ -17,8 +17,8 @@ import numpy as np
 from jobs.benchmarks.measure import BenchmarkResult, BenchmarkScore, Effort, seconds_of
 from jobs.benchmarks.memory import MemoryLog, growth, watching
 from jobs.benchmarks.standins.pictures import SceneTeacher, plan_for
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.devices import choose_machine
-from jobs.runtime.ray_session import ray_runtime
 from pipeline.arrays import Pixels
 from pipeline.dataset.plan import Plan
 from pipeline.events import ignore

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from jobs.experiments.selection.classes import Classes
+from jobs.nodes.ray_tasks import run_tasks
 from jobs.runtime.devices import Machine
-from jobs.runtime.ray_tasks import run_tasks
 from pipeline.analysis.selection import (
     coverage,
     image_distances,

@@ -25,8 +25,8 @@ from jobs.experiments.selection.feature_batches import (
     measure_layers,
     project_batch,
 )
+from jobs.nodes.ray_tasks import run_tasks
 from jobs.runtime.devices import Machine
-from jobs.runtime.ray_tasks import run_tasks
 from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
 from pipeline.recipe.recipe import Sampling

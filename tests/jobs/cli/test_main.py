@@ -14,17 +14,23 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from jobs.benchmarks.measure import Effort
 from jobs.cli.command_group import commands_by_heading
 from jobs.cli.experiments import AblateOptions, SelectOptions
 from jobs.cli.main import app
-from jobs.cli.stages import EvaluateOptions
-from jobs.evaluation.evaluate import Measurement
+from jobs.cli.project import BenchOptions
+from jobs.cli.stages import EvaluateOptions, FleetOptions
+from jobs.evaluation.evaluate import Evaluated, Measurement
 from jobs.experiments.ablate import Ablation
 from jobs.experiments.select import Selection
+from jobs.stages.generate import Fleet
+from pipeline.recipe.workers import WorkerRange
 
 ROOT = Path(__file__).parents[3]
 GROUPS = {
-    "From a drawing to an extractor": "source teach generate distill extract evaluate report demo",
+    "From a drawing to an extractor": (
+        "source teach generate distill all extract evaluate report demo"
+    ),
     "Cluster": "submit attach stop jobs",
     "Looking after a dataset": "plan preview status verify repair gc export",
     "The method, checked": "select prior confidence ablate extract-by-teacher style",
@@ -75,11 +81,14 @@ def test_commands_with_many_options_take_them_as_an_object(name: str) -> None:
 @pytest.mark.parametrize(
     ("options", "built"),
     [
+        (FleetOptions().fleet(), Fleet()),
+        (FleetOptions("2..3").fleet(), Fleet(WorkerRange(2, 3))),
+        (BenchOptions().effort(), Effort()),
         (EvaluateOptions().measurement(), Measurement()),
         (SelectOptions().selection(), Selection(1000, 50, 5.0, None, 0, False, 0)),
         (AblateOptions().ablation(), Ablation(distilled=("xdog",))),
     ],
-    ids=["evaluate", "select", "ablate"],
+    ids=["generate", "workers", "bench", "evaluate", "select", "ablate"],
 )
 def test_options_left_out_have_the_defaults_of_what_they_build(options: Any, built: Any) -> None:
     assert options == built
@@ -87,7 +96,13 @@ def test_options_left_out_have_the_defaults_of_what_they_build(options: Any, bui
 
 @pytest.mark.parametrize(
     ("options", "built"),
-    [(EvaluateOptions, Measurement), (SelectOptions, Selection), (AblateOptions, Ablation)],
+    [
+        (FleetOptions, Fleet),
+        (BenchOptions, Effort),
+        (EvaluateOptions, Measurement),
+        (SelectOptions, Selection),
+        (AblateOptions, Ablation),
+    ],
 )
 def test_options_have_the_fields_of_what_they_build(options: Any, built: Any) -> None:
     assert [field.name for field in fields(options)] == [field.name for field in fields(built)]
@@ -101,7 +116,6 @@ def test_options_reach_the_object(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = ["evaluate", "run/extractor", "--photographs", "a", "--photographs", "b", "--scenes"]
     result = CliRunner().invoke(app, [*typed, "3", "--with-teacher", "--short-side", "64"])
     assert result.exit_code == 0, result.output
-    ((model, out, measurement, recipe, run, device),) = asked
+    ((evaluated, measurement, device, _),) = asked
     assert measurement == Measurement(("a", "b"), scenes=3, teacher=True, short_side_px=64)
-    assert (model, out) == (Path("run/extractor"), Path("run/evaluation"))
-    assert (recipe, run, device) == ("", None, "auto")
+    assert (evaluated, device) == (Evaluated("run/extractor", "", None, None), "auto")

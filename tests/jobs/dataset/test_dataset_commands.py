@@ -18,9 +18,9 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli.main import app
 from jobs.dataset.preview import spread_specs
-from jobs.runtime.devices import choose_machine
+from jobs.nodes.teacher_factory import teacher_factory
 from jobs.runtime.recipes import open_recipe
-from jobs.runtime.teacher_factory import teacher_factory
+from jobs.runtime.session import open_session
 from pipeline.dataset import layout
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.generation.worker import ShardMaker
@@ -78,9 +78,11 @@ def test_status_names_what_is_broken(dataset: Path) -> None:
     (dataset / layout.MANIFEST).unlink()
     waiting = onesketch("status", dataset).stdout
     assert "write the manifest" in waiting and "pairs/s" not in waiting
+    # Records are not read for a status; verify reads all of them.
     (dataset / layout.commit_key(2)).write_text("{}")
-    broken = onesketch("status", dataset)
-    assert broken.exit_code == 2 and f"{dataset}/commits/00002.json" in broken.stderr
+    assert onesketch("status", dataset).stdout == waiting
+    broken = onesketch("verify", dataset)
+    assert broken.exit_code != 0 and "commits/00002.json" in broken.output
 
 
 def test_status_of_a_run_under_way(dataset: Path) -> None:
@@ -169,7 +171,8 @@ def test_all_of_them_work_on_buckets(bucket: str, tmp_path: Path) -> None:
     assert onesketch("verify", bucket).exit_code == 0
     where = ("--where", "cdst_step >= 20")
     exported = onesketch("export", bucket, "--out", tmp_path / "out", *where)
-    assert "2 of 22 pairs" in exported.stdout and not (tmp_path / "out" / ".cache").exists()
+    assert "2 of 22 pairs" in exported.stdout, exported.stderr
+    assert not (tmp_path / "out" / ".cache").exists()
     open_store(bucket).create("probe/0123", b"left")
     assert "probe/0123" in onesketch("gc", bucket, "--min-age-h", "0").stdout
     open_store(bucket).delete(layout.shard_key(2))
@@ -229,7 +232,8 @@ def test_repair_makes_again_just_what_has_faults(
     taught: Path, local_ray: None, one_thread: None
 ) -> None:
     recipe = open_recipe("recipe.yaml")
-    factory = teacher_factory(recipe, choose_machine("cpu"))
+    with open_session("recipe.yaml", device="cpu") as session:
+        factory = teacher_factory(session)
     store = open_store(recipe.dataset.out)
     plan = write_or_check(store, plan_from_recipe(recipe, factory.fingerprint(), {}))
     maker = ShardMaker(plan, store, factory)

@@ -81,7 +81,7 @@ def test_page_shows_fid_and_kid_of_every_method(networks: ScoringNetworks, tmp_p
 def test_drawings_belong_to_one_folder(tmp_path: Path) -> None:
     measurement = Measurement(photographs=("a", "b"), drawings=tmp_path)
     with pytest.raises(ValueError, match="one folder of photographs; got 2: a, b"):
-        choose_sets(measurement, LINE_ART, None, choose_machine("cpu"))
+        choose_sets(measurement, LINE_ART, None)
 
 
 def test_pairs_of_two_folders_are_a_set(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_pairs_of_two_folders_are_a_set(tmp_path: Path) -> None:
         (tmp_path / kind).mkdir()
         Image.new("RGB", (40, 50), colour).save(tmp_path / kind / "a.png")
     measurement = Measurement((str(tmp_path / "photographs"),), tmp_path / "drawings", scenes=0)
-    (pictures,) = choose_sets(measurement, LINE_ART, None, choose_machine("cpu"))
+    (pictures,) = choose_sets(measurement, LINE_ART, None)
     picture, drawing = pictures.pairs[0].read()
     assert picture.shape == (50, 40, 3) and (drawing == STYLES["blank"](picture)).all()
 

@@ -18,6 +18,7 @@ from jobs.evaluation.scores import EvaluationScores, write_scores
 from jobs.report.report import write_report
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
+from jobs.runtime.session import open_session
 from pipeline.arrays import Pixels
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
@@ -85,7 +86,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '{"event": "run.opened", "cores": 2, "device": "cpu", "dtype": "float32"}\n'
         '{"event": "stage.finished", "stage": "teach", "seconds": 185}\n'
     )
-    write_report(recipe, folder)
+    with open_session(str(root / "recipe.yaml"), device="cpu") as session:
+        write_report(session)
     return root
 
 
@@ -132,6 +134,8 @@ def test_page_tells_scores_times_and_origin(run: Path) -> None:
 
 
 def test_a_run_without_dataset_is_refused_clearly(run: Path, tmp_path: Path) -> None:
-    recipe = open_recipe(str(run / "recipe.yaml"), tmp_path / "empty")
-    with pytest.raises(ValueError, match=r"image\.png: no such image|manifest"):
-        write_report(recipe, RunFolder(tmp_path / "empty"))
+    with (
+        open_session(str(run / "recipe.yaml"), tmp_path / "empty", "cpu") as session,
+        pytest.raises(ValueError, match=r"image\.png: no such image|manifest"),
+    ):
+        write_report(session)

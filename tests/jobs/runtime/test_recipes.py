@@ -11,6 +11,7 @@ from jobs.runtime.devices import choose_machine
 from jobs.runtime.recipes import find_recipe, open_recipe, shipped_styles
 from jobs.runtime.session import open_session
 from jobs.runtime.weights import embedded, locate_backbone
+from pipeline.storage.store import StorageError
 
 
 def test_shipped_styles_load_by_name() -> None:
@@ -26,7 +27,7 @@ def test_unknown_recipe_names_the_shipped_ones() -> None:
 
 
 def test_another_run_folder_moves_run_and_dataset() -> None:
-    recipe = open_recipe("xdog", Path("elsewhere/x"))
+    recipe = open_recipe("xdog", "elsewhere/x")
     assert recipe.run == "elsewhere/x"
     assert recipe.dataset.out == "elsewhere/x/dataset"
     assert recipe.drawing_path.parent == shipped_styles()["xdog"].parent.absolute()
@@ -37,16 +38,22 @@ def test_a_dataset_elsewhere_stays_there(tmp_path: Path) -> None:
     path.write_text(
         "style: a\nexample: {prompt: b, seed: 1, drawing: c.png}\ndataset: {out: 's3://b/a'}\n"
     )
-    assert open_recipe(str(path), Path("x")).dataset.out == "s3://b/a"
+    assert open_recipe(str(path), "x").dataset.out == "s3://b/a"
 
 
 def test_a_run_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for run in (tmp_path / "file", tmp_path / "file" / "deeper"):
         with pytest.raises(ValueError, match=r"/file is a file, and a run needs a folder: give"):
+            open_recipe("xdog", str(run))
+
+
+def test_a_run_may_be_an_address() -> None:
+    recipe = open_recipe("xdog", "s3://bucket/run/")
+    assert recipe.run == "s3://bucket/run" and recipe.dataset.out == "s3://bucket/run/dataset"
+    for run in ("gs://bucket/run", "s3://", "s3://user:key@bucket/run"):
+        with pytest.raises(StorageError, match="s3://bucket/prefix"):
             open_recipe("xdog", run)
-    with pytest.raises(ValueError, match=r"must be local: .*dataset\.out"):
-        open_recipe("xdog", Path("s3://bucket/run"))
 
 
 def test_a_misspelt_run_leaves_nothing_behind(tmp_path: Path) -> None:

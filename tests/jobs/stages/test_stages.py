@@ -17,8 +17,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from jobs.cli.main import app
+from jobs.nodes.teacher_factory import TeacherFactory
 from jobs.runtime.recipes import open_recipe
-from jobs.runtime.teacher_factory import TeacherFactory
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.storage.address import open_store
 

@@ -131,7 +131,7 @@ def test_a_dataset_begun_by_the_first_version_is_resumed(tmp_path: Path) -> None
     store = LocalStore(tmp_path)
     store.create("plan.json", written)
     stored = read_plan(store)
-    recipe = open_recipe("xdog", Path("runs/demo"))
+    recipe = open_recipe("xdog", "runs/demo")
     plan = plan_from_recipe(recipe, stored.fingerprints, stored.versions)
     assert plan.to_bytes() == written
     assert write_or_check(store, plan) == stored

@@ -34,7 +34,7 @@ def quiet(*_: object, **__: object) -> None:
 
 
 def write(dataset: Path, folder: Path, form: str = "imagefolder", where: str = "") -> int:
-    return export(PublishedDataset.open(str(dataset), folder / "no", where), folder, form, quiet)
+    return export(PublishedDataset.open(str(dataset), None, where), folder, form, quiet)
 
 
 def test_imagefolder_gives_the_same_pictures(sound: Path, tmp_path: Path) -> None:

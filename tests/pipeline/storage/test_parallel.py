@@ -14,12 +14,12 @@ from pipeline.storage.parallel import in_parallel
 def test_answers_come_in_order_and_at_the_same_time() -> None:
     together = threading.Barrier(4, timeout=20)
 
-    def ask(number: int) -> int:
+    def request(number: int) -> int:
         together.wait()
         time.sleep(0.01 * (3 - number % 4))
         return number * number
 
-    assert list(in_parallel(ask, range(8), threads=4)) == [n * n for n in range(8)]
+    assert list(in_parallel(request, range(8), threads=4)) == [n * n for n in range(8)]
 
 
 def test_few_requests_are_asked_for_ahead() -> None:
@@ -38,13 +38,13 @@ def test_few_requests_are_asked_for_ahead() -> None:
 def test_the_first_failure_ends_it() -> None:
     begun: list[int] = []
 
-    def ask(number: int) -> int:
+    def request(number: int) -> int:
         begun.append(number)
         if number == 3:
             raise ValueError("the third")
         return number
 
-    answers = in_parallel(ask, range(10_000), threads=2)
+    answers = in_parallel(request, range(10_000), threads=2)
     with pytest.raises(ValueError, match="the third"):
         list(answers)
     assert max(begun) < 100

@@ -106,6 +106,7 @@ def test_one_rank_gives_the_weights_of_the_plain_loop(
     assert sorted(p.name for p in (tmp_path / "ray").iterdir()) == [
         "config.json",
         "history.jsonl",
+        "metrics.jsonl",
         "model.safetensors",
         "strip.png",
     ]

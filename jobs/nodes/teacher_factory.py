@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.runtime.cluster import in_cluster
+from jobs.nodes.cluster import in_cluster
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.session import Session
 from jobs.runtime.weights import locate, locate_backbone
@@ -112,14 +112,6 @@ class TeacherFactory:
         )
 
 
-def _is_here(location: str) -> bool:
-    """Tell whether a model's files are to be checked on this machine; alone it needs them."""
-    name, _, file = location.partition(":")
-    if is_address(location) or is_address(file):
-        return False
-    return not in_cluster() or Path(location).exists() or Path(file or name).is_file()
-
-
 def teacher_factory(session: Session, device: str | None = None) -> TeacherFactory:
     """Make the factory of a run's teacher.
 
@@ -158,3 +150,11 @@ def held_out_pairs(session: Session, count: int) -> Sequence[Pair]:
         for index in range(samples, samples + count)
     ]
     return load_teacher(recipe.teach.teacher, teacher_factory(session).files()).pairs(specs)
+
+
+def _is_here(location: str) -> bool:
+    """Tell whether a model's files are to be checked on this machine; alone it needs them."""
+    name, _, file = location.partition(":")
+    if is_address(location) or is_address(file):
+        return False
+    return not in_cluster() or Path(location).exists() or Path(file or name).is_file()

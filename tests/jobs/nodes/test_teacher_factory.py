@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.runtime.teacher_factory import TeacherFactory
+from jobs.nodes.teacher_factory import TeacherFactory
 from pipeline.diffusion.backbone import load_backbone
 from tests.standins import taught_diffsketch
 from tests.standins.tiny_encoders import write_clip
@@ -45,7 +45,7 @@ def test_the_fingerprint_is_known_without_a_model(
     factory: TeacherFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = factory().fingerprint
-    monkeypatch.setattr("jobs.runtime.teacher_factory.load_clip", refuse)
+    monkeypatch.setattr("jobs.nodes.teacher_factory.load_clip", refuse)
     monkeypatch.setattr("pipeline.systems.diffsketch.load_backbone", refuse)
     assert factory.fingerprint() == expected
 
@@ -82,7 +82,7 @@ def test_in_a_cluster_the_record_stands_for_models_that_the_driver_lacks(
     expected = factory.fingerprint()
     far = replace(factory, locations={"backbone": "/not/here"}, clip="s3://bucket/clip")
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    monkeypatch.setattr("jobs.runtime.teacher_factory.load_clip", refuse)
+    monkeypatch.setattr("jobs.nodes.teacher_factory.load_clip", refuse)
     assert far.fingerprint() == expected
 
 

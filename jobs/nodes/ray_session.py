@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from jobs.runtime.cluster import in_cluster
+from jobs.nodes.cluster import in_cluster
 from jobs.runtime.devices import Asked, Machine, choose_machine
 from jobs.runtime.interrupts import catch_sigterm
 

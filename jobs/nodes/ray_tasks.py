@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import ray
 
+from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.devices import Machine
-from jobs.runtime.ray_session import ray_runtime
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,7 +38,7 @@ def run_tasks(
     if not items:
         return
     with ray_runtime(machine):
-        at_once = choose_workers(workers, machine)
+        at_once = _choose_workers(workers, machine)
         remote: Any = ray.remote(function).options(
             num_cpus=1,
             num_gpus=1 if machine.num_gpus else 0,
@@ -59,6 +59,6 @@ def run_tasks(
                 ray.cancel(ref, force=True)
 
 
-def choose_workers(asked: int, machine: Machine) -> int:
+def _choose_workers(asked: int, machine: Machine) -> int:
     """Choose the number of workers: as asked, else one a GPU, else one a core."""
     return asked or machine.num_gpus or machine.num_cpus
