@@ -55,7 +55,8 @@ def shipped_styles() -> dict[str, Path]:
 
 def _move_run(recipe: Recipe, run: str) -> Recipe:
     """Put a recipe's artefacts into another place; a dataset elsewhere stays there."""
-    run = run.rstrip("/") if is_address(run) else Path(run).as_posix()
+    # As a path s3://bucket and gs://bucket would lose a slash, and become folders.
+    run = run.rstrip("/") if is_address(run) or "://" in run else Path(run).as_posix()
     update: dict[str, object] = {"run": run}
     if recipe.dataset.out == f"{recipe.run}/dataset":
         update["dataset"] = recipe.dataset.model_copy(update={"out": f"{run}/dataset"})
