@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.nodes.cluster import in_cluster
+from jobs.nodes.models import check_seen
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.session import Session
 from jobs.runtime.weights import locate, locate_backbone
@@ -78,13 +78,8 @@ class TeacherFactory:
             ValueError: this node does not see a folder that the driver sees.
         """
         machine = choose_machine(self.device, self.dtype)
-        for place in (self.folder, *self.locations.values(), self.clip):
-            if Path(place).is_absolute() and not Path(place).exists():
-                raise ValueError(
-                    f"node {socket.gethostname()} does not see {place}: nodes that share no disk "
-                    "need the run, and models that are not installed with onesketch, at an address "
-                    "(s3://bucket/prefix)"
-                )
+        for location in (self.folder, *self.locations.values(), self.clip):
+            check_seen(location)
         return TeacherFiles(
             folder=Path(self.cache.local_path(self.folder)),
             locations={kind: self.cache.local_path(at) for kind, at in self.locations.items()},

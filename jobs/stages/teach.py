@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
+from jobs.nodes.cluster import Share
+from jobs.nodes.models import Models
+from jobs.nodes.node_task import run_where_models_are
+from jobs.nodes.sampler_actors import SamplerActors
 from jobs.runtime.session import Session
-from jobs.runtime.weights import locate, locate_backbone
-from jobs.stages.prompts import choose_prompts
+from jobs.runtime.weights import ModelKind
+from jobs.stages.prompts import prompts_for, read_prompts
 from pipeline.diffusion.backbone import backbone_folder
+from pipeline.recipe.recipe import Recipe
 from pipeline.systems.registry import find_teacher
 from training.oneshot.inputs import TeachInputs
 from training.oneshot.record import check_same_teacher
@@ -18,46 +26,61 @@ from training.students.registry import find_student
 
 def run_teach(session: Session) -> None:
     """Train the teacher, or resume its training; a finished one is only checked."""
-    recipe, place = session.recipe, session.place
-    folder = session.folder.teacher
+    recipe = session.recipe
     with session.events.stage("teach"):
-        place.fetch("source", "teacher")
+        session.place.fetch("source", "teacher")
         # Before the hours that all this takes, not after.
         find_teacher(recipe.teach.teacher)
         find_student(recipe.distill.student)
-        check_same_teacher(folder, recipe.teach.teacher)
-        train = find_training(recipe.teach.teacher)
-        inputs = _teach_inputs(session)
-        _keep_drawing(session, inputs.drawing)
-        train(inputs, folder, session.events)
+        check_same_teacher(session.folder.teacher, recipe.teach.teacher)
+        _keep_drawing(session)
+        run_where_models_are(_Teaching(Models.of(recipe), _own_prompts(recipe)), session)
     session.events("teach.ready", teacher=f"{recipe.run}/teacher")
 
 
-def _keep_drawing(session: Session, drawing: Path | None) -> None:
+@dataclass(frozen=True)
+class _Teaching:
+    """The training itself; `prompts` are those of the recipe's file, None where it names none."""
+
+    models: Models
+    prompts: list[str] | None
+
+    def __call__(self, session: Session, share: Share | None) -> None:
+        """Train with the models of this node; a share's other workers make samples for it."""
+        recipe, place, machine = session.recipe, session.place, session.machine
+        place.fetch("source", "teacher")
+        locations = {kind: self.models.find(kind, session.cache) for kind in get_args(ModelKind)}
+        inputs = TeachInputs(
+            recipe=recipe,
+            source=session.folder.source,
+            locations=locations,
+            prompts=self.prompts or prompts_for(recipe.backbone, _folder(locations), None),
+            device=machine.device,
+            dtype=machine.dtype,
+            drawing=session.drawing,
+            keeper=place.keeper("teacher"),
+        )
+        if share is not None:
+            dtype, on_event = machine.dtype, session.events
+            actors = SamplerActors(self.models, session.cache, share, dtype, on_event)
+            inputs = replace(inputs, spread=actors)
+        train = find_training(recipe.teach.teacher)
+        train(inputs, session.folder.teacher, session.events)
+
+
+def _folder(locations: Mapping[ModelKind, str]) -> Path:
+    return backbone_folder(locations["backbone"])
+
+
+def _own_prompts(recipe: Recipe) -> list[str] | None:
+    return read_prompts(recipe.prompts_path) if recipe.prompts_path else None
+
+
+def _keep_drawing(session: Session) -> None:
     """Put the drawing of a run at an address there: other machines may not have the file."""
-    folder = session.folder.example
-    if session.place.store is None or drawing is None or folder.exists():
+    folder, drawing = session.folder.example, session.drawing
+    if session.place.store is None or folder.exists() or not drawing.is_file():
         return
     folder.mkdir(parents=True)
     shutil.copyfile(drawing, folder / f"drawing{drawing.suffix.lower()}")
     session.place.publish("example")
-
-
-def _teach_inputs(session: Session) -> TeachInputs:
-    recipe, machine = session.recipe, session.machine
-    local = session.cache.local_path
-    backbone = local(locate_backbone(recipe.backbone))
-    return TeachInputs(
-        recipe=recipe,
-        source=session.folder.source,
-        locations={
-            "backbone": backbone,
-            "clip": local(locate("clip", recipe.teach.clip)),
-            "perceptual": local(locate("perceptual", recipe.teach.perceptual)),
-        },
-        prompts=choose_prompts(recipe, backbone_folder(backbone)),
-        device=machine.device,
-        dtype=machine.dtype,
-        drawing=session.drawing,
-        keeper=session.place.keeper("teacher"),
-    )

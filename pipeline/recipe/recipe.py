@@ -138,14 +138,14 @@ class Recipe(Section):
     @property
     def drawing_path(self) -> Path:
         """Absolute path of the drawing."""
-        return (self._folder / self.example.drawing).absolute()
+        return self._folder / self.example.drawing
 
     @property
     def prompts_path(self) -> Path | None:
         """Absolute path of the prompt list for the condition prior; None: the backbone's own."""
         if self.teach.prompts is None:
             return None
-        return (self._folder / self.teach.prompts).absolute()
+        return self._folder / self.teach.prompts
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value as JSON-able data, with no absolute path of this machine."""
@@ -191,7 +191,8 @@ def parse_recipe(data: object, folder: Path) -> Recipe:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         raise _first_error(error) from error
-    recipe._folder = folder
+    # Absolute at once: a recipe travels to processes in other working directories.
+    recipe._folder = folder.absolute()
     return recipe
 
 

@@ -13,7 +13,12 @@ from tests.tools.source import LAYERS, Module, read_modules, rooms_of
 
 MODULES = read_modules()
 PLACES = {
-    "ray": ("pipeline/generation/ray_actors.py", "training/distillation/ray_train.py", "jobs/"),
+    "ray": (
+        "pipeline/generation/ray_actors.py",
+        "training/distillation/ray_train.py",
+        "training/ray_events.py",
+        "jobs/",
+    ),
     "boto3": ("pipeline/storage", "jobs/benchmarks/peers/shard_urls.py"),
     "botocore": ("pipeline/storage",),
     "jinja2": ("pipeline/render.py",),
@@ -57,6 +62,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "encoders": "",
         "losses": "",
         "keeper": "checkpoint",
+        "ray_events": "",
         "snapshots": "",
         "styles": "",
         "tensor_hash": "",
@@ -64,7 +70,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "evaluation": "encoders styles tensor_hash",
         "oneshot": "checkpoint encoders keeper losses snapshots tensor_hash",
         "students": "encoders losses",
-        "distillation": "checkpoint encoders keeper snapshots students tensor_hash",
+        "distillation": "checkpoint encoders keeper ray_events snapshots students tensor_hash",
         "embedded.models": "embedded.scenes styles",
         "embedded": "checkpoint embedded.models embedded.scenes styles",
     },
@@ -102,7 +108,7 @@ ROOT_MODULES = {
     "pipeline": (
         "arrays canonical events filters pair pixels registry render seeds spread whole_file"
     ),
-    "training": "checkpoint keeper losses snapshots tensor_hash",
+    "training": "checkpoint keeper losses ray_events snapshots tensor_hash",
     "jobs": "bench demo",
 }
 FEWEST_MODULES, MOST_MODULES = 4, 12

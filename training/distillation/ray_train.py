@@ -1,4 +1,4 @@
-"""Distillation on Ray Train: the only file of training that knows Ray.
+"""Distillation on Ray Train.
 
 Ray starts the ranks, places them and restarts them when one is lost. All that they need to resume
 lies where the training's keeper puts it: in a folder that every node sees, or in a run's store,
@@ -11,9 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,6 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.metrics import Counter, Gauge
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.events import OnEvent, ignore
 from pipeline.recipe.workers import WorkerRange
@@ -35,11 +32,11 @@ from training.distillation.process_group import Alone, ProcessGroup
 from training.distillation.spec import DistillationSpec, Execution
 from training.encoders.location import absolute_location
 from training.keeper import StoreKeeper
+from training.ray_events import EventSender, relayed
 
 # Ray's default of 0 would end a night's work with its first lost worker; a fault that recurs
 # at the same iteration should still end it soon. Nodes that give notice are not counted.
 MAX_FAILURES = 3
-POLL_S = 0.2
 # How often an elastic training looks for nodes that have come.
 RESIZE_EVERY_S = 60.0
 
@@ -81,7 +78,7 @@ def distill_on_ray(
         len(ray.nodes()),
     )
     on_event("distill.workers", asked=str(spec.distill.workers), used=str(workers))
-    with tempfile.TemporaryDirectory(prefix="distill-") as scratch, _relayed(on_event) as relay:
+    with tempfile.TemporaryDirectory(prefix="distill-") as scratch, relayed(on_event) as relay:
         # User errors are found here, before any rank starts.
         most = workers.most or workers.least
         _check(spec, Path(scratch), execution, most)
@@ -191,7 +188,7 @@ def _train_rank(config: dict[str, Any]) -> None:
     else:
         # Ray sets the variable to the rank's share of the machine, torch may have read another.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    sender = _Sender(task.relay)
+    sender = EventSender(task.relay)
     sender("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
     # The others' events are the same.
     on_event = _with_metrics(sender) if ranks.rank == 0 else ignore
@@ -210,36 +207,6 @@ def _train_rank(config: dict[str, Any]) -> None:
 def _is_leaving() -> bool:
     """Tell whether the cluster is about to take away a rank's node; all ranks get one answer."""
     return ray.train.get_preemption_info() is not None
-
-
-class _Relay:
-    """An actor on the driver's node that holds ranks' events until the driver fetches them."""
-
-    def __init__(self) -> None:
-        self._events: list[tuple[str, dict[str, Any]]] = []
-
-    def put(self, name: str, fields: dict[str, Any]) -> None:
-        self._events.append((name, fields))
-
-    def take(self) -> list[tuple[str, dict[str, Any]]]:
-        taken, self._events = self._events, []
-        return taken
-
-
-class _Sender:
-    """Sends a rank's events to the relay, without waiting for it."""
-
-    def __init__(self, relay: Any) -> None:
-        self._relay = relay
-        self._last: Any = None
-
-    def __call__(self, name: str, **fields: Any) -> None:
-        self._last = self._relay.put.remote(name, fields)
-
-    def flush(self) -> None:
-        """Wait until all that was sent has arrived."""
-        if self._last is not None:
-            ray.get(self._last)
 
 
 def _with_metrics(on_event: OnEvent) -> OnEvent:
@@ -269,29 +236,3 @@ def _with_metrics(on_event: OnEvent) -> OnEvent:
         on_event(name, **fields)
 
     return listen
-
-
-@contextmanager
-def _relayed(on_event: OnEvent) -> Iterator[Any]:
-    """Give a relay for ranks' events, and pass them on to `on_event` while the context lasts."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor: Any = ray.remote(_Relay)
-    relay = actor.options(num_cpus=0, scheduling_strategy=here).remote()
-    ended = threading.Event()
-
-    def follow() -> None:
-        while True:
-            last = ended.wait(POLL_S)
-            for name, fields in ray.get(relay.take.remote()):
-                on_event(name, **fields)
-            if last:
-                return
-
-    thread = threading.Thread(target=follow, name="distill-events", daemon=True)
-    thread.start()
-    try:
-        yield relay
-    finally:
-        ended.set()
-        thread.join()
-        ray.kill(relay)
