@@ -73,11 +73,12 @@ def select(
     DiffSketch, section 3.1 and appendix B.
     """
     from jobs.experiments.select import run_select
-    from jobs.runtime.devices import choose_machine
+    from jobs.nodes.ray_session import machine_for_tasks
+    from jobs.runtime.devices import Asked
     from jobs.runtime.session import open_events
 
-    with open_events(out / "events.jsonl") as events:
-        machine = choose_machine(device, dtype)
+    asked = Asked(device, dtype)
+    with open_events(out / "events.jsonl") as events, machine_for_tasks(asked) as machine:
         run_select(backbone, out, options.selection(), machine, events)
 
 

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jobs.experiments.prior_page import write_prior_page
+from jobs.nodes.models import find_model, name_everywhere
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
-from jobs.runtime.weights import locate_backbone
 from jobs.stages.prompts import prompts_for
 from pipeline.analysis.normality import Mardia, answerable, distances, mardia, shapiro_p_values
 from pipeline.diffusion.backbone import backbone_folder, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.sampling import embed_prompts
 from pipeline.seeds import generator, stream_seed
+from pipeline.storage.node_cache import NodeCache
 from pipeline.systems.conditions import PRIOR_FILE
 from pipeline.whole_file import write_bytes, write_json
 
@@ -71,7 +72,7 @@ def run_prior(
     Raises:
         ValueError: backbone or prompts are missing, or the prompts are too few.
     """
-    location = locate_backbone(backbone)
+    location = find_model("backbone", name_everywhere(backbone), NodeCache())
     texts = prompts_for(backbone, backbone_folder(location), prompts)
     _check_prompts(texts)
     with events.stage("prior"):

@@ -12,15 +12,18 @@ from jobs.experiments.selection.analysis import Check, CountSearch, Outcome, ana
 from jobs.experiments.selection.classes import Classes, classes_by_condition, classes_by_word
 from jobs.experiments.selection.features import Features, FeatureSettings, make_features
 from jobs.experiments.selection.page import write_selection_page
+from jobs.nodes.models import find_model, name_everywhere
 from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
 from jobs.runtime.provenance import describe_machine, versions
-from jobs.runtime.weights import EMBEDDED, locate_backbone
+from jobs.runtime.weights import EMBEDDED
 from jobs.stages.prompts import prompts_for
 from pipeline.analysis.selection_count import candidates
 from pipeline.diffusion.backbone import backbone_folder, fingerprint_folder
 from pipeline.diffusion.timesteps import write_selection
+from pipeline.storage.address import is_address
+from pipeline.storage.node_cache import NodeCache
 from pipeline.whole_file import write_json
 from training.embedded.scenes.scene import KIND_NAMES
 
@@ -56,12 +59,14 @@ def run_select(
         ValueError: backbone or prompts are missing, there are too few steps, or the folder holds
             features of other settings.
     """
-    location = locate_backbone(backbone)
-    folder = backbone_folder(location)
+    if selection.write and is_address(backbone):
+        raise ValueError(f"--write: {backbone} is an address; select on a folder, then upload it")
+    name = name_everywhere(backbone)
+    folder = backbone_folder(find_model("backbone", name, NodeCache()))
     settings = _make_settings(backbone, folder, selection, machine)
     with ray_runtime(machine), events.stage("select"):
         features = make_features(
-            settings, str(folder.absolute()), out / _FEATURES, machine, selection.workers, events
+            settings, name, out / _FEATURES, machine, selection.workers, events
         )
         classes = _find_classes(backbone, settings, features)
         outcome = analyse(features.steps, classes, settings.seed, machine, selection.workers)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import ray
 from ray._private.state import state as ray_state
 
-from jobs.runtime.devices import Asked
+from jobs.runtime.devices import Asked, Machine, choose_dtype
 from pipeline.recipe.workers import WorkerRange
 
 
@@ -67,6 +67,22 @@ def share_cluster(asked: Asked, workers: WorkerRange, gpus_per_worker: float = 1
     chosen = workers.most or (could if could < sys.maxsize else max(room, 1))
     device = asked.device if asked.device != "auto" or on_gpu else "cpu"
     return Share(max(chosen, 1), gpus_per_worker if on_gpu else 0.0, device)
+
+
+def machine_of_nodes(asked: Asked) -> Machine:
+    """Describe what the cluster's nodes have, as if they were one machine; Ray must be initialised.
+
+    Raises:
+        ValueError: as `share_cluster`.
+    """
+    share, resources = share_cluster(asked, WorkerRange()), ray.cluster_resources()
+    device = "cuda" if share.gpus and share.device == "auto" else share.device
+    return Machine(
+        device=device,
+        dtype=choose_dtype(asked.dtype, device),
+        num_cpus=int(resources.get("CPU", 1)),
+        num_gpus=int(resources.get("GPU", 0)) if share.gpus else 0,
+    )
 
 
 def _count(resources: Mapping[str, float], each: Mapping[str, float]) -> int:

@@ -25,23 +25,33 @@ class Models:
     def of(cls, recipe: Recipe) -> Models:
         """Take a recipe's models; relative paths are those of this process."""
         teach = recipe.teach
-        return cls(*(_everywhere(name) for name in (recipe.backbone, teach.clip, teach.perceptual)))
+        return cls(*map(name_everywhere, (recipe.backbone, teach.clip, teach.perceptual)))
 
     def find(self, kind: ModelKind, cache: NodeCache) -> str:
-        """Return where a model is on this node's disk, fetched if it is far.
+        """Return where a model is on this node's disk, as `find_model` does."""
+        return find_model(kind, getattr(self, kind), cache)
 
-        Raises:
-            ValueError: it is not here, and nowhere that this node can fetch it from.
-        """
-        location = locate(kind, getattr(self, kind))
-        check_seen(location)
-        if kind == "backbone":
-            location = locate_backbone(location)
-        return cache.local_path(location)
+
+def find_model(kind: ModelKind, name: str, cache: NodeCache) -> str:
+    """Return where a model is on this node's disk, fetched if it is far.
+
+    Raises:
+        ValueError: it is not here, and nowhere that this node can fetch it from.
+    """
+    location = locate(kind, name)
+    check_seen(location)
+    if kind == "backbone":
+        location = locate_backbone(location)
+    return cache.local_path(location)
+
+
+def name_everywhere(name: str) -> str:
+    """Make a recipe's name of a model good on any node."""
+    return name if name == EMBEDDED else absolute_location(name)
 
 
 def check_seen(location: str) -> None:
-    """Raise ValueError where an absolute path of another node's is none of this node's.
+    """Raise ValueError where another node's absolute path does not exist on this one.
 
     Args:
         location: a path, or `NAME:FILE`; what is not absolute is left unchecked.
@@ -56,7 +66,3 @@ def check_seen(location: str) -> None:
             "run, and models that are not installed with onesketch, at an address "
             "(s3://bucket/prefix)"
         )
-
-
-def _everywhere(name: str) -> str:
-    return name if name == EMBEDDED else absolute_location(name)

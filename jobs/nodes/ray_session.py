@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from jobs.nodes.cluster import in_cluster
+from jobs.nodes.cluster import in_cluster, machine_of_nodes
 from jobs.runtime.devices import Asked, Machine, choose_machine
 from jobs.runtime.interrupts import catch_sigterm
 
@@ -48,6 +48,20 @@ def ray_runtime(asked: Asked | Machine) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def machine_for_tasks(asked: Asked) -> Iterator[Machine]:
+    """Give the machine that tasks run on: this one, or what the nodes of the cluster have.
+
+    Raises:
+        ValueError: it lacks the device asked for.
+    """
+    if not in_cluster():
+        yield choose_machine(asked.device, asked.dtype)
+        return
+    with ray_runtime(asked):
+        yield machine_of_nodes(asked)
 
 
 def _short_temp_root() -> str | None:

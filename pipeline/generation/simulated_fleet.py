@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 
 from pipeline.dataset.commit import Commit, StoredFile
 from pipeline.dataset.plan import Plan
-from pipeline.generation.fleet import Done, Event, Failed, Heartbeat, Lost, Ready, Report, Sampled
+from pipeline.generation.fleet import (
+    Done,
+    Event,
+    Failed,
+    Heartbeat,
+    Leaving,
+    Lost,
+    Ready,
+    Report,
+    Sampled,
+)
 from pipeline.generation.scheduling import Task
 
 START_S = 2.0
@@ -25,8 +35,8 @@ class WorkerBehaviour:
 
     A sample takes `sample_s`, times its worker's entry in `slowness` and its shard's in `effort`.
     `deadly` samples kill the worker that makes them, `poison` samples raise an error. `deaths` maps
-    workers to the time at which they die anyway; workers in `frozen` never answer once they have a
-    task.
+    workers to the time at which they die anyway, `notices` to that at which their node is about to be
+    taken away; workers in `frozen` never answer once they have a task.
     """
 
     sample_s: float = 1.0
@@ -37,6 +47,7 @@ class WorkerBehaviour:
     deadly: Collection[int] = ()
     poison: Collection[int] = ()
     deaths: Mapping[int, float] = field(default_factory=dict)
+    notices: Mapping[int, float] = field(default_factory=dict)
     frozen: Collection[int] = ()
 
     def sampling_s(self, worker: int, shard: int, num_samples: int) -> float:
@@ -89,6 +100,8 @@ class SimulatedFleet:
         self.started += 1
         self._alive.add(worker)
         self._enter(self.behaviour.start_s, Ready(worker))
+        if worker in self.behaviour.notices:
+            self._enter(self.behaviour.notices[worker] - self.now_s, Leaving(worker))
         if worker in self.behaviour.deaths:
             self._enter(self.behaviour.deaths[worker] - self.now_s, Lost(worker, "node lost"))
 

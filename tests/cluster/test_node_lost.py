@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -30,8 +31,9 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-# One rank adds up its gradients in another order than two; Adam makes more of it with each step.
-TOLERANCE = 0.02
+# One rank adds up its gradients in another order than two, and Adam makes more of it with each step:
+# that alone moves weights of a tensor by up to 0.03 of their mean size, another seed by 1.7.
+TOLERANCE = 0.1
 
 
 def test_in_generation(cluster: Cluster, desk: Desk, two_nodes: Pool, whole: str) -> None:
@@ -54,16 +56,27 @@ def test_in_distillation(cluster: Cluster, desk: Desk, two_nodes: Pool, whole: s
     cluster.lose(two_nodes.other)
     assert following.end() == 0, following.text()
     assert len(desk.jobs("lost2")) == 1
-    ours, theirs = (_weights(cluster, run) for run in ("lost2", whole))
-    assert ours.keys() == theirs.keys()
-    distance = max(_distance(ours[name], theirs[name]) for name in theirs)
+    ours, theirs = (_iterations(cluster, run) for run in ("lost2", whole))
+    assert ours == theirs == list(range(len(theirs)))
+    weights, expected = (_weights(cluster, run) for run in ("lost2", whole))
+    assert weights.keys() == expected.keys()
+    distance = max(_distance(weights[name], expected[name]) for name in expected)
     assert distance < TOLERANCE, distance
 
 
+def _iterations(cluster: Cluster, run: str) -> list[int]:
+    lines = _extractor_file(cluster, run, "history.jsonl").splitlines()
+    return [json.loads(line)["iteration"] for line in lines]
+
+
 def _weights(cluster: Cluster, run: str) -> dict[str, torch.Tensor]:
+    return load(_extractor_file(cluster, run, "model.safetensors"))
+
+
+def _extractor_file(cluster: Cluster, run: str, file: str) -> bytes:
     files = objects(cluster, f"{run}/extractor/")
-    (name,) = [name for name in files if Path(name).name == "model.safetensors"]
-    return load(files[name])
+    (name,) = [name for name in files if Path(name).name == file]
+    return files[name]
 
 
 def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:

@@ -157,7 +157,7 @@ def _facts(found: dict[ClusterJob, list[ClusterRun]], start_s: float) -> dict[st
         "gpus": [job.gpus for job in found],
         "samples": [job.samples for job in found],
         "shard_size": [job.shard_size for job in found],
-        "_start_up_s": [start_s for _ in found],
+        "start_up_s": [start_s for _ in found],
         "ideal_s": [job.ideal_s for job in found],
         "makespan_s": medians([[run.makespan_s for run in of_job] for of_job in runs]),
         "ideal_gpu_h": [job.ideal_h for job in found],

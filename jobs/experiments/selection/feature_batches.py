@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from jobs.nodes.models import find_model
 from pipeline.analysis.projection import Projection
 from pipeline.arrays import Pixels
 from pipeline.diffusion.backbone import Backbone, load_backbone
@@ -26,6 +27,7 @@ from pipeline.diffusion.taps import TapShapes
 from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Sampling
 from pipeline.seeds import generator
+from pipeline.storage.node_cache import NodeCache
 
 # Arrays by name, as in a file.
 Arrays = dict[str, NDArray[Any]]
@@ -40,7 +42,8 @@ _NOISE_STREAM = "select.noise"
 class FeatureBatch:
     """Images `first` to first + len(prompts) - 1 of a selection.
 
-    `deviations` (L,) divide the layers; empty where they are what is asked for.
+    `backbone` is a name that every node finds (`jobs.nodes.models`); `deviations` (L,) divide the
+    layers, empty where they are what is asked for.
     """
 
     first: int
@@ -123,8 +126,8 @@ class _BatchWorker:
 
 
 @lru_cache(maxsize=1)
-def _backbone(location: str, device: str, dtype: torch.dtype) -> Backbone:
-    return load_backbone(location, device, dtype)
+def _backbone(name: str, device: str, dtype: torch.dtype) -> Backbone:
+    return load_backbone(find_model("backbone", name, NodeCache()), device, dtype)
 
 
 @lru_cache(maxsize=1)

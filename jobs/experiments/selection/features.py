@@ -72,7 +72,7 @@ class Features:
 
 def make_features(
     settings: FeatureSettings,
-    location: str,
+    backbone: str,
     folder: Path,
     machine: Machine,
     workers: int,
@@ -81,7 +81,7 @@ def make_features(
     """Sample all images on Ray's workers and read them all; batches that are there are kept.
 
     Args:
-        location: the backbone's folder.
+        backbone: its name, good on any node.
         folder: where batches are kept.
         workers: how many at once; 0: by the machine.
 
@@ -89,7 +89,7 @@ def make_features(
         ValueError: the folder holds features of other settings.
     """
     _note_settings(folder, settings)
-    batches = _plan_batches(settings, location, machine)
+    batches = _plan_batches(settings, backbone, machine)
     layers = folder / _LAYERS
     for _, found in run_tasks(measure_layers, [] if _is_whole(layers) else batches[:1], machine):
         write_arrays(layers, found)
@@ -129,7 +129,7 @@ def _note_settings(folder: Path, settings: FeatureSettings) -> None:
     write_json(path, wanted)
 
 
-def _plan_batches(settings: FeatureSettings, location: str, machine: Machine) -> list[FeatureBatch]:
+def _plan_batches(settings: FeatureSettings, backbone: str, machine: Machine) -> list[FeatureBatch]:
     """Cut the images into batches, the same ones on every machine."""
     sampling = Sampling(steps=settings.steps, guidance=settings.guidance, batch=_BATCH)
     return [
@@ -139,7 +139,7 @@ def _plan_batches(settings: FeatureSettings, location: str, machine: Machine) ->
             sampling=sampling,
             seed=settings.seed,
             dims=settings.dims,
-            backbone=location,
+            backbone=backbone,
             device=machine.device,
             dtype=machine.dtype,
         )

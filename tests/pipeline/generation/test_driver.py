@@ -69,6 +69,29 @@ def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStor
     assert ledger.counts["workers_lost"] == 2 and not ledger.counts["quarantined"]
 
 
+def test_a_worker_that_is_about_to_leave_gets_no_new_shard(store: LocalStore) -> None:
+    behaviour = WorkerBehaviour(notices={0: START_S + 3.0}, deaths={0: START_S + 30.0})
+    fleet = SimulatedFleet(make_plan(64, 8), behaviour)
+    ledger = drive(store, fleet, workers=2)
+    assert shards_of(fleet) == list(range(8))
+    assert len([task for worker, task in fleet.submitted if worker == 0]) == 1
+    assert fleet.started == 3, "another takes its place before it is gone"
+
+
+def test_losses_with_notice_count_against_no_shard(store: LocalStore) -> None:
+    """Whoever takes shard 0 is given notice and lost, more often than a shard may fail."""
+    lost = range(POLICY.attempts + 2)
+    deaths = {worker: START_S + 4.0 + 7.0 * worker for worker in lost}
+    notices = {worker: death_s - 1.0 for worker, death_s in deaths.items()}
+    fleet = SimulatedFleet(make_plan(8, 8), WorkerBehaviour(deaths=deaths, notices=notices))
+    ledger = drive(store, fleet, workers=1)
+    assert shards_of(fleet) == [0] and not ledger.failed
+    assert not ledger.counts["quarantined"] and not any(task.trial for _, task in fleet.submitted)
+    without = SimulatedFleet(make_plan(8, 8), WorkerBehaviour(deaths=deaths))
+    drive(LocalStore(store.root.with_name("other")), without, workers=1)
+    assert any(task.trial for _, task in without.submitted), "else this shows nothing"
+
+
 @pytest.mark.parametrize("kind", ["deadly", "poison"])
 @pytest.mark.parametrize("bad", [{13}, {8, 15}, {0, 1, 2, 3, 4, 5, 6, 7}])
 def test_only_poison_samples_are_quarantined(store: LocalStore, kind: str, bad: set[int]) -> None:
