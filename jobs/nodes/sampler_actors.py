@@ -25,7 +25,7 @@ from pipeline.events import OnEvent
 from pipeline.storage.node_cache import NodeCache
 from training.oneshot.samples import GeneratedSamples, Samples
 
-# Learning takes a tenth of the time, so that more actors would wait for it.
+# Sampling is most of the time, learning the rest: more actors than this would wait (docs/scale.md).
 _MOST_ACTORS = 9
 # Batches that an actor has under way or done: the next is begun while the last is fetched.
 _BATCHES_AN_ACTOR = 2

@@ -35,8 +35,8 @@ class WorkerBehaviour:
 
     A sample takes `sample_s`, times its worker's entry in `slowness` and its shard's in `effort`.
     `deadly` samples kill the worker that makes them, `poison` samples raise an error. `deaths` maps
-    workers to the time at which they die anyway, `notices` to that at which their node is about to be
-    taken away; workers in `frozen` never answer once they have a task.
+    workers to the time at which they die anyway, `notices` to that at which they are told that
+    their node will go; workers in `frozen` never answer once they have a task.
     """
 
     sample_s: float = 1.0

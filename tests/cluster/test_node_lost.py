@@ -31,8 +31,8 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-# One rank adds up its gradients in another order than two, and Adam makes more of it with each step:
-# that alone moves weights of a tensor by up to 0.03 of their mean size, another seed by 1.7.
+# One rank adds up its gradients in another order than two, and Adam makes more of it with each
+# step: that alone moves a tensor's weights by up to 0.03 of their mean size, another seed by 1.7.
 TOLERANCE = 0.1
 
 

@@ -72,7 +72,7 @@ def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStor
 def test_a_worker_that_is_about_to_leave_gets_no_new_shard(store: LocalStore) -> None:
     behaviour = WorkerBehaviour(notices={0: START_S + 3.0}, deaths={0: START_S + 30.0})
     fleet = SimulatedFleet(make_plan(64, 8), behaviour)
-    ledger = drive(store, fleet, workers=2)
+    drive(store, fleet, workers=2)
     assert shards_of(fleet) == list(range(8))
     assert len([task for worker, task in fleet.submitted if worker == 0]) == 1
     assert fleet.started == 3, "another takes its place before it is gone"
