@@ -62,6 +62,9 @@ def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (N, C, h, w) to `size` bilinearly: U_md and U_tp."""
     if x.shape[-2:] == size:
         return x
+    if x.is_cuda:
+        # Of the other layout torch's kernel leaves most of a GPU idle (docs/results.md).
+        x = x.contiguous(memory_format=torch.channels_last)
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
