@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
+from jobs.nodes.cluster import Share
+from jobs.nodes.node_task import run_where_models_are
 from jobs.nodes.teacher_factory import TeacherFactory, teacher_factory
 from jobs.pages.durations import in_words
 from jobs.pages.tables import counted, print_table
@@ -34,9 +38,9 @@ def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
 
     Args:
         price: of one worker and hour, in any money; 0: not known.
-        workers: how many will be at work; `auto`: by the machine.
+        workers: how many will be at work; `auto`: by the machine, or by the cluster.
     """
-    recipe, machine = session.recipe, session.machine
+    recipe = session.recipe
     factory = teacher_factory(session)
     with session.events.stage("plan"):
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
@@ -46,10 +50,10 @@ def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
                 f"{recipe.dataset.out}: all {plan.samples:,} pairs are there; nothing is left to do"
             )
             return
-        trial = _time_batches(factory, plan, machine)
-    used = workers.most or machine.num_gpus or machine.num_cpus
+        timed = run_where_models_are(_Timing(plan), session)
+    trial, used = timed.trial, workers.most or timed.workers
     found = estimate(plan, trial, used, done)
-    unit = "GPU" if machine.num_gpus else "worker"
+    unit = "GPU" if timed.on_gpu else "worker"
     print_table(
         [
             ("dataset", recipe.dataset.out),
@@ -59,7 +63,7 @@ def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
             *_price_row(found, price, unit),
         ]
     )
-    print(f"\n{_trial_text(trial, machine)}")
+    print(f"\n{_trial_text(timed)}")
 
 
 def _look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
@@ -76,6 +80,31 @@ def _look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:
     if differences:
         return "a dataset of another plan, which generate will refuse to continue", []
     return f"{counted(len(done), 'shard')}; what follows is for the rest", done
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """What a trial found, and on what: the machine in words, and how many workers there are."""
+
+    trial: Trial
+    machine: str
+    on_gpu: bool
+    workers: int
+
+
+@dataclass(frozen=True)
+class _Timing:
+    plan: Plan
+
+    def __call__(self, session: Session, share: Share | None) -> _Timed:
+        """Time batches of the plan on this node."""
+        machine = session.machine
+        return _Timed(
+            _time_batches(teacher_factory(session), self.plan, machine),
+            _machine_text(machine),
+            machine.num_gpus > 0,
+            share.workers if share else machine.num_gpus or machine.num_cpus,
+        )
 
 
 def _time_batches(factory: TeacherFactory, plan: Plan, machine: Machine) -> Trial:
@@ -121,13 +150,18 @@ def _margin_text(measured: Measurements) -> str:
     return f"± {measured.margin:.1%}"
 
 
-def _trial_text(trial: Trial, machine: Machine) -> str:
+def _machine_text(machine: Machine) -> str:
+    return f"{machine.device} ({processor()})"
+
+
+def _trial_text(found: _Timed) -> str:
     """Say what the estimate is based on."""
+    trial = found.trial
     sampling, encoding, size = trial.sampling_s, trial.encoding_s, trial.pair_bytes
     timed = "1 batch" if len(sampling.values) == 1 else f"{len(sampling.values)} batches"
     return "\n".join(
         [
-            f"Estimated from {timed} spread over the dataset, on {machine.device} ({processor()}):",
+            f"Estimated from {timed} spread over the dataset, on {found.machine}:",
             f"  sampling {sampling.mean:.3g} s a pair (standard deviation {sampling.deviation:.2g} "
             f"over the batches), encoding {encoding.mean:.2g} s beside it",
             f"  {readable_size(round(size.mean))} a pair (standard deviation "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from jobs.nodes.cluster import Share
+from jobs.nodes.node_task import run_where_models_are
 from jobs.nodes.teacher_factory import teacher_factory
 from jobs.pages.figures import shrink
 from jobs.runtime.session import Session
@@ -32,20 +35,31 @@ def run_preview(session: Session, count: int) -> None:
     Args:
         count: how many, from the dataset's first to its last.
     """
-    recipe, events = session.recipe, session.events
-    places = spread_specs(recipe, count)
-    pairs: list[Pair] = []
-    with events.stage("preview"):
-        teacher = teacher_factory(session)()
-        for specs in places:
-            pairs += teacher.pairs(specs)
-            events("preview", done=len(pairs), total=sum(map(len, places)))
+    recipe = session.recipe
+    with session.events.stage("preview"):
+        pairs = run_where_models_are(_Pairs(spread_specs(recipe, count)), session)
     title = f"{recipe.style}: {len(pairs)} of {recipe.dataset.samples:,} pairs, first to last"
     path = session.folder.root / _PREVIEW
     write_png(path, np.asarray(_draw_sheet(pairs, title)))
     shown = session.place.publish_file(path)
     blank = sum(_caption(pair)[1] == _ALARM for pair in pairs)
     print(f"{shown}: look at it before a long job" + (f"; {blank} are blank" if blank else ""))
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """The pairs of some samples, in groups that are made together."""
+
+    places: list[list[SampleSpec]]
+
+    def __call__(self, session: Session, share: Share | None) -> list[Pair]:
+        """Make them with the teacher of this node."""
+        pairs: list[Pair] = []
+        teacher = teacher_factory(session)()
+        for specs in self.places:
+            pairs += teacher.pairs(specs)
+            session.events("preview", done=len(pairs), total=sum(map(len, self.places)))
+        return pairs
 
 
 def spread_specs(recipe: Recipe, count: int) -> list[list[SampleSpec]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 import torch
@@ -32,22 +32,23 @@ from training.ray_events import EventSender, relayed
 # Of lost nodes: the work goes on from its last checkpoint on another. Its own errors end it.
 _MAX_RETRIES = 3
 
-# Does a stage's work: in its own process (no share), or as one task of the share's workers.
-Work = Callable[[Session, Share | None], None]
+Result = TypeVar("Result")
 
 
-def run_where_models_are(work: Work, session: Session) -> None:
-    """Do the work here, or in a cluster on one of its nodes.
+def run_where_models_are(
+    work: Callable[[Session, Share | None], Result], session: Session
+) -> Result:
+    """Do the work here, or in a cluster on one of its nodes, and return what it returns.
 
     Args:
-        work: pickled, where it goes to a node; it is given the session there.
+        work: is given the session and, on a node, the share of the cluster that it is one worker
+            of. It is pickled there and back.
 
     Raises:
         ValueError: a mistake that the work met, or the cluster lacks what was asked for.
     """
     if not in_cluster():
-        work(session, None)
-        return
+        return work(session, None)
     with ray_runtime(session.asked), relayed(session.events) as relay:
         share = share_cluster(session.asked, WorkerRange())
         task: Any = ray.remote(_work_on_node).options(
@@ -55,7 +56,8 @@ def run_where_models_are(work: Work, session: Session) -> None:
         )
         done = task.remote(work, _Sent.of(session, share), relay)
         try:
-            ray.get(done)
+            found: Result = ray.get(done)
+            return found
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, ValueError):
                 raise error.cause from error
@@ -95,12 +97,15 @@ class _Sent:
             yield Session(self.recipe, self.asked, place, events, self.cache)
 
 
-def _work_on_node(work: Work, sent: _Sent, relay: Any) -> None:
+def _work_on_node(
+    work: Callable[[Session, Share | None], Result], sent: _Sent, relay: Any
+) -> Result:
     torch.set_num_threads(int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
     events = _RelayedEvents(relay)
     with sent.open(events) as session:
-        work(session, sent.share)
+        found = work(session, sent.share)
     events.sender.flush()
+    return found
 
 
 class _RelayedEvents(Events):

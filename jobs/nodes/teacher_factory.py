@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.nodes.cluster import in_cluster
-from jobs.nodes.models import check_seen
+from jobs.nodes.models import Models, check_seen, find_model
 from jobs.runtime.devices import choose_machine
 from jobs.runtime.session import Session
-from jobs.runtime.weights import locate, locate_backbone
+from jobs.runtime.weights import ModelKind, locate, locate_backbone
 from pipeline.arrays import Pixels
 from pipeline.diffusion.example import load_example
 from pipeline.pair import Pair, SampleSpec
@@ -20,7 +20,6 @@ from pipeline.systems.registry import find_teacher, load_teacher
 from pipeline.teachers.scored import ScoringTeacher
 from pipeline.teachers.teacher import Teacher, TeacherFiles, join_fingerprints
 from training.encoders.clip import clip_files_sha256, load_clip
-from training.encoders.location import absolute_location
 from training.evaluation.agreement import ClipAgreement, fingerprint_of_agreement
 from training.oneshot.record import check_same_teacher, taught_clip
 from training.tensor_hash import sha256_of_network
@@ -36,8 +35,8 @@ class TeacherFactory:
     Attributes:
         name: of the system.
         folder: of the taught teacher: a path that every node sees, or an address.
-        locations: of the models it was taught on, by kind: paths, ids or addresses.
-        clip: the location of the CLIP.
+        models: that it was taught on, by names that are good on every node (`jobs.nodes.models`).
+        clip: name of the CLIP that scores, likewise.
         slots: of the sampling's batches.
         device: for the process that calls it, as `choose_machine` has it; likewise `dtype`.
         cache: of the node that calls it.
@@ -45,7 +44,7 @@ class TeacherFactory:
 
     name: str
     folder: str
-    locations: Mapping[str, str]
+    models: Mapping[ModelKind, str]
     clip: str
     image: Pixels
     drawing: Pixels
@@ -61,7 +60,7 @@ class TeacherFactory:
             ValueError: something is missing on this node, or the images have another size.
         """
         files = self.files()
-        clip = load_clip(self.cache.local_path(self.clip), files.device)
+        clip = load_clip(find_model("clip", self.clip, self.cache), files.device)
         scorer = ClipAgreement(clip, self.image, self.drawing)
         teacher, side = load_teacher(self.name, files), len(self.image)
         if teacher.image_size != side:
@@ -78,11 +77,11 @@ class TeacherFactory:
             ValueError: this node does not see a folder that the driver sees.
         """
         machine = choose_machine(self.device, self.dtype)
-        for location in (self.folder, *self.locations.values(), self.clip):
+        for location in (self.folder, locate("clip", self.clip)):
             check_seen(location)
         return TeacherFiles(
             folder=Path(self.cache.local_path(self.folder)),
-            locations={kind: self.cache.local_path(at) for kind, at in self.locations.items()},
+            locations={kind: find_model(kind, at, self.cache) for kind, at in self.models.items()},
             device=machine.device,
             dtype=machine.dtype,
         )
@@ -98,9 +97,11 @@ class TeacherFactory:
             ValueError: a file of the teacher, its models or the CLIP is missing.
         """
         taught = Path(self.cache.local_path(self.folder))
-        here = {kind: at for kind, at in self.locations.items() if _is_here(at)}
-        clip = taught_clip(taught, clip_files_sha256(self.clip) if _is_here(self.clip) else None)
-        clip = clip or sha256_of_network(load_clip(self.cache.local_path(self.clip)))
+        locations = {kind: locate(kind, name) for kind, name in self.models.items()}
+        here: dict[str, str] = {kind: at for kind, at in locations.items() if _is_here(at)}
+        own = locate("clip", self.clip)
+        clip = taught_clip(taught, clip_files_sha256(own) if _is_here(own) else None)
+        clip = clip or sha256_of_network(load_clip(find_model("clip", self.clip, self.cache)))
         return join_fingerprints(
             find_teacher(self.name).fingerprint_of(TeacherFiles(taught, here)),
             fingerprint_of_agreement(clip, self.image, self.drawing),
@@ -122,11 +123,14 @@ def teacher_factory(session: Session, device: str | None = None) -> TeacherFacto
     check_same_teacher(folder, recipe.teach.teacher)
     find_teacher(recipe.teach.teacher).check_taught(folder)
     example = load_example(recipe, place.folder.source, session.drawing)
+    models = Models.of(recipe)
+    if not in_cluster():
+        locate_backbone(models.backbone)
     return TeacherFactory(
         name=recipe.teach.teacher,
         folder=f"{recipe.run}/teacher" if place.store else str(folder.absolute()),
-        locations={"backbone": absolute_location(locate_backbone(recipe.backbone))},
-        clip=absolute_location(locate("clip", recipe.teach.clip)),
+        models={"backbone": models.backbone},
+        clip=models.clip,
         image=example.image,
         drawing=example.drawing,
         slots=recipe.sampler.batch,

@@ -97,7 +97,7 @@ ROOMS: dict[str, dict[str, str]] = {
             "stages"
         ),
         "cli": (
-            "bench benchmarks dataset demo evaluation experiments extract report runtime stages "
+            "bench benchmarks dataset demo evaluation experiments extract nodes report runtime stages "
             "submission"
         ),
     },

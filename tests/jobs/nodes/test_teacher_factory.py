@@ -80,7 +80,7 @@ def test_in_a_cluster_the_record_stands_for_models_that_the_driver_lacks(
     factory: TeacherFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = factory.fingerprint()
-    far = replace(factory, locations={"backbone": "/not/here"}, clip="s3://bucket/clip")
+    far = replace(factory, models={"backbone": "/not/here"}, clip="s3://bucket/clip")
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     monkeypatch.setattr("jobs.nodes.teacher_factory.load_clip", refuse)
     assert far.fingerprint() == expected
