@@ -97,8 +97,8 @@ ROOMS: dict[str, dict[str, str]] = {
             "stages"
         ),
         "cli": (
-            "bench benchmarks dataset demo evaluation experiments extract nodes report runtime stages "
-            "submission"
+            "bench benchmarks dataset demo evaluation experiments extract nodes report runtime "
+            "stages submission"
         ),
     },
 }
