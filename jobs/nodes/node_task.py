@@ -24,6 +24,7 @@ from jobs.runtime.events import Events
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.run_place import FolderPlace, open_place
 from jobs.runtime.session import Session
+from pipeline.generation.ray_actors import naming_this_node
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.node_cache import NodeCache
@@ -102,7 +103,7 @@ def _work_on_node(
 ) -> Result:
     torch.set_num_threads(int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
     events = _RelayedEvents(relay)
-    with sent.open(events) as session:
+    with naming_this_node(), sent.open(events) as session:
         found = work(session, sent.share)
     events.sender.flush()
     return found

@@ -75,7 +75,7 @@ class _SpreadSamples:
         self._num_actors = actors
         self._replacements = _REPLACEMENTS * actors
         # What an actor needs of the samples; the backbone it loads itself.
-        self._recipe = ray.put(replace(samples, backbone=None))  # type: ignore[arg-type]
+        self._unloaded = ray.put(replace(samples, backbone=None))  # type: ignore[arg-type]
         self._starting: dict[Any, Any] = {}  # actors by their answers to `load`
         self._free: list[Any] = []  # an actor for each batch that it may begin
         self._begun: dict[int, tuple[Any, Any]] = {}  # answer and actor by a batch's first sample
@@ -112,7 +112,7 @@ class _SpreadSamples:
         actor = kind.options(num_cpus=1, num_gpus=share.gpus, max_concurrency=1).remote(
             self._asked.models, self._asked.cache, share.device, self._asked.dtype
         )
-        loaded = actor.load.remote(self._recipe, self._samples.backbone.fingerprint)
+        loaded = actor.load.remote(self._unloaded, self._samples.backbone.fingerprint)
         self._starting[loaded] = actor
 
     def _hand_out(self, first: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -271,11 +272,9 @@ class _Worker:
 
     def load(self) -> str:
         # Not in the constructor, whose errors Ray reports as the actor's death, in words only.
-        try:
+        with naming_this_node():
             self._maker = ShardMaker(*self._arguments)
             record_ready(self._maker.store, worker_name())
-        except ValueError as error:
-            raise _named_by_node(error) from error
         return str(ray.get_runtime_context().get_node_id())
 
     def sample(self, shard: int, excluded: frozenset[int], begun: bool) -> None:
@@ -293,11 +292,15 @@ class _Worker:
         return self._maker.progress
 
 
-def _named_by_node(error: ValueError) -> ValueError:
-    """Put this node's name before a message, where the cluster has others."""
-    if len(ray.nodes()) > 1 and error.args and str(error) == error.args[0]:
-        error.args = (f"node {socket.gethostname()}: {error}", *error.args[1:])
-    return error
+@contextmanager
+def naming_this_node() -> Iterator[None]:
+    """Put this node's name before the message of a ValueError, where the cluster has others."""
+    try:
+        yield
+    except ValueError as error:
+        if len(ray.nodes()) > 1 and error.args and str(error) == error.args[0]:
+            error.args = (f"node {socket.gethostname()}: {error}", *error.args[1:])
+        raise
 
 
 def _failure(call: _Call, error: RayTaskError) -> Event:

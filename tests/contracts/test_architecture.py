@@ -88,7 +88,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "experiments.selection": "nodes pages runtime",
         "stages": "nodes pages runtime",
         "dataset": "nodes pages runtime stages",
-        "experiments.ablation": "evaluation pages runtime stages",
+        "experiments.ablation": "evaluation nodes pages runtime stages",
         "report": "evaluation pages runtime",
         "submission": "pages runtime",
         "demo": "evaluation extract nodes report runtime stages",

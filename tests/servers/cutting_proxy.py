@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import threading
 from dataclasses import dataclass, field
-from typing import Any, Self
 from urllib.parse import urlsplit
+
+from tests.servers.loopback_proxy import LoopbackProxy
 
 _END_OF_HEAD = b"\r\n\r\n"
 _CHUNK_BYTES = 2**16
@@ -38,7 +37,7 @@ class Refusal:
 
 
 @dataclass
-class CuttingProxy:
+class CuttingProxy(LoopbackProxy):
     """Use as a context; `url` stands for the server at `target`.
 
     Args:
@@ -55,48 +54,19 @@ class CuttingProxy:
     seen: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
 
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._open: set[asyncio.Task[Any]] = set()
-        sock = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        serving = asyncio.start_server(self._serve, sock=sock, limit=2**20)
-        self._server = self._loop.run_until_complete(serving)
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
     def count(self, method: str, path: str) -> int:
         """Number of requests seen."""
         return sum(m == method and bool(re.search(path, target)) for m, target in self.seen)
 
-    async def _close(self) -> None:
-        self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            if not self.dead:
-                await self._pass_on(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            self._open.discard(task)
-            writer.close()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Handle the one request of a connection."""
+        if not self.dead:
+            await self._pass_one_on(reader, writer)
+        return False
+
+    async def _pass_one_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         head = await reader.readuntil(_END_OF_HEAD)
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         self.seen.append((method, target))

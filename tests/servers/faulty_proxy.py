@@ -6,11 +6,11 @@ import asyncio
 import re
 import socket
 import struct
-import threading
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Self
 from urllib.parse import urlsplit
+
+from tests.servers.loopback_proxy import LoopbackProxy
 
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -52,30 +52,13 @@ class Rule:
 
 
 @dataclass
-class FaultyProxy:
+class FaultyProxy(LoopbackProxy):
     """Use as a context; `url` stands for the server at `target`. `seen` has every request."""
 
     target: str
     rules: list[Rule] = field(default_factory=list)
     seen: list[tuple[str, str, Fault | None]] = field(default_factory=list)
     url: str = ""
-
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._open: set[asyncio.Task[Any]] = set()
-        sock = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        serving = asyncio.start_server(self._serve, sock=sock, limit=2**20)
-        self._server = self._loop.run_until_complete(serving)
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
     def count(self, method: str, path: str = "") -> int:
         """Number of requests seen."""
@@ -85,26 +68,7 @@ class FaultyProxy:
         """Number of requests that were broken."""
         return sum(fault is not None for _, _, fault in self.seen)
 
-    async def _close(self) -> None:
-        self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            while await self._pass_on(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            self._open.discard(task)
-            writer.close()
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Handle one request; True where the connection may carry another."""
         head = await reader.readuntil(_END_OF_HEAD)
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")

@@ -25,6 +25,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.metrics import Counter, Gauge
 
 from pipeline.events import OnEvent, ignore
+from pipeline.generation.ray_actors import naming_this_node
 from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.address import open_store
 from training.distillation.loop import distill, prepare
@@ -192,6 +193,14 @@ def _train_rank(config: dict[str, Any]) -> None:
     sender("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
     # The others' events are the same.
     on_event = _with_metrics(sender) if ranks.rank == 0 else ignore
+    with naming_this_node():
+        _distill_as_rank(task, execution, on_event, ranks)
+    sender.flush()
+
+
+def _distill_as_rank(
+    task: _Task, execution: Execution, on_event: OnEvent, ranks: ProcessGroup
+) -> None:
     cache = execution.cache
     spec = replace(task.spec, features=cache.local_path(task.spec.features))
     if task.keeper is None:
@@ -201,7 +210,6 @@ def _train_rank(config: dict[str, Any]) -> None:
         keeper = replace(task.keeper, cache=cache, on_event=on_event)
         with cache.work_folder() as own:
             distill(spec, own, execution, on_event, ranks, keeper, _is_leaving)
-    sender.flush()
 
 
 def _is_leaving() -> bool:

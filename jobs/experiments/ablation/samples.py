@@ -16,6 +16,7 @@ from jobs.experiments.ablation.workspace import (
     load_models,
     picture_sets,
 )
+from jobs.nodes.models import check_seen
 from pipeline.diffusion.backbone import Backbone
 from pipeline.diffusion.inversion import taps_of_images
 from pipeline.diffusion.sampling import Sample, encode_prompts, initial_noise, sample
@@ -124,7 +125,8 @@ def evaluation_batches(workspace: Workspace, styles: Sequence[str]) -> list[Samp
 
 
 def make_batch(batch: SampleBatch) -> None:
-    """Make one batch: the task that goes to a worker."""
+    """Make one batch: the task that goes to a worker; ValueError where it does not see --out."""
+    check_seen(str(batch.workspace.out))
     batch.write()
 
 
