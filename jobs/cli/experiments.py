@@ -166,12 +166,13 @@ def ablate(
     In three styles with known truth; a stopped run goes on where it was.
     """
     from jobs.experiments.ablate import run_ablate
-    from jobs.runtime.devices import choose_machine
+    from jobs.nodes.ray_session import machine_for_tasks
+    from jobs.runtime.devices import Asked
     from jobs.runtime.recipes import open_recipe
     from jobs.runtime.session import open_events
 
-    with open_events(out / "events.jsonl") as events:
-        machine = choose_machine(device, dtype)
+    asked = Asked(device, dtype)
+    with open_events(out / "events.jsonl") as events, machine_for_tasks(asked) as machine:
         run_ablate(open_recipe(recipe), out, options.ablation(), machine, events)
 
 

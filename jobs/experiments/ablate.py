@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -35,6 +36,7 @@ from jobs.experiments.ablation.trainings import (
     train_and_score,
 )
 from jobs.experiments.ablation.workspace import Workspace
+from jobs.nodes.models import check_seen
 from jobs.nodes.ray_session import ray_runtime
 from jobs.nodes.ray_tasks import run_tasks
 from jobs.runtime.devices import Machine
@@ -102,8 +104,8 @@ def run_ablate(
     """
     workspace = open_workspace(recipe, out, ablation, machine)
     with events.stage("ablate"), ray_runtime(machine):
-        backbone = load_backbone(workspace.backbone, machine.device, machine.dtype)
-        prepare(workspace, ablation.styles, backbone)
+        # Where the tasks run: in a cluster the driver's machine may have neither GPU nor models.
+        deque(run_tasks(_prepare, [_Preparation(workspace, ablation.styles)], machine), maxlen=0)
         batches = evaluation_batches(workspace, ablation.styles)
         _make_batches(batches, "ablate.pictures", machine, ablation.workers, events)
         _draw_truths(workspace, ablation, machine, events)
@@ -116,6 +118,19 @@ def run_ablate(
             write_results(workspace, ablation, machine)
     page = write_results(workspace, ablation, machine)
     events("ablate.ready", page=str(page))
+
+
+@dataclass(frozen=True)
+class _Preparation:
+    workspace: Workspace
+    styles: tuple[str, ...]
+
+
+def _prepare(task: _Preparation) -> None:
+    check_seen(str(task.workspace.out))
+    workspace = task.workspace
+    backbone = load_backbone(workspace.backbone, workspace.device, workspace.dtype)
+    prepare(workspace, task.styles, backbone)
 
 
 def open_workspace(recipe: Recipe, out: Path, ablation: Ablation, machine: Machine) -> Workspace:

@@ -23,7 +23,7 @@ from jobs.experiments.ablation.trainings import (
     score_drawings,
 )
 from jobs.experiments.ablation.workspace import Workspace, picture_set
-from jobs.runtime.devices import Asked, Machine
+from jobs.runtime.devices import Asked, Machine, choose_machine
 from jobs.runtime.events import Events
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.run_place import FolderPlace
@@ -67,8 +67,9 @@ def distill_twin(
     session = open_twin(workspace, cell, machine, events)
     run_generate(session, Fleet(WorkerRange(1, workers) if workers else WorkerRange()))
     run_distill(session)
-    perceptual = load_perceptual(workspace.perceptual, machine.device)
-    student = Extractor.load(folder.extractor, machine.device)
+    here = choose_machine().device
+    perceptual = load_perceptual(workspace.perceptual, here)
+    student = Extractor.load(folder.extractor, here)
     scores = {
         PICTURES: _score_pictures(workspace, cell.style, student, perceptual, folder.drawings)
     }
