@@ -63,8 +63,10 @@ def run_where_models_are(
             if isinstance(error.cause, ValueError):
                 raise error.cause from error
             raise
-        finally:
+        except BaseException:
+            # Only what is still under way: Ray crashes where a finished task is cancelled.
             ray.cancel(done)
+            raise
 
 
 @dataclass(frozen=True)
