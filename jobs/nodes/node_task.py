@@ -59,12 +59,12 @@ def run_where_models_are(
         try:
             found: Result = ray.get(done)
             return found
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, ValueError):
-                raise error.cause from error
+        except ray.exceptions.RayError as error:
+            if isinstance(cause := getattr(error, "cause", None), ValueError):
+                raise cause from error
             raise
         except BaseException:
-            # Only what is still under way: Ray crashes where a finished task is cancelled.
+            # A task under way alone: Ray may crash where a finished one is cancelled.
             ray.cancel(done)
             raise
 
