@@ -10,12 +10,20 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray._private.state import state as ray_state
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from jobs.runtime.devices import Asked, Machine, choose_dtype
+from pipeline.generation.ray_actors import naming_this_node
 from pipeline.recipe.workers import WorkerRange
+from pipeline.storage.probe import check_reachable
+from pipeline.storage.store import StorageError, Store
+
+# How long nodes may take to answer; one that takes longer is found out when its worker starts.
+_CHECK_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,42 @@ def share_cluster(asked: Asked, workers: WorkerRange, gpus_per_worker: float = 1
     chosen = workers.most or (could if could < sys.maxsize else max(room, 1))
     device = asked.device if asked.device != "auto" or on_gpu else "cpu"
     return Share(max(chosen, 1), gpus_per_worker if on_gpu else 0.0, device)
+
+
+def check_store_of_nodes(store: Store, share: Share) -> None:
+    """Let every node that may get a worker reach the store, before any of them works.
+
+    Nodes with credentials would otherwise begin while one without them still loads. Where there is
+    one node alone the driver has tried.
+
+    Raises:
+        StorageError: a node cannot; it is named.
+    """
+    needed = {"CPU": 1.0} | ({"GPU": share.gpus} if share.gpus else {})
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2:
+        return
+    able = [
+        node["NodeID"]
+        for node in nodes
+        if all(node["Resources"].get(name, 0.0) >= amount for name, amount in needed.items())
+    ]
+    check: Any = ray.remote(_check_store)
+    on = [NodeAffinitySchedulingStrategy(node, soft=False) for node in able]
+    checks = [check.options(num_cpus=0, scheduling_strategy=place).remote(store) for place in on]
+    done, _ = ray.wait(checks, num_returns=len(checks), timeout=_CHECK_S)
+    for answer in done:
+        try:
+            ray.get(answer)
+        except ray.exceptions.RayError as error:
+            # A node that has gone meanwhile gets no worker either.
+            if isinstance(cause := getattr(error, "cause", None), StorageError):
+                raise cause from error
+
+
+def _check_store(store: Store) -> None:
+    with naming_this_node():
+        check_reachable(store)
 
 
 def machine_of_nodes(asked: Asked) -> Machine:

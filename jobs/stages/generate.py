@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from jobs.nodes.cluster import share_cluster
+from jobs.nodes.cluster import check_store_of_nodes, share_cluster
 from jobs.nodes.ray_session import ray_runtime
 from jobs.nodes.teacher_factory import teacher_factory
 from jobs.runtime.provenance import versions
@@ -48,6 +48,7 @@ def run_generate(session: Session, fleet: Fleet | None = None) -> None:
         check_plan(store, plan)
         with ray_runtime(session.asked):
             share = share_cluster(session.asked, fleet.workers, fleet.gpus_per_worker)
+            check_store_of_nodes(store, share)
             session.events("generate.workers", workers=share.workers, gpus_per_worker=share.gpus)
             summary = generate(
                 plan,
