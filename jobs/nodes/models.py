@@ -62,7 +62,7 @@ def check_seen(location: str) -> None:
         return
     if path.is_absolute() and not path.exists():
         raise ValueError(
-            f"node {socket.gethostname()} does not see {path}: nodes that share no disk need the "
-            "run, and models that are not installed with onesketch, at an address "
-            "(s3://bucket/prefix)"
+            f"node {socket.gethostname()} does not see {path}: correct the path, or, where nodes "
+            "share no disk, put the run, and models that are not installed with onesketch, at an "
+            "address (s3://bucket/prefix)"
         )

@@ -55,7 +55,8 @@ def run_tasks(
                 for ref in done:
                     yield running.pop(ref), ray.get(ref)
         finally:
-            for ref in running:
+            # What is done stays as it is: Ray may crash where a finished task is cancelled.
+            for ref in ray.wait(list(running), num_returns=len(running), timeout=0)[1]:
                 ray.cancel(ref, force=True)
 
 

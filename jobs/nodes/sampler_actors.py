@@ -72,7 +72,6 @@ class _SpreadSamples:
         self, asked: SamplerActors, samples: GeneratedSamples, count: int, actors: int
     ) -> None:
         self._asked, self._samples, self._count = asked, samples, count
-        self._num_actors = actors
         self._replacements = _REPLACEMENTS * actors
         # What an actor needs of the samples; the backbone it loads itself.
         self._unloaded = ray.put(replace(samples, backbone=None))  # type: ignore[arg-type]

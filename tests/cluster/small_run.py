@@ -15,13 +15,13 @@ from typing import Any
 import yaml
 
 from tests.servers.cluster import Cluster
-from tests.servers.machine import ROOT, Machine
+from tests.servers.machine import HOME, ROOT, Machine
 
 BUCKET = "runs"
 # Found again wherever they do not belong; the S3 server's own secret is another such word.
 TOKEN = "canary-token-5f3c9a1e7b2d4860"
 SESSION = "canary-session-e1d07c64b83f2a95"
-FOLDER = "/root/styles"
+FOLDER = f"{HOME}/styles"
 DRAWING = ROOT / "jobs" / "styles" / "xdog" / "xdog.png"
 SHARDS = 24
 RECIPE: dict[str, Any] = {

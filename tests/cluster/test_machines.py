@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.cluster import Cluster
-from tests.servers.machine import ROOT, Machine
+from tests.servers.machine import HOME, ROOT, Machine
 from tests.servers.namespaces import in_network, new_network
 
 pytestmark = [pytest.mark.s3, pytest.mark.cluster]
@@ -36,7 +36,7 @@ def reaches(machine: Machine, url: str) -> bool:
 
 
 def test_files_are_a_machine_s_own(cluster: Cluster, pair: list[Machine]) -> None:
-    places = ["/tmp", "/root", "/dev/shm", "/var/tmp"]
+    places = ["/tmp", HOME, "/dev/shm", "/var/tmp"]
     for place in places:
         pair[0].write(f"{place}/there", b"1")
     for machine, expected in ((pair[0], places), (pair[1], [])):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.small_run import (
+    FOLDER,
     SESSION,
     SHARDS,
     TOKEN,
@@ -22,7 +23,7 @@ from tests.cluster.small_run import (
     objects,
 )
 from tests.servers.cluster import DASHBOARD_PORT, Cluster
-from tests.servers.machine import Machine
+from tests.servers.machine import HOME, Machine
 from tests.servers.swift_server import SECRET
 
 pytestmark = [pytest.mark.s3, pytest.mark.ray, pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -80,9 +81,9 @@ def test_small_commands_read_from_the_address(desk: Desk, whole: str) -> None:
     status = desk.run("status", "s3://runs/whole/dataset")
     assert status.returncode == 0 and str(2 * SHARDS) in status.stdout
     model = "s3://runs/whole/extractor"
-    drawn = desk.run("extract", model, "/root/styles/drawing.png", "--out", "/root/drawn")
+    drawn = desk.run("extract", model, f"{FOLDER}/drawing.png", "--out", f"{HOME}/drawn")
     assert drawn.returncode == 0, drawn.stdout
-    assert len(list(desk.machine.see("/root/drawn").glob("*.png"))) == 1
+    assert len(list(desk.machine.see(f"{HOME}/drawn").glob("*.png"))) == 1
 
 
 def test_secrets_are_nowhere(cluster: Cluster, pool: Pool, twice: Submissions) -> None:
@@ -113,7 +114,7 @@ def _answers_of_jobs(cluster: Cluster) -> list[str]:
 
 def _files(machine: Machine) -> Iterator[tuple[str, bytes]]:
     """Ray's sessions, our caches and all else that a machine has on disks of its own."""
-    for place in ("/tmp", "/root", "/var/tmp"):
+    for place in ("/tmp", HOME, "/var/tmp"):
         root = machine.see(place)
         for folder, folders, names in os.walk(root):
             # What it sees of the host is no one's secret, and large.

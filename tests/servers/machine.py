@@ -24,8 +24,8 @@ from tests.servers.namespaces import (
 ROOT = Path(__file__).parents[2]
 INIT = Path(__file__).with_name("machine_init.py")
 SYSTEM = ("bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr")
-DISKS = {"/tmp": "3g", "/dev/shm": "1g", "/var/tmp": "512m"}
-HOME = "/root"
+HOME = "/home/onesketch"
+DISKS = {HOME: "1g", "/tmp": "3g", "/dev/shm": "1g", "/var/tmp": "512m"}
 
 
 @dataclass
