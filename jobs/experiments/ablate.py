@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -105,7 +104,8 @@ def run_ablate(
     workspace = open_workspace(recipe, out, ablation, machine)
     with events.stage("ablate"), ray_runtime(machine):
         # Where the tasks run: in a cluster the driver's machine may have neither GPU nor models.
-        deque(run_tasks(_prepare, [_Preparation(workspace, ablation.styles)], machine), maxlen=0)
+        for _ in run_tasks(_prepare, [_Preparation(workspace, ablation.styles)], machine):
+            pass
         batches = evaluation_batches(workspace, ablation.styles)
         _make_batches(batches, "ablate.pictures", machine, ablation.workers, events)
         _draw_truths(workspace, ablation, machine, events)

@@ -57,7 +57,6 @@ class SamplerActors:
         if actors < 1:
             yield samples
             return
-        self.on_event("teach.samplers", actors=actors)
         spread = _SpreadSamples(self, samples, count, actors)
         try:
             yield spread
@@ -72,15 +71,13 @@ class _SpreadSamples:
         self, asked: SamplerActors, samples: GeneratedSamples, count: int, actors: int
     ) -> None:
         self._asked, self._samples, self._count = asked, samples, count
+        self._num_actors = actors
         self._replacements = _REPLACEMENTS * actors
-        # What an actor needs of the samples; the backbone it loads itself.
-        self._unloaded = ray.put(replace(samples, backbone=None))  # type: ignore[arg-type]
+        self._unloaded: Any = None  # the samples without their backbone, which an actor loads
         self._starting: dict[Any, Any] = {}  # actors by their answers to `load`
         self._free: list[Any] = []  # an actor for each batch that it may begin
         self._begun: dict[int, tuple[Any, Any]] = {}  # answer and actor by a batch's first sample
         self._made: dict[int, Sample] = {}  # batches that were made here, ahead of their turn
-        for _ in range(actors):
-            self._start_actor()
 
     def chunk_of(self, index: int) -> range:
         """Return the batch that sample `index` comes in."""
@@ -89,6 +86,9 @@ class _SpreadSamples:
     def make(self, indices: Sequence[int]) -> Sample:
         """Return a batch from where it was made; the device is that of the samples."""
         first = indices[0]
+        if self._unloaded is None:
+            # Not before: a training that is finished makes no sample.
+            self._start()
         while True:
             self._hand_out(first)
             if (made := self._made.pop(first, None)) is not None:
@@ -104,6 +104,12 @@ class _SpreadSamples:
         """End all actors."""
         for actor in {*self._starting.values(), *self._free, *(a for _, a in self._begun.values())}:
             ray.kill(actor)
+
+    def _start(self) -> None:
+        self._asked.on_event("teach.samplers", actors=self._num_actors)
+        self._unloaded = ray.put(replace(self._samples, backbone=None))  # type: ignore[arg-type]
+        for _ in range(self._num_actors):
+            self._start_actor()
 
     def _start_actor(self) -> None:
         share = self._asked.share

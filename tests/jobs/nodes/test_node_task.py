@@ -46,6 +46,9 @@ def test_a_teacher_taught_on_a_node_is_the_one_taught_here(
         taught = onesketch("teach", "recipe.yaml", "--run", run)
         runs[run] = artefacts(project / run / "source") | artefacts(project / run / "teacher")
     assert "teach.samplers" in taught.stderr and "teach.iteration" in taught.stderr
+    # What is finished is only checked: nobody makes samples for it.
+    again = onesketch("teach", "recipe.yaml", "--run", "on a node")
+    assert "teach.ready" in again.stderr and "teach.samplers" not in again.stderr
     assert runs["here"].keys() == runs["on a node"].keys()
     assert [name for name in runs["here"] if runs["here"][name] != runs["on a node"][name]] == []
 
