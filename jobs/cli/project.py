@@ -96,6 +96,15 @@ def train_embedded(
         Path, typer.Option("--work", help="Folder for checkpoints, to go on from.")
     ] = Path("runs/embedded"),
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(
+            "--photographs",
+            parser=local_path,
+            metavar="FOLDER",
+            help="Of Debian's lomiri-wallpapers-16.04, for the autoencoder besides scenes.",
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Make the embedded models from a seed.
@@ -107,4 +116,4 @@ def train_embedded(
     from jobs.runtime.session import open_events
 
     with open_events(work / "events.jsonl") as events:
-        run_train_embedded(out, work, seed, choose_machine(device), events)
+        run_train_embedded(out, work, seed, photographs, choose_machine(device), events)

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.diffusion.backbone import Backbone
+
+if TYPE_CHECKING:
+    # Imported here alone: diffusers costs seconds that only processes with a model owe.
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 Shape = tuple[int, int, int]
 
@@ -104,7 +108,12 @@ def unet_modules(backbone: Backbone) -> list[nn.Module]:
 
 def vae_modules(backbone: Backbone) -> list[nn.Module]:
     """Modules whose outputs are v_n: the resnets of the VAE decoder, middle block first."""
-    decoder: Any = backbone.vae.decoder
+    return decoder_resnets(backbone.vae)
+
+
+def decoder_resnets(vae: AutoencoderKL) -> list[nn.Module]:
+    """Modules whose outputs are v_n, of a VAE by itself."""
+    decoder: Any = vae.decoder
     blocks = [decoder.mid_block, *decoder.up_blocks]
     return [resnet for block in blocks for resnet in block.resnets]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from pipeline.images.write import write_png
 from pipeline.whole_file import write_json, write_text
 from training.embedded.figures import Figures
+from training.embedded.photographs import PACKAGE, Photograph
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 PROMPTS = (
@@ -58,7 +60,7 @@ CARD = """\
 # The embedded models
 
 Trained from nothing on procedural scenes (`training/embedded/scenes`) by
-`onesketch train-embedded`; no outside weights and no outside pictures. `contact-sheet.png` shows
+`onesketch train-embedded`; no outside weights{pictures}. `contact-sheet.png` shows
 what the diffusion model draws for twelve captions.
 
 | figure, on held-out data | value |
@@ -83,13 +85,20 @@ command runs, is tested and can be learned without a download.
 """
 
 
-def write_card(folder: Path, figures: Figures, budget: dict[str, int], count: int = 256) -> None:
+def write_card(
+    folder: Path,
+    figures: Figures,
+    budget: dict[str, int],
+    photographs: Sequence[Photograph] = (),
+    count: int = 256,
+) -> None:
     """Write README.md and figures.json beside the weights.
 
     Args:
         folder: of the weights.
         figures: what was measured.
         budget: scenes and steps by name.
+        photographs: what the autoencoder has learned from besides scenes.
         count: how many scenes were measured on.
     """
     values = asdict(figures)
@@ -100,4 +109,15 @@ def write_card(folder: Path, figures: Figures, budget: dict[str, int], count: in
     for name in ("boundary_f", "boundary_precision"):
         values[name] = ", ".join(f"{style} {value:.2f}" for style, value in values[name].items())
     spent = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in budget.items())
-    write_text(folder / "README.md", CARD.format(**values, budget=spent, count=count))
+    card = CARD.format(**values, budget=spent, count=count, pictures=_of_photographs(photographs))
+    write_text(folder / "README.md", card)
+
+
+def _of_photographs(photographs: Sequence[Photograph]) -> str:
+    if not photographs:
+        return " and no outside pictures"
+    named = "; ".join(f"{p.file} ({p.author}, {p.licence})" for p in photographs)
+    return (
+        f". The autoencoder has learned from {len(photographs)} photographs of Debian's package "
+        f"{PACKAGE} too: {named}"
+    )

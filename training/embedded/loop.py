@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.events import OnEvent
 from training.checkpoint import Checkpoint, DivergenceError, read_checkpoint, write_checkpoint
+from training.embedded.muon import Muon
 
 LossFn = Callable[[int], tuple[Tensor, dict[str, float]]]
 
@@ -84,7 +85,7 @@ class TrainingState:
         matrices = [t for t in self.targets if not t.requires_grad]
         others = [t for t in self.targets if t.requires_grad]
         self.optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            Muon(matrices, lr=rate),
             torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import nn
 from transformers import CLIPTokenizer
 
+from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
 from training.embedded.card import sample_sheet, write_card
 from training.embedded.figures import measure
@@ -40,6 +41,7 @@ from training.embedded.models.recognition import (
     save_recogniser,
 )
 from training.embedded.models.tokenizer import learn_tokenizer
+from training.embedded.photographs import PHOTOGRAPHS, read_photographs
 from training.embedded.scenes.arrays import SceneArrays, make_scenes
 from training.embedded.scenes.drawings import xdog_all
 from training.embedded.scenes.reserved_seeds import TRAINING_SEEDS
@@ -72,6 +74,7 @@ def train_all(
     seed: int = 0,
     budget: Budget | None = None,
     device: str = "cpu",
+    photographs: Path | None = None,
 ) -> None:
     """Train all embedded models, measure them, and write their card.
 
@@ -83,9 +86,12 @@ def train_all(
         seed: of all weights and data.
         budget: that of the shipped weights by default.
         device: where the models learn.
+        photographs: folder of `training.embedded.photographs`, which the autoencoder of the shipped
+            weights has learned from too; scenes alone without it.
     """
     budget = budget or Budget()
-    trainer = EmbeddedTrainer(out, work, seed, budget, device, on_event)
+    pictures = read_photographs(photographs) if photographs else ()
+    trainer = EmbeddedTrainer(out, work, seed, budget, device, on_event, pictures)
     scenes = make_scenes(TRAINING_SEEDS[0], budget.scenes)
     tokenizer = learn_tokenizer(scenes.captions)
     vae = trainer.train_autoencoder(scenes.first(AUTOENCODER_SCENES))
@@ -98,7 +104,7 @@ def train_all(
     sample_sheet(
         StableDiffusionPipeline.from_pretrained(out / "diffusion"), out / "contact-sheet.png"
     )
-    write_card(out, figures, asdict(budget))
+    write_card(out, figures, asdict(budget), PHOTOGRAPHS if pictures else ())
 
 
 class EmbeddedTrainer:
@@ -110,16 +116,24 @@ class EmbeddedTrainer:
     """
 
     def __init__(
-        self, out: Path, work: Path, seed: int, budget: Budget, device: str, on_event: OnEvent
+        self,
+        out: Path,
+        work: Path,
+        seed: int,
+        budget: Budget,
+        device: str,
+        on_event: OnEvent,
+        photographs: Sequence[Pixels] = (),
     ) -> None:
         self.out, self.work, self.seed, self.budget = out, work, seed, budget
         self.device, self.on_event = torch.device(device), on_event
+        self.photographs = photographs
 
     def train_autoencoder(self, scenes: SceneArrays) -> AutoencoderKL:
         """Train the autoencoder."""
         with _seeded(self.seed):
             vae = new_autoencoder().to(self.device)
-        loss_fn = autoencoder_loss(vae, scenes, self.seed, batch=12)
+        loss_fn = autoencoder_loss(vae, scenes, self.photographs, self.seed)
         self._train(
             "autoencoder", vae, loss_fn, EmbeddedSchedule(self.budget.autoencoder_steps, 2.5e-3)
         )
@@ -185,6 +199,7 @@ class EmbeddedTrainer:
             "seed": self.seed,
             "scenes": self.budget.scenes,
             "edge_scenes": self.budget.edge_scenes,
+            "photographs": len(self.photographs),
         }
         train(module, loss_fn, schedule, self.work / name, self.on_event, origin)
 

@@ -87,5 +87,7 @@ def test_in_a_cluster_the_record_stands_for_models_that_the_driver_lacks(
 
 
 def test_a_node_that_does_not_see_a_folder_is_named(factory: TeacherFactory) -> None:
-    with pytest.raises(ValueError, match="does not see /not/here: correct the path, or, where nodes share no disk"):
+    with pytest.raises(
+        ValueError, match="does not see /not/here: correct the path, or, where nodes share no disk"
+    ):
         replace(factory, folder="/not/here")()

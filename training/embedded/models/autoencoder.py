@@ -5,7 +5,7 @@ Shapes: B batch, S side in pixels, C latent channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,10 +14,17 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
 from pipeline.arrays import Pixels
+from pipeline.diffusion.taps import decoder_resnets, recording
 from pipeline.pixels import channels_first, image_to_uint8, signed_from_uint8
 from training.embedded.scenes.arrays import SceneArrays, step_rng
 
 LATENT_CHANNELS = 8
+FACTOR = 8  # pixels a latent, along each side
+CROP = 96  # pixels a side of what is encoded
+WINDOW = 64  # pixels a side of what is decoded
+# What a border row's or column's mean square may have over the map's mean before it costs anything.
+SPIKE_FREE = 2.0
+SPIKE_WEIGHT = 0.05
 
 
 def new_autoencoder() -> AutoencoderKL:
@@ -52,15 +59,24 @@ def zero_branches(module: nn.Module) -> None:
 
 
 def autoencoder_loss(
-    vae: AutoencoderKL, scenes: SceneArrays, seed: int, side: int = 64, batch: int = 8
+    vae: AutoencoderKL,
+    scenes: SceneArrays,
+    photographs: Sequence[Pixels],
+    seed: int,
+    batch: int = 12,
 ) -> Callable[[int], tuple[Tensor, dict[str, float]]]:
-    """Make the loss of a step: reconstruction, and a small KL term that centres the latents.
+    """Make the loss of a step: reconstruction, small features at borders, and a small KL term.
+
+    A crop is encoded whole, and a random window of its latents is decoded: what the decoder could
+    learn from a place outside the window is not there, so that no latent can carry what belongs to
+    all of the picture.
 
     Args:
         vae: the model that learns.
-        scenes: what it learns from.
-        seed: of crops and noise, together with the step.
-        side: of the crops, in pixels.
+        scenes: what it learns from, (N, S, S, 3).
+        photographs: more of it, of any sizes from `CROP` on;
+            a third of each batch.
+        seed: of crops, windows and noise, together with the step.
         batch: crops of a step.
 
     Returns:
@@ -69,15 +85,25 @@ def autoencoder_loss(
     device = next(vae.parameters()).device
 
     def loss_fn(step: int) -> tuple[Tensor, dict[str, float]]:
-        x = _crops(scenes.images, side, batch, step_rng(seed, step)).to(device)
+        rng = step_rng(seed, step)
+        x = _crops(scenes.images, photographs, batch, rng).to(device)
         generator = torch.Generator(device).manual_seed(seed + step)
-        with torch.autocast(device.type, torch.bfloat16):
+        top, left = (int(v) for v in rng.integers(0, (CROP - WINDOW) // FACTOR + 1, 2))
+        # Processors without bfloat16 multiply it many times slower than float32.
+        with (
+            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+            recording(decoder_resnets(vae)) as features,
+        ):
             posterior = vae.encode(x).latent_dist
-            y = vae.decode(posterior.sample(generator)).sample
+            latents = posterior.sample(generator)
+            y = vae.decode(_window(latents, top, left, WINDOW // FACTOR)).sample
+        x = _window(x, FACTOR * top, FACTOR * left, WINDOW)
         loss, squared = _reconstruction_loss(y.float(), x)
+        spike = torch.stack([_border_excess(f.float()) for f in features.take()]).mean()
         kl = posterior.kl().mean() / posterior.mean[0].numel()
         psnr = -10 * np.log10(squared.item() / 4)
-        return loss + 1e-5 * kl, {"psnr": psnr, "kl": kl.item()}
+        terms = {"psnr": psnr, "kl": kl.item(), "spike": spike.item()}
+        return loss + SPIKE_WEIGHT * spike + 1e-5 * kl, terms
 
     return loss_fn
 
@@ -89,7 +115,7 @@ def encode_all(vae: AutoencoderKL, images: Pixels, batch: int = 64) -> tuple[Ten
     means, deviations = [], []
     for i in range(0, len(images), batch):
         x = channels_first(images[i : i + batch], device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             posterior = vae.encode(signed_from_uint8(x)).latent_dist
         means.append(posterior.mean.half().cpu())
         deviations.append(posterior.std.half().cpu())
@@ -105,25 +131,45 @@ def reconstruct(vae: AutoencoderKL, image: Pixels) -> Pixels:
     return image_to_uint8(y)[0]
 
 
-def _crops(images: Pixels, side: int, count: int, rng: np.random.Generator) -> Tensor:
-    """Cut `count` random squares, half of them mirrored.
+def _crops(
+    scenes: Pixels, photographs: Sequence[Pixels], count: int, rng: np.random.Generator
+) -> Tensor:
+    """Cut `count` random squares, half of them mirrored, a third from photographs if there are any.
 
     In the same time many small crops teach a convolutional model more than few whole pictures.
 
     Args:
-        images: uint8 (N, S, S, 3).
-        side: of the crops, in pixels.
+        scenes: uint8 (N, S, S, 3).
+        photographs: uint8 (H, W, 3) each.
 
     Returns:
-        (count, 3, side, side) in [-1, 1].
+        (count, 3, CROP, CROP) in [-1, 1].
     """
-    room = images.shape[1] - side
-    out = np.empty((count, side, side, 3), np.uint8)
+    of_photographs = count // 3 if photographs else 0
+    out = np.empty((count, CROP, CROP, 3), np.uint8)
     for i in range(count):
-        y, x = (int(v) for v in rng.integers(0, room + 1, 2))
-        crop = images[rng.integers(len(images)), y : y + side, x : x + side]
+        pictures = photographs if i < of_photographs else scenes
+        picture = pictures[int(rng.integers(len(pictures)))]
+        y, x = (int(rng.integers(0, side - CROP + 1)) for side in picture.shape[:2])
+        crop = picture[y : y + CROP, x : x + CROP]
         out[i] = crop[:, ::-1] if rng.random() < 0.5 else crop
     return signed_from_uint8(channels_first(out))
+
+
+def _window(x: Tensor, top: int, left: int, side: int) -> Tensor:
+    return x[..., top : top + side, left : left + side]
+
+
+def _border_excess(features: Tensor) -> Tensor:
+    """Measure how far rows and columns of (B, C, h, w) stand above their map's mean square.
+
+    Returns:
+        Their mean of (ratio of mean squares - SPIKE_FREE)+, a scalar; 0 where none stands out.
+    """
+    squared = features.square().mean((0, 1))  # (h, w)
+    mean = squared.mean().detach() + 1e-8
+    excess = [((squared.mean(axis) / mean) - SPIKE_FREE).clamp_min(0) for axis in (0, 1)]
+    return torch.cat(excess).mean()
 
 
 def _differences(x: Tensor) -> tuple[Tensor, Tensor]:
