@@ -11,6 +11,7 @@ from jobs.evaluation.pictures_section import shown_sets
 from jobs.evaluation.scores import EvaluationScores
 from jobs.evaluation.scores_section import METHODS, ORDER, SETS, score_groups
 from jobs.pages.page import write_page
+from training.evaluation.evaluate import LEAST_FOR_BOOTSTRAP
 
 _PAGE = "evaluation.html"
 
@@ -56,8 +57,10 @@ def _set_distances(name: str, found: Mapping[str, Any]) -> SetDistances:
 
 def _interval_note(result: Mapping[str, Any]) -> str:
     return (
-        f"Mean and {100 * result['confidence']:.0f} % interval over pictures, from "
-        f"{result['resamples']:,} bootstrap resamples. Best mean in bold."
+        f"Mean and {100 * result['confidence']:.0f} % interval over pictures, by Student's t "
+        f"below {LEAST_FOR_BOOTSTRAP} pictures, else from {result['resamples']:,} bootstrap "
+        "resamples. Best mean in bold. The verdict is by the intervals of differences, picture by "
+        "picture, in LPIPS and SSIM."
     )
 
 

@@ -25,7 +25,7 @@ class SetScores:
         shown: names of the pictures that are kept side by side.
         columns: what is kept of each, in order.
         result: of `training.evaluation.evaluate`; None for a set without truth.
-        beats_baselines: by system, whether it scores better than both baselines.
+        beats_baselines: by system, whether it is better than every baseline (`score_table`).
     """
 
     name: SetName

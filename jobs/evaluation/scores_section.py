@@ -17,8 +17,11 @@ METHODS = {
     TEACHER: "Teacher",
     "blank": "Blank page",
     "sobel": "Sobel edges",
+    "otsu": "Otsu threshold",
+    "grey": "Its own greys",
+    "stretched": "Greys, stretched",
 }
-ORDER = (TEACHER, EXTRACTOR, "sobel", "blank")
+ORDER = (TEACHER, EXTRACTOR, "stretched", "grey", "otsu", "sobel", "blank")
 SETS: dict[SetName, str] = {
     "generated": "Generated images",
     "photographs": "Photographs",
@@ -32,6 +35,7 @@ TRUTHS = {
     TEACHER: "the teacher's sketch",
     DRAWN: "the given drawings",
 }
+METRIC_TITLES = {"lpips": "LPIPS", "ssim": "SSIM", "l1": "L1", "edge_f1": "Edge F1"}
 _ARROWS = {"lower": "lower is better", "higher": "higher is better"}
 # Of the axis, in percent: a dot at its end would be cut in half.
 _LAST_DOT = 99.3
@@ -99,7 +103,9 @@ def _score_group(scores: SetScores, result: Mapping[str, Any]) -> ScoreGroup:
     return ScoreGroup(
         name=SETS[scores.name],
         note=f"{scores.pictures} held out, truth: {truth}",
-        metrics=[f"{metric.upper()} ({_ARROWS[result['better'][metric]]})" for metric in metrics],
+        metrics=[
+            f"{METRIC_TITLES[metric]} ({_ARROWS[result['better'][metric]]})" for metric in metrics
+        ],
         rows=rows,
         verdict=_group_verdict(scores.beats_baselines),
         beats=all(scores.beats_baselines.values()),
@@ -122,5 +128,5 @@ def _group_verdict(beats: Mapping[str, bool]) -> str:
     winners = [METHODS[name].lower() for name in ORDER if beats.get(name)]
     losers = [METHODS[name].lower() for name in ORDER if name in beats and not beats[name]]
     if not losers:
-        return f"✓ {' and '.join(winners)} beat{'s' if len(winners) == 1 else ''} both baselines"
-    return f"✗ {' and '.join(losers)}: not better than both baselines in every metric"
+        return f"✓ {' and '.join(winners)} beat{'s' if len(winners) == 1 else ''} all baselines"
+    return f"✗ {' and '.join(losers)}: not shown to be better than all baselines in LPIPS and SSIM"

@@ -56,7 +56,7 @@ def write_report(session: Session) -> str:
         sets=shown_sets(folder.evaluation, scores.sets),
         metrics=groups[0].metrics if groups else [],
         groups=groups,
-        interval_note="Mean and 95 % bootstrap interval over pictures. Best mean in bold.",
+        interval_note="Mean and its 95 % interval over pictures. Best mean in bold.",
         times=stage_times(seconds),
         times_note=f"Together {in_words(sum(seconds.values()))} on "
         f"{machine.get('cores', '?')} cores, device {machine.get('device', '?')}.",

@@ -1,7 +1,8 @@
-"""Scoring an extractor against true drawings, with two trivial baselines (DiffSketch 5.3, 5.4).
+"""Scoring an extractor against true drawings, beside simple baselines (DiffSketch 5.3, 5.4).
 
 A system maps a picture, uint8 (H, W, 3), to a drawing, uint8 (H, W), 255 = paper. White paper alone
-earns a high SSIM, so no score is shown without those of a blank page and of an edge filter.
+earns a high SSIM, and the picture's own
+greys a better one where the style is tonal, so no score is shown without theirs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import sem
+from scipy.stats import t as student_t
 
 from pipeline.arrays import Pixels
 from training.encoders.inception import Inception
@@ -24,9 +27,12 @@ from training.styles.registry import STYLES
 
 DrawFunction = Callable[[Pixels], Pixels]
 
-BASELINES = ("blank", "sobel")
+BASELINES = ("blank", "sobel", "otsu", "grey", "stretched")
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+# Below this many pictures the percentile bootstrap covers less than it says, and Student's t takes
+# its place (docs/results.md, "Against the picture's own greys").
+LEAST_FOR_BOOTSTRAP = 20
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,11 @@ def evaluate(
     metrics: Sequence[str] = tuple(METRICS),
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Score systems and the two baselines on the same pictures: a result that JSON can hold.
+    """Score systems and the baselines on the same pictures: a result that JSON can hold.
 
-    Each score is a mean with its bootstrap interval; FID and KID compare each system's drawings
-    with the truths as sets.
+    Each score is a mean with its interval, and `paired` holds the interval of every system's mean
+    advantage over every baseline, picture by picture, positive where the system is better; FID and
+    KID compare each system's drawings with the truths as sets.
 
     Args:
         systems: what to score, by name.
@@ -93,6 +100,13 @@ def evaluate(
             name: {metric.name: summary(metric, seed) for metric in of_system}
             for name, of_system in scored.items()
         },
+        "paired": {
+            name: {
+                baseline: paired_advantages(scored[name], scored[baseline], seed)
+                for baseline in BASELINES
+            }
+            for name in systems
+        },
         "distribution": distribution(sets, networks.inception, len(pairs), seed),
     }
 
@@ -125,11 +139,46 @@ def _describe(
 
 
 def summary(metric: Metric, seed: int) -> dict[str, float]:
-    """Return the mean of a metric with the ends of its bootstrap interval."""
-    # Sorted by picture: workers that merge in another order must not change the interval.
-    scores = np.array([metric.scores[name] for name in sorted(metric.scores)])
-    low, high = bootstrap_interval(scores, seed)
+    """Return the mean of a metric with the ends of its interval."""
+    low, high = mean_interval(_by_picture(metric), seed)
     return {"mean": metric.compute(), "low": low, "high": high}
+
+
+def paired_advantages(
+    own: Sequence[Metric], others: Sequence[Metric], seed: int
+) -> dict[str, dict[str, float]]:
+    """Return, by metric, by how much one system is better than another on the same pictures.
+
+    Returns:
+        The mean of the differences with its interval's ends; positive: `own` is better.
+    """
+    advantages = {}
+    for metric, other in zip(own, others, strict=True):
+        sign = 1 if metric.better == "higher" else -1
+        differences = sign * (_by_picture(metric) - _by_picture(other))
+        low, high = mean_interval(differences, seed)
+        advantages[metric.name] = {"mean": float(differences.mean()), "low": low, "high": high}
+    return advantages
+
+
+def mean_interval(values: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """Return the interval of the mean at 95 %: values (N,) -> (low, high).
+
+    Student's t below `LEAST_FOR_BOOTSTRAP` values, the percentile bootstrap from there on. One
+    value has no interval: both ends are the value.
+    """
+    if len(values) >= LEAST_FOR_BOOTSTRAP:
+        return bootstrap_interval(values, seed)
+    mean = float(values.mean())
+    if len(values) == 1:
+        return mean, mean
+    half = student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * sem(values)
+    return mean - float(half), mean + float(half)
+
+
+def _by_picture(metric: Metric) -> NDArray[np.float64]:
+    # Sorted by picture: workers that merge in another order must not change the interval.
+    return np.array([metric.scores[name] for name in sorted(metric.scores)])
 
 
 def bootstrap_interval(

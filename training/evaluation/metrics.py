@@ -10,6 +10,8 @@ from typing import Literal, Protocol, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 from skimage.metrics import structural_similarity
 
 from pipeline.arrays import Pixels
@@ -18,6 +20,7 @@ from training.encoders.lpips import Perceptual
 
 Better = Literal["lower", "higher"]
 
+INK_BELOW = 128
 SSIM_SIGMA = 1.5  # with skimage's truncation at 3.5 sigma: the window of 11 pixels
 
 
@@ -128,6 +131,38 @@ class Lpips(PictureScores):
         pixels = np.stack([drawing, truth])[..., None]
         pair = signed_from_uint8(channels_first(pixels, device))  # (2, 1, H, W)
         return float(self._perceptual.distance(pair[:1], pair[1:]))
+
+
+class L1(PictureScores):
+    """Mean difference of grey levels: no training minimises it on these pictures."""
+
+    name = "l1"
+    better: Better = "lower"
+
+    def score(self, drawing: Pixels, truth: Pixels) -> float:
+        """Compare two drawings: -> [0, 1], 0 for equal ones."""
+        return float(np.abs(drawing.astype(np.float64) - truth).mean() / 255)
+
+
+class EdgeF1(PictureScores):
+    """F-measure of ink within a pixel of the other drawing's ink, ink being what is below 128."""
+
+    name = "edge_f1"
+    better: Better = "higher"
+
+    def score(self, drawing: Pixels, truth: Pixels) -> float:
+        """Compare two drawings: -> [0, 1], 1 where each one's ink lies beside the other's."""
+        ink, true_ink = drawing < INK_BELOW, truth < INK_BELOW
+        if not (ink.any() and true_ink.any()):
+            return float(ink.any() == true_ink.any())
+        precision = ink[_thickened(true_ink)].sum() / ink.sum()
+        recall = true_ink[_thickened(ink)].sum() / true_ink.sum()
+        return float(2 * precision * recall / max(precision + recall, 1e-12))
+
+
+def _thickened(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add all eight neighbours of every pixel (H, W)."""
+    return np.asarray(binary_dilation(ink, np.ones((3, 3), bool)))
 
 
 def _check_drawings(name: str, drawing: Pixels, truth: Pixels) -> None:

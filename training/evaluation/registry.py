@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from training.encoders.lpips import Perceptual
-from training.evaluation.metrics import Lpips, Metric, Ssim
+from training.evaluation.metrics import L1, EdgeF1, Lpips, Metric, Ssim
 
 
 class MetricFactory(Protocol):
@@ -19,4 +19,6 @@ class MetricFactory(Protocol):
 METRICS: dict[str, MetricFactory] = {
     "lpips": Lpips,
     "ssim": lambda perceptual: Ssim(),
+    "l1": lambda perceptual: L1(),
+    "edge_f1": lambda perceptual: EdgeF1(),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pipeline.arrays import Pixels
-from training.styles.baselines import blank, sobel
+from training.styles.baselines import blank, greys, otsu, sobel, stretched
 from training.styles.xdog import xdog
 
 
@@ -37,4 +37,7 @@ STYLES: dict[str, Style] = {
     "edges": edges,
     "sobel": sobel,
     "blank": blank,
+    "otsu": otsu,
+    "grey": greys,
+    "stretched": stretched,
 }

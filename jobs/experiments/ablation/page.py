@@ -41,7 +41,13 @@ from jobs.pages.figures import Figure, make_figure
 from jobs.pages.page import write_page
 from training.evaluation.evaluate import BASELINES
 
-_BASELINE_TITLES = {"blank": "Blank page", "sobel": "Sobel edges"}
+_BASELINE_TITLES = {
+    "blank": "Blank page",
+    "sobel": "Sobel edges",
+    "otsu": "Otsu threshold",
+    "grey": "Its own greys",
+    "stretched": "Greys, stretched",
+}
 
 
 @dataclass(frozen=True)

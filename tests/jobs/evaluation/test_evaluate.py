@@ -27,7 +27,7 @@ from pipeline.arrays import Pixels
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
 from training.encoders.lpips import load_perceptual
-from training.evaluation.evaluate import ScoringNetworks
+from training.evaluation.evaluate import BASELINES, ScoringNetworks
 from training.styles.registry import STYLES
 from training.styles.xdog import xdog
 
@@ -73,7 +73,7 @@ def test_page_shows_fid_and_kid_of_every_method(networks: ScoringNetworks, tmp_p
     text, result = page_of(tmp_path, ScoringNetworks(networks.perceptual, inception))
     assert "thumbnails of 64 pixels" in text and "no Inception" not in text
     found = result["distribution"]["systems"]
-    assert set(found) == {"extractor", "blank", "sobel"}
+    assert set(found) == {"extractor", *BASELINES}
     for distances in found.values():
         assert f"<td>{distances['fid']:.2f}</td><td>{distances['kid']:.4f}</td>" in text
 

@@ -20,7 +20,14 @@ def result(ssim: float) -> dict[str, Any]:
         }
         for name, pair in scores.items()
     }
-    return {"systems": systems, "better": {"lpips": "lower", "ssim": "higher"}}
+    margin = {"mean": ssim - 0.5, "low": ssim - 0.55, "high": ssim - 0.45}
+    paired = {"lpips": {"mean": 0.1, "low": 0.05, "high": 0.15}, "ssim": margin}
+    return {
+        "pairs": 3,
+        "systems": systems,
+        "paired": {"extractor": {"blank": paired, "sobel": paired}},
+        "better": {"lpips": "lower", "ssim": "higher"},
+    }
 
 
 def set_scores(ssim: float) -> SetScores:
@@ -28,7 +35,12 @@ def set_scores(ssim: float) -> SetScores:
     return SetScores("photographs", "xdog", 3, ["a"], ["picture"], found, beats_baselines(found))
 
 
-def test_verdict_follows_the_means() -> None:
+def test_one_picture_proves_nothing() -> None:
+    assert beats_baselines(result(0.6) | {"pairs": 1}) == {"extractor": False}
+
+
+def test_verdict_follows_the_paired_intervals() -> None:
+    assert beats_baselines(result(0.54)) == {"extractor": False}  # better by its mean alone
     assert beats_baselines(result(0.6)) == {"extractor": True}
     assert beats_baselines(result(0.5)) == {"extractor": False}
     (group,) = score_groups([set_scores(0.45)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from PIL import ExifTags, Image
 from torch import Tensor
@@ -15,8 +16,15 @@ from pipeline.images.read import read_photograph
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.inception import FEATURES, Inception
 from training.encoders.lpips import load_perceptual
-from training.evaluation.evaluate import BASELINES, ScoringNetworks, bootstrap_interval, evaluate
+from training.evaluation.evaluate import (
+    BASELINES,
+    ScoringNetworks,
+    bootstrap_interval,
+    evaluate,
+    mean_interval,
+)
 from training.evaluation.fid_kid import frechet_distance
+from training.evaluation.metrics import Ssim
 from training.evaluation.pairs import (
     EvaluationPair,
     PairingError,
@@ -57,11 +65,17 @@ def test_an_extractor_that_is_the_truth_wins_and_the_result_is_json(
     result = evaluate({"perfect": xdog}, xdog_pairs(pictures), "xdog", networks)
     result = json.loads(json.dumps(result))
     assert result["pairs"] == 3 and result["encoders"] == {"lpips": "embedded"}
-    assert set(result["systems"]) == {"perfect", "blank", "sobel"}
+    assert set(result["systems"]) == {"perfect", *BASELINES}
     perfect = result["systems"]["perfect"]
     assert perfect["ssim"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
     assert perfect["lpips"]["mean"] == 0
-    assert result["better"] == {"lpips": "lower", "ssim": "higher"}
+    assert result["better"] == {
+        "lpips": "lower",
+        "ssim": "higher",
+        "l1": "lower",
+        "edge_f1": "higher",
+    }
+    assert perfect["l1"]["mean"] == 0 and perfect["edge_f1"]["mean"] == 1
     for scores in result["systems"].values():
         for score in scores.values():
             assert score["low"] <= score["mean"] <= score["high"]
@@ -101,6 +115,26 @@ def test_the_same_seed_gives_the_same_interval(pictures: Path, networks: Scoring
         evaluate({}, xdog_pairs(pictures), "xdog", networks, metrics=["ssim"]) for _ in range(2)
     )
     assert first == second
+
+
+def test_advantages_are_of_pairs(pictures: Path, networks: ScoringNetworks) -> None:
+    """The differences' interval is scipy's, of differences and not of the two means."""
+    pairs = xdog_pairs(pictures)
+    result = evaluate({"sobel too": STYLES["sobel"]}, pairs, "xdog", networks, metrics=["ssim"])
+    paired = result["paired"]["sobel too"]
+    assert paired["sobel"]["ssim"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    ssim = [[Ssim().score(STYLES[s](p.read()[0]), p.read()[1]) for p in pairs]
+            for s in ("sobel", "grey")]  # fmt: skip
+    expected = scipy.stats.ttest_rel(*ssim).confidence_interval(0.95)
+    found = paired["grey"]["ssim"]
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_seven_pictures_are_covered_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    intervals = [mean_interval(rng.normal(size=7), seed=1) for _ in range(1000)]
+    assert 0.935 <= np.mean([low <= 0 <= high for low, high in intervals]) <= 0.965
+    assert mean_interval(np.array([0.3]), seed=1) == (0.3, 0.3)
 
 
 def test_bootstrap_interval_covers_the_mean_as_often_as_it_says() -> None:

@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 from pipeline.arrays import Pixels
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.lpips import Perceptual, load_perceptual
-from training.evaluation.metrics import Lpips, Ssim
+from training.evaluation.metrics import L1, EdgeF1, Lpips, Ssim
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +85,22 @@ def test_lpips_gives_the_networks_distance_at_its_range(perceptual: Perceptual) 
     metric.update("one", a, b)
     pictures = [torch.tensor(x, dtype=torch.float32)[None, None] / 255 * 2 - 1 for x in (a, b)]
     assert metric.compute() == pytest.approx(perceptual.distance(*pictures).item(), rel=1e-5)
+
+
+def test_l1_is_the_mean_difference_of_greys() -> None:
+    drawing, truth = np.full((4, 4), 255, np.uint8), np.full((4, 4), 204, np.uint8)
+    assert L1().score(drawing, truth) == pytest.approx(0.2)
+    assert L1().score(truth, drawing) == pytest.approx(0.2)
+
+
+def test_edge_f1_forgives_one_pixel_and_not_two() -> None:
+    page = np.full((20, 20), 255, np.uint8)
+    line, beside, far = (page.copy() for _ in range(3))
+    line[:, 5], beside[:, 6], far[:, 7] = 0, 0, 0
+    assert EdgeF1().score(beside, line) == 1
+    assert EdgeF1().score(far, line) == 0
+    both = line.copy()
+    both[:, 15] = 0  # half of the ink is not in the truth: precision 1/2, recall 1
+    assert EdgeF1().score(both, line) == pytest.approx(2 / 3)
+    assert EdgeF1().score(line, both) == pytest.approx(2 / 3)
+    assert EdgeF1().score(page, page) == 1 and EdgeF1().score(page, line) == 0
