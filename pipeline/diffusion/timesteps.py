@@ -21,7 +21,7 @@ _SD1_TEXT_WIDTH = 768
 log = logging.getLogger(__name__)
 
 
-def equal(steps: int, count: int = len(PAPER_TIMESTEPS)) -> tuple[int, ...]:
+def equal(steps: int, count: int) -> tuple[int, ...]:
     """Return `count` equally spaced steps; 50 steps and 13 give the paper's t = 4 i + 1.
 
     Raises:

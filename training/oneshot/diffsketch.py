@@ -56,7 +56,8 @@ def choose_timesteps(recipe: Recipe, backbone: Path) -> tuple[int, ...]:
     if chosen == "representative":
         return representative(backbone, steps)
     if chosen == "equal":
-        return equal(steps)
+        # As many as it is compared with.
+        return equal(steps, len(representative(backbone, steps)))
     return tuple(chosen)
 
 
