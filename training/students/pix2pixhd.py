@@ -47,7 +47,8 @@ def paper() -> Preset:
 
 def small() -> Preset:
     """Return sizes for two cores and 128 pixels: 1,082,529 and 350,690 parameters."""
-    return Preset(GeneratorConfig(width=16, downs=3, blocks=3), DiscriminatorConfig(width=16))
+    generator = GeneratorConfig(width=16, downs=3, blocks=3, upsampling="resize")
+    return Preset(generator, DiscriminatorConfig(width=16))
 
 
 PRESETS = {"paper": paper, "small": small}

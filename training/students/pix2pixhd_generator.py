@@ -6,6 +6,7 @@ B: pictures, C: channels, H, W: pixels, divisible by 2 ** downs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -14,13 +15,25 @@ INITIAL_STD = 0.02  # of convolution weights, as in pix2pix
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Sizes of a generator: channels at full resolution, halvings, residual blocks."""
+    """Sizes of a generator, and how it resizes.
+
+    Attributes:
+        width: channels at full resolution.
+        downs: how often it halves, and doubles again.
+        blocks: residual blocks between.
+        channels_in: of the picture.
+        channels_out: of the sketch.
+        upsampling: "transposed" convolutions with zeros around every halving, as published; or
+            "resize", nearest neighbours and then a convolution, reflected at every border, which
+            weaves no grid into flat paper and draws no frame (docs/results.md, "The weave").
+    """
 
     width: int = 64
     downs: int = 4
     blocks: int = 9
     channels_in: int = 3
     channels_out: int = 1
+    upsampling: Literal["transposed", "resize"] = "transposed"
 
     @property
     def multiple(self) -> int:
@@ -61,14 +74,14 @@ class GlobalGenerator(nn.Module):
         ]
         for narrow, wide in zip(widths, widths[1:], strict=False):
             layers += [
-                nn.Conv2d(narrow, wide, 3, stride=2, padding=1),
+                _halving(config, narrow, wide),
                 nn.InstanceNorm2d(wide),
                 nn.ReLU(inplace=True),
             ]
         layers += [ResidualBlock(widths[-1]) for _ in range(config.blocks)]
         for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True):
             layers += [
-                nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=1),
+                *_doubling(config, wide, narrow),
                 nn.InstanceNorm2d(narrow),
                 nn.ReLU(inplace=True),
             ]
@@ -95,6 +108,20 @@ def initialise(module: nn.Module) -> None:
     """Draw the weights of a convolution from N(0, 0.02); other modules are left alone."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, INITIAL_STD)
+
+
+def _halving(config: GeneratorConfig, narrow: int, wide: int) -> nn.Module:
+    border: Literal["zeros", "reflect"] = "reflect" if config.upsampling == "resize" else "zeros"
+    return nn.Conv2d(narrow, wide, 3, stride=2, padding=1, padding_mode=border)
+
+
+def _doubling(config: GeneratorConfig, wide: int, narrow: int) -> list[nn.Module]:
+    if config.upsampling == "transposed":
+        return [nn.ConvTranspose2d(wide, narrow, 3, stride=2, padding=1, output_padding=1)]
+    return [
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(wide, narrow, 3, padding=1, padding_mode="reflect"),
+    ]
 
 
 def _conv_norm(channels_in: int, channels_out: int, padded: int) -> list[nn.Module]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import pytest
 import torch
@@ -46,7 +47,9 @@ def test_numbers_of_parameters(preset: str, generator: int, discriminators: int)
     assert num_parameters(student.discriminators) == discriminators
 
 
-def literal_generator(state: Mapping[str, Tensor], x: Tensor, downs: int, blocks: int) -> Tensor:
+def literal_generator(
+    state: Mapping[str, Tensor], x: Tensor, downs: int, blocks: int, resize: bool = False
+) -> Tensor:
     """The description of Wang et al. (3.1) and method.md section 6, operation by operation."""
     weights = iter(state.values())
 
@@ -62,23 +65,36 @@ def literal_generator(state: Mapping[str, Tensor], x: Tensor, downs: int, blocks
 
     x = norm(reflected(x, 3)).clamp(min=0)
     for _ in range(downs):
-        x = norm(F.conv2d(x, *take(), stride=2, padding=1)).clamp(min=0)
+        padded = F.pad(x, [1] * 4, mode="reflect" if resize else "constant")
+        x = norm(F.conv2d(padded, *take(), stride=2)).clamp(min=0)
     for _ in range(blocks):
         inner = norm(reflected(x, 1)).clamp(min=0)
         x = x + norm(reflected(inner, 1))
     for _ in range(downs):
-        x = F.conv_transpose2d(x, *take(), stride=2, padding=1, output_padding=1)
+        if resize:
+            x = reflected(x.repeat_interleave(2, 2).repeat_interleave(2, 3), 1)
+        else:
+            x = F.conv_transpose2d(x, *take(), stride=2, padding=1, output_padding=1)
         x = norm(x).clamp(min=0)
     return reflected(x, 3).tanh()
 
 
-def test_the_generator_is_the_one_described() -> None:
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_the_generator_is_the_one_described(upsampling: Literal["transposed", "resize"]) -> None:
     torch.manual_seed(0)
-    network = GlobalGenerator(GeneratorConfig(width=4, downs=2, blocks=2)).double()
+    config = GeneratorConfig(width=4, downs=2, blocks=2, upsampling=upsampling)
+    network = GlobalGenerator(config).double()
     x = torch.rand(1, 3, 24, 16).double() * 2 - 1
-    expected = literal_generator(network.state_dict(), x, downs=2, blocks=2)
+    expected = literal_generator(
+        network.state_dict(), x, downs=2, blocks=2, resize=upsampling == "resize"
+    )
     assert network(x).shape == (1, 1, 24, 16)
     torch.testing.assert_close(network(x), expected, atol=1e-9, rtol=1e-7)
+
+
+def test_an_extractor_of_before_opens_as_published() -> None:
+    network = Pix2PixHD.network_from({"width": 4, "downs": 1, "blocks": 1})
+    assert any(isinstance(layer, nn.ConvTranspose2d) for layer in network.modules())
 
 
 def test_discriminators_see_both_pictures_at_both_scales() -> None:
