@@ -25,8 +25,10 @@ def print_scores(sets: Sequence[SetScores], console: Console) -> None:
         table.add_column("system")
         for metric, better in result["better"].items():
             table.add_column(f"{metric} ({better} is better)")
+        table.add_column("grid (dB, lower is better)")
         for name, row in result["systems"].items():
-            table.add_row(name, *(_score_text(result, name, metric) for metric in row))
+            cells = (_score_text(result, name, metric) for metric in row)
+            table.add_row(name, *cells, f"{result['grid_db'][name]:.1f}")
         console.print(table)
 
 

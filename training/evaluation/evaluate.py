@@ -20,6 +20,7 @@ from pipeline.arrays import Pixels
 from training.encoders.inception import Inception
 from training.encoders.lpips import Perceptual
 from training.evaluation.fid_kid import LEAST_PICTURES, FeatureSet
+from training.evaluation.grid import grid_db
 from training.evaluation.metrics import Metric
 from training.evaluation.pairs import EvaluationPair
 from training.evaluation.registry import METRICS
@@ -55,7 +56,8 @@ def evaluate(
 
     Each score is a mean with its interval, and `paired` holds the interval of every system's mean
     advantage over every baseline, picture by picture, positive where the system is better; FID and
-    KID compare each system's drawings with the truths as sets.
+    KID compare each system's drawings with the truths as sets. `grid_db` is no comparison, but what
+    each system weaves into its drawings (`training.evaluation.grid`).
 
     Args:
         systems: what to score, by name.
@@ -77,6 +79,7 @@ def evaluate(
     scored = {name: [METRICS[metric](networks.perceptual) for metric in metrics]
               for name in contenders}  # fmt: skip
     sets = {name: FeatureSet() for name in contenders}
+    grids: dict[str, list[float]] = {name: [] for name in contenders}
     for pair in pairs:
         picture, true_drawing = pair.read()
         drawings = {
@@ -84,6 +87,7 @@ def evaluate(
             for name, system in contenders.items()
         }
         for name, drawing in drawings.items():
+            grids[name].append(grid_db(drawing))
             for metric in scored[name]:
                 metric.update(pair.name, drawing, true_drawing)
         if networks.inception:
@@ -100,6 +104,7 @@ def evaluate(
             name: {metric.name: summary(metric, seed) for metric in of_system}
             for name, of_system in scored.items()
         },
+        "grid_db": {name: float(np.mean(of_system)) for name, of_system in grids.items()},
         "paired": {
             name: {
                 baseline: paired_advantages(scored[name], scored[baseline], seed)

@@ -19,13 +19,13 @@ class GeneratorConfig:
 
     Attributes:
         width: channels at full resolution.
-        downs: how often it halves, and doubles again.
+        downs: number of stride-2 convolutions, and of doublings after the blocks.
         blocks: residual blocks between.
         channels_in: of the picture.
         channels_out: of the sketch.
         upsampling: "transposed" convolutions with zeros around every halving, as published; or
-            "resize", nearest neighbours and then a convolution, reflected at every border, which
-            weaves no grid into flat paper and draws no frame (docs/results.md, "The weave").
+            "resize", nearest neighbours and then a convolution, padded by reflection
+            everywhere, which weaves less of a grid into flat paper (docs/results.md, "The weave").
     """
 
     width: int = 64
@@ -111,8 +111,8 @@ def initialise(module: nn.Module) -> None:
 
 
 def _halving(config: GeneratorConfig, narrow: int, wide: int) -> nn.Module:
-    border: Literal["zeros", "reflect"] = "reflect" if config.upsampling == "resize" else "zeros"
-    return nn.Conv2d(narrow, wide, 3, stride=2, padding=1, padding_mode=border)
+    padding: Literal["zeros", "reflect"] = "reflect" if config.upsampling == "resize" else "zeros"
+    return nn.Conv2d(narrow, wide, 3, stride=2, padding=1, padding_mode=padding)
 
 
 def _doubling(config: GeneratorConfig, wide: int, narrow: int) -> list[nn.Module]:
