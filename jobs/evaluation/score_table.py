@@ -43,7 +43,6 @@ def beats_baselines(result: Mapping[str, Any]) -> dict[str, bool]:
             of_baseline[metric]["low"] > 0
             for of_baseline in of_system.values()
             for metric in VERDICT
-            if metric in of_baseline
         )
         for name, of_system in result["paired"].items()
     }

@@ -35,7 +35,6 @@ TRUTHS = {
     TEACHER: "the teacher's sketch",
     DRAWN: "the given drawings",
 }
-METRIC_TITLES = {"lpips": "LPIPS", "ssim": "SSIM", "l1": "L1", "edge_f1": "Edge F1"}
 _ARROWS = {"lower": "lower is better", "higher": "higher is better"}
 # Of the axis, in percent: a dot at its end would be cut in half.
 _LAST_DOT = 99.3
@@ -103,13 +102,15 @@ def _score_group(scores: SetScores, result: Mapping[str, Any]) -> ScoreGroup:
     return ScoreGroup(
         name=SETS[scores.name],
         note=f"{scores.pictures} held out, truth: {truth}",
-        metrics=[
-            f"{METRIC_TITLES[metric]} ({_ARROWS[result['better'][metric]]})" for metric in metrics
-        ],
+        metrics=[f"{_title(metric)} ({_ARROWS[result['better'][metric]]})" for metric in metrics],
         rows=rows,
         verdict=_group_verdict(scores.beats_baselines),
         beats=all(scores.beats_baselines.values()),
     )
+
+
+def _title(metric: str) -> str:
+    return metric.upper().replace("_", " ")
 
 
 def _placed_score(result: Mapping[str, Any], system: str, metric: str) -> PlacedScore:

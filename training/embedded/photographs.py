@@ -6,14 +6,13 @@ the embedded models again unpacks the package and names its folder.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
+from pipeline import canonical
 from pipeline.arrays import Pixels
 from pipeline.images.read import read_photograph
+from pipeline.images.resize import resized
 
 PACKAGE = "lomiri-wallpapers-16.04"
 # Shorter sides, in pixels: what a crop shows reaches from a whole object to its texture.
@@ -100,7 +99,7 @@ def read_photographs(folder: Path) -> tuple[Pixels, ...]:
     pictures = []
     for photograph in PHOTOGRAPHS:
         path = folder / photograph.file
-        if not path.is_file() or _sha256(path) != photograph.sha256:
+        if not path.is_file() or canonical.sha256_of_file(path) != photograph.sha256:
             raise ValueError(
                 f"{path}: expected the file of this name of Debian's package {PACKAGE}, got "
                 f"{'another file' if path.is_file() else 'nothing'}; unpack the package and give "
@@ -111,11 +110,7 @@ def read_photographs(folder: Path) -> tuple[Pixels, ...]:
     return tuple(pictures)
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _shrunk(picture: Pixels, side: int) -> Pixels:
     scale = side / min(picture.shape[:2])
-    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    height, width = (round(scale * length) for length in picture.shape[:2])
+    return resized(picture, height, width)

@@ -12,6 +12,7 @@ import yaml
 from markupsafe import Markup
 
 from jobs.evaluation.picture_sets import LINE_ART
+from jobs.evaluation.scores_section import METHODS
 from jobs.experiments.ablation.distilled_page import students_section
 from jobs.experiments.ablation.plots import paper_advantage, plot_advantages
 from jobs.experiments.ablation.results import Results
@@ -40,14 +41,6 @@ from jobs.pages.facts import Fact, machine_fact, versions_fact
 from jobs.pages.figures import Figure, make_figure
 from jobs.pages.page import write_page
 from training.evaluation.evaluate import BASELINES
-
-_BASELINE_TITLES = {
-    "blank": "Blank page",
-    "sobel": "Sobel edges",
-    "otsu": "Otsu threshold",
-    "grey": "Its own greys",
-    "stretched": "Greys, stretched",
-}
 
 
 @dataclass(frozen=True)
@@ -166,7 +159,7 @@ def _table_lines(results: Results) -> list[TableLine]:
         lines.append(TableLine(row.title, scores, [f"{value:.4f}" for value in PAPER[row.name]]))
     for name in BASELINES:
         means = [TableScore(f"{results.baselines[s][name][m]:.4f}", "") for s, m in columns]
-        lines.append(TableLine(_BASELINE_TITLES[name], means, ["", ""]))
+        lines.append(TableLine(METHODS[name], means, ["", ""]))
     return lines
 
 

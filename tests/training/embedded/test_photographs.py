@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import canonical
 from training.embedded import photographs
 from training.embedded.photographs import PHOTOGRAPHS, SIDES, read_photographs
 
@@ -18,7 +19,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make one photograph of 800 x 600 px, in the place of the package's."""
     noise = np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
-    known = replace(PHOTOGRAPHS[0], file="a.png", sha256=photographs._sha256(tmp_path / "a.png"))
+    known = replace(
+        PHOTOGRAPHS[0], file="a.png", sha256=canonical.sha256_of_file(tmp_path / "a.png")
+    )
     monkeypatch.setattr(photographs, "PHOTOGRAPHS", (known,))
     return tmp_path
 
