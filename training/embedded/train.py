@@ -55,7 +55,7 @@ class Budget:
 
     scenes: int = 16_000
     autoencoder_steps: int = 3_000
-    denoiser_steps: int = 1_700
+    denoiser_steps: int = 3_000
     recognition_steps: int = 400
     contrastive_steps: int = 700
     edge_scenes: int = 1_200
