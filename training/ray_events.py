@@ -65,11 +65,23 @@ def relayed(on_event: OnEvent) -> Iterator[Any]:
         ray.kill(relay)
 
 
+def is_stopping(relay: Any) -> bool:
+    """Tell whether the driver has asked the work to stop."""
+    return bool(ray.get(relay.is_stopping.remote()))
+
+
 class _Relay:
-    """Holds events until they are taken."""
+    """Holds events until they are taken, and the driver's wish to stop."""
 
     def __init__(self) -> None:
         self._events: list[tuple[str, dict[str, Any]]] = []
+        self._stopping = False
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def is_stopping(self) -> bool:
+        return self._stopping
 
     def put(self, name: str, fields: dict[str, Any]) -> None:
         self._events.append((name, fields))

@@ -13,8 +13,8 @@ from jobs.cli.errors import (
     EXIT_INTERRUPTED,
     EXIT_MISTAKE,
     EXIT_TERMINATED,
-    RESUME_HINT,
     explain,
+    resume_hint,
 )
 from jobs.runtime.interrupts import Terminated, catch_sigterm
 
@@ -37,12 +37,10 @@ class CommandGroup(TyperGroup):
                 raise
             print(f"onesketch: {explain(error)}", file=sys.stderr)
             raise typer.Exit(EXIT_MISTAKE) from error
-        except Terminated as error:
-            print(f"onesketch: {RESUME_HINT}", file=sys.stderr)
-            raise typer.Exit(EXIT_TERMINATED) from error
         except KeyboardInterrupt as error:
-            print(f"onesketch: {RESUME_HINT}", file=sys.stderr)
-            raise typer.Exit(EXIT_INTERRUPTED) from error
+            print(f"onesketch: {resume_hint(error)}", file=sys.stderr)
+            code = EXIT_TERMINATED if isinstance(error, Terminated) else EXIT_INTERRUPTED
+            raise typer.Exit(code) from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands by heading, as plain text; typer itself does so in boxes only."""

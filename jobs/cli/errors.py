@@ -9,7 +9,6 @@ from pipeline.storage.local import NO_SPACE
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
-RESUME_HINT = "stopped; run the same command again to resume from the last finished step"
 
 
 def explain(error: BaseException) -> str:
@@ -20,6 +19,12 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError):
         return _explain_os_error(error)
     return one_line(str(error))
+
+
+def resume_hint(stopped: KeyboardInterrupt) -> str:
+    """Say in one line what a stopped command keeps, as far as it noted it, and how to resume."""
+    notes = getattr(stopped, "__notes__", [])
+    return "; ".join(["stopped", *notes, "run the same command again to resume"])
 
 
 def one_line(text: str) -> str:

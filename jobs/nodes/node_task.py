@@ -32,6 +32,8 @@ from training.ray_events import EventSender, relayed
 
 # Of lost nodes: the work goes on from its last checkpoint on another. Its own errors end it.
 _MAX_RETRIES = 3
+# How long the work may take to save when it is stopped.
+_STOPPING_S = 60.0
 
 Result = TypeVar("Result")
 
@@ -64,8 +66,9 @@ def run_where_models_are(
                 raise cause from error
             raise
         except BaseException:
-            # A task under way alone: Ray may crash where a finished one is cancelled.
+            # A task under way alone: Ray may crash where a finished one is cancelled. It saves.
             ray.cancel(done)
+            ray.wait([done], timeout=_STOPPING_S)
             raise
 
 

@@ -40,6 +40,8 @@ _TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec
 class Events:
     """A callable on_event(name, **fields); the fields done and total together move a bar.
 
+    An event of a stage that is being stopped says by kept, of and what how much of it stays.
+
     Attributes:
         console: where bars and lines appear.
         path: file for the events, one JSON object a line; None: none is kept.
@@ -52,6 +54,7 @@ class Events:
         self.tasks: dict[str, TaskID] = {}
         self.lines_due: dict[str, float] = {}
         self.file: TextIO | None = None
+        self._kept = ""
 
     def __enter__(self) -> Self:
         if self.path is not None:
@@ -68,6 +71,8 @@ class Events:
     def __call__(self, name: str, **fields: Any) -> None:
         """Record one event and show it."""
         self.write(name, fields)
+        if "kept" in fields:
+            self._kept = f"{fields['kept']:,} of {fields['of']:,} {fields.get('what', '')}".strip()
         if "done" in fields and "total" in fields:
             self.move_bar(name, fields)
         elif name not in _DETAILS:
@@ -106,15 +111,18 @@ class Events:
         """Time one stage; its line comes when it ends, its bars go."""
         self.write("stage.started", {"stage": name, "pid": os.getpid()})
         start = time.monotonic()
+        self._kept = ""
 
         def seconds() -> float:
             return round(time.monotonic() - start, 2)
 
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             # For the times alone: the error itself is reported elsewhere.
             self.write("stage.stopped", {"stage": name, "seconds": seconds()})
+            if self._kept and isinstance(error, KeyboardInterrupt):
+                error.add_note(f"{name} keeps {self._kept}")
             raise
         self.clear_bars()
         self("stage.finished", stage=name, seconds=seconds())

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from jobs.nodes.cluster import check_store_of_nodes, share_cluster
 from jobs.nodes.ray_session import ray_runtime
-from jobs.nodes.teacher_factory import teacher_factory
+from jobs.nodes.teacher_factory import TeacherFactory, teacher_factory
 from jobs.runtime.provenance import versions
 from jobs.runtime.session import Session
 from jobs.stages.run_summary import summary_table
-from pipeline.dataset.plan import check_plan, plan_from_recipe
+from pipeline.dataset.commit import committed_shards
+from pipeline.dataset.plan import Plan, check_plan, plan_from_recipe
 from pipeline.generation.ray_actors import generate
 from pipeline.generation.scheduling import Policy
+from pipeline.generation.summary import Summary
+from pipeline.publishing.finish import manifest_of_complete
 from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.address import open_store
 from pipeline.storage.probe import check_reachable
+from pipeline.storage.store import StorageError, Store
 
 
 @dataclass(frozen=True)
@@ -45,21 +50,44 @@ def run_generate(session: Session, fleet: Fleet | None = None) -> None:
         check_reachable(store)
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         # Where another dataset lies, Ray need not be started first.
-        check_plan(store, plan)
-        with ray_runtime(session.asked):
-            share = share_cluster(session.asked, fleet.workers, fleet.gpus_per_worker)
-            check_store_of_nodes(store, share)
-            session.events("generate.workers", workers=share.workers, gpus_per_worker=share.gpus)
-            summary = generate(
-                plan,
-                store,
-                replace(factory, device=share.device),
-                workers=share.workers,
-                gpus_per_worker=share.gpus,
-                on_event=session.events,
-                policy=Policy(grace_s=fleet.grace_s),
-            )
-    finished = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    session.place.add_generation(finished | summary.to_dict())
+        stored = check_plan(store, plan)
+        finished = manifest_of_complete(store, stored) if stored else None
+        if finished is not None:
+            pairs = finished.counts.committed
+            session.events("generate.ready", dataset=recipe.dataset.out, pairs=pairs, made=0)
+            return
+        try:
+            summary = _make_missing(session, fleet, plan, store, factory)
+        except KeyboardInterrupt:
+            with suppress(StorageError):
+                kept = sum(len(plan.indices(shard)) for shard in committed_shards(store))
+                session.events("generate.stopped", kept=kept, of=plan.samples, what="pairs")
+            raise
+    at = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    session.place.add_generation(at | summary.to_dict())
     session.events.console.print(summary_table(summary))
-    session.events("generate.ready", dataset=recipe.dataset.out, pairs=summary.committed)
+    session.events(
+        "generate.ready",
+        dataset=recipe.dataset.out,
+        pairs=summary.committed,
+        made=summary.pairs_made,
+    )
+
+
+def _make_missing(
+    session: Session, fleet: Fleet, plan: Plan, store: Store, factory: TeacherFactory
+) -> Summary:
+    """Make the shards that a plan still lacks, on Ray."""
+    with ray_runtime(session.asked):
+        share = share_cluster(session.asked, fleet.workers, fleet.gpus_per_worker)
+        check_store_of_nodes(store, share)
+        session.events("generate.workers", workers=share.workers, gpus_per_worker=share.gpus)
+        return generate(
+            plan,
+            store,
+            replace(factory, device=share.device),
+            workers=share.workers,
+            gpus_per_worker=share.gpus,
+            on_event=session.events,
+            policy=Policy(grace_s=fleet.grace_s),
+        )

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from pipeline.dataset import layout
 from pipeline.dataset.accounting import Account, read_account
-from pipeline.dataset.manifest import build_manifest, write_manifest
+from pipeline.dataset.commit import committed_shards
+from pipeline.dataset.manifest import Manifest, build_manifest, read_manifest, write_manifest
 from pipeline.dataset.plan import Plan
 from pipeline.publishing.card import write_card
 from pipeline.publishing.gallery import choose_pairs, write_gallery
 from pipeline.publishing.heartbeats import remove_heartbeats
 from pipeline.storage.store import Store
+
+
+def manifest_of_complete(store: Store, plan: Plan) -> Manifest | None:
+    """Return the manifest of a dataset to which nothing is left to do; None of any other.
+
+    Raises:
+        ManifestError: the manifest is broken.
+    """
+    if not store.exists(layout.MANIFEST) or len(committed_shards(store)) < plan.num_shards:
+        return None
+    return read_manifest(store)
 
 
 def complete(store: Store, plan: Plan) -> Account:

@@ -71,7 +71,7 @@ def test_kill_minus_9_and_again(tmp_path: Path, script: str) -> None:
         example.sketch,
         str(write_perceptual(tmp_path / "features")),
     )
-    execution = Execution(checkpoint_every=5, threads=1)
+    execution = Execution(record_every=5, checkpoint_every_s=0, threads=1)
     (tmp_path / "spec.pickle").write_bytes(pickle.dumps((spec, execution)))
     command = [sys.executable, "-c", script, str(tmp_path / "spec.pickle"), str(tmp_path / "a")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from training.distillation.metrics import (
     ignore_metrics,
 )
 from training.distillation.process_group import Alone, Ranks
+from training.distillation.saving import UNDISTURBED, Due, SaveSchedule, Wishes
 from training.distillation.schedule import Schedule
 from training.distillation.spec import DistillationSpec, Execution
 from training.distillation.state import (
@@ -57,7 +58,6 @@ from training.keeper import FolderKeeper, Keeper
 from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
 from training.students.registry import find_student
 
-RECORD_EVERY = 10  # iterations: reading losses back makes a GPU wait
 SHOWN_PAIRS = 3  # pairs of the dataset in the strip, after the true one
 
 
@@ -104,20 +104,19 @@ def distill(
     on_event: OnEvent,
     ranks: Ranks | None = None,
     keeper: Keeper | None = None,
-    is_leaving: Callable[[], bool] = lambda: False,
+    wishes: Wishes = UNDISTURBED,
 ) -> Path:
     """Train a student, or resume an interrupted training of the same spec.
 
     Leaves in the folder: the extractor (model.safetensors and, last, config.json), strip.png,
     history.jsonl (all loss terms of each iteration), metrics.jsonl (its speed). A complete folder
-    is left as it is.
+    is left as it is. A training that was asked to stop leaves a checkpoint instead.
 
     Args:
         folder: on this rank's disk; rank 0 writes it. All ranks must see it, or have a keeper.
         ranks: the processes that train together; this one alone by default.
         keeper: where checkpoints and the extractor outlive the process; by default the folder.
-        is_leaving: asked now and then, by all ranks alike: whether a rank's machine is about to be
-            taken away, so that a checkpoint is due at once.
+        wishes: of the world around, which rank 0 asks for now and then.
 
     Returns:
         The folder.
@@ -146,8 +145,8 @@ def distill(
             on_event("distill.resumed", iteration=state.iteration)
         if context.keeps_records:
             trim_history(folder, state.iteration)
-        train(context, state, on_event, keeper, is_leaving)
-    if context.keeps_records:
+        train(context, state, on_event, keeper, wishes)
+    if context.keeps_records and state.iteration == context.schedule.iterations:
         write_extractor(folder, state.student, spec.distill.student, metadata_of(context))
         (folder / CHECKPOINT).unlink(missing_ok=True)
         keeper.finish(folder)
@@ -205,15 +204,16 @@ def train(
     state: State,
     on_event: OnEvent,
     keeper: Keeper,
-    is_leaving: Callable[[], bool],
+    wishes: Wishes,
 ) -> None:
-    """Train from the current iteration to the end of the schedule."""
+    """Train from the current iteration to the end of the schedule, or until asked to stop."""
     total = context.schedule.iterations
     settings = StepSettings(
         context.spec.distill.seed, context.weight, context.ranks, context.execution
     )
     pending: list[dict[str, Tensor]] = []
-    saved, leaving = state.iteration, False
+    every_s = context.execution.checkpoint_every_s
+    saving = SaveSchedule(context.ranks, every_s, wishes)
     snapshot(context, state)
     if compiles(context.execution):
         state.student.compile()
@@ -223,20 +223,21 @@ def train(
         rate = context.schedule.rate(state.iteration)
         times.step_done(context.pairs_of(state.iteration))
         pending.append(train_step(state, batch, rate, settings))
-        at_end = state.iteration == total
-        checkpoint_due = state.iteration - saved >= context.execution.checkpoint_every
-        if len(pending) == RECORD_EVERY or checkpoint_due or at_end:
+        at_record = len(pending) == context.execution.record_every or state.iteration == total
+        if at_record:
             log_losses(context, state, pending, times, on_event)
             pending = []
-            was_leaving, leaving = leaving, is_leaving()
-            checkpoint_due |= leaving and not was_leaving
         snapshot(context, state)
-        if checkpoint_due and context.keeps_records:
+        if not at_record or state.iteration == total:
+            continue
+        due = saving.due()
+        if due is not Due.NOTHING and context.keeps_records:
             save_checkpoint(context.folder, state, context.identity)
             # A machine that leaves takes an upload under way with it.
-            keeper.keep(context.folder, state.iteration, wait=leaving)
-        if checkpoint_due:
-            saved = state.iteration
+            keeper.keep(context.folder, state.iteration, wait=due is not Due.CHECKPOINT)
+        if due is Due.STOP:
+            on_event("distill.stopped", kept=state.iteration, of=total, what="iterations")
+            return
 
 
 def batches(context: Context, start: int, times: StepTimes) -> Iterator[tuple[Pixels, Pixels]]:

@@ -12,7 +12,10 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +33,21 @@ from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.address import open_store
 from training.distillation.loop import distill, prepare
 from training.distillation.process_group import Alone, ProcessGroup
+from training.distillation.saving import Wishes
 from training.distillation.spec import DistillationSpec, Execution
 from training.encoders.location import absolute_location
 from training.keeper import StoreKeeper
-from training.ray_events import EventSender, relayed
+from training.ray_events import EventSender, is_stopping, relayed
 
 # Ray's default of 0 would end a night's work with its first lost worker; a fault that recurs
 # at the same iteration should still end it soon. Nodes that give notice are not counted.
 MAX_FAILURES = 3
 # How often an elastic training looks for nodes that have come.
 RESIZE_EVERY_S = 60.0
+
+
+# How long the ranks may take to save when they are asked to stop.
+STOPPING_S = 60.0
 
 
 class ClusterError(RuntimeError):
@@ -84,7 +92,8 @@ def distill_on_ray(
         most = workers.most or workers.least
         _check(spec, Path(scratch), execution, most)
         task = _Task(spec, None if keeper else folder.absolute(), execution, relay, keeper)
-        _fit(_trainer(task, _scaling(workers, on_gpu, share), scratch))
+        trainer = _trainer(task, _scaling(workers, on_gpu, share), scratch)
+        _fit_until_stopped(trainer, relay, on_event)
 
 
 def _check(spec: DistillationSpec, scratch: Path, execution: Execution, workers: int) -> None:
@@ -164,6 +173,24 @@ def _capacity_for(share: Mapping[str, float], resources: Mapping[str, float]) ->
     return int(min(resources.get(name, 0.0) / amount for name, amount in share.items()))
 
 
+def _fit_until_stopped(trainer: TorchTrainer, relay: Any, on_event: OnEvent) -> None:
+    """Fit in a thread: Ctrl-C and SIGTERM ask the ranks to save and stop, a second one waits not.
+
+    In the main thread Ray would take the signal itself, and end the process without a word.
+    """
+    pool = ThreadPoolExecutor(1)
+    fitting = pool.submit(_fit, trainer)
+    pool.shutdown(wait=False)
+    try:
+        fitting.result()
+    except KeyboardInterrupt:
+        relay.stop.remote()
+        on_event("distill.stopping", patience_s=STOPPING_S)
+        with suppress(TimeoutError):
+            fitting.result(STOPPING_S)
+        raise
+
+
 def _fit(trainer: TorchTrainer) -> None:
     try:
         trainer.fit()
@@ -203,17 +230,18 @@ def _distill_as_rank(
 ) -> None:
     cache = execution.cache
     spec = replace(task.spec, features=cache.local_path(task.spec.features))
+    wishes = Wishes(stop=partial(is_stopping, task.relay), leave=_is_leaving)
     if task.keeper is None:
         assert task.folder is not None, "without a keeper there is a shared folder"
-        distill(spec, task.folder, execution, on_event, ranks, is_leaving=_is_leaving)
+        distill(spec, task.folder, execution, on_event, ranks, wishes=wishes)
     else:
         keeper = replace(task.keeper, cache=cache, on_event=on_event)
         with cache.work_folder() as own:
-            distill(spec, own, execution, on_event, ranks, keeper, _is_leaving)
+            distill(spec, own, execution, on_event, ranks, keeper, wishes)
 
 
 def _is_leaving() -> bool:
-    """Tell whether the cluster is about to take away a rank's node; all ranks get one answer."""
+    """Tell whether the cluster is about to take away a rank's node."""
     return ray.train.get_preemption_info() is not None
 
 

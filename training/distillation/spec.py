@@ -73,7 +73,9 @@ class Execution:
     Attributes:
         device: where the networks run.
         dtype: of convolutions, by autocast.
-        checkpoint_every: iterations from one checkpoint to the next.
+        record_every: iterations from one reading of losses to the next, which a GPU waits for;
+            only there a training saves, and stops when asked.
+        checkpoint_every_s: seconds from one checkpoint to the next, at least.
         threads: how many decode pairs.
         cache: of each rank's node, for shards and weights that come from a store.
         micro_batch: the most pairs that a rank computes with at once, where its share of the batch
@@ -86,7 +88,8 @@ class Execution:
 
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
-    checkpoint_every: int = 500
+    record_every: int = 10
+    checkpoint_every_s: float = 60.0
     threads: int = 2
     cache: NodeCache = NodeCache()
     micro_batch: int | None = None

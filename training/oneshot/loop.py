@@ -41,9 +41,10 @@ from training.oneshot.samples import GeneratedSamples, Samples
 from training.oneshot.spec import OneShotSpec
 from training.oneshot.state import State, load_checkpoint, save_checkpoint
 from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
+from training.stopping import undivided
 from training.tensor_hash import sha256_of_network
 
-CHECKPOINT_EVERY = 100  # iterations, rounded up to whole batches of samples
+CHECKPOINT_EVERY_S = 60.0  # rounded up to whole batches of samples
 LARGEST_DRIFT = 4.0  # grey levels, mean over the picture, between the drawn and the remade one
 
 
@@ -72,7 +73,7 @@ def fit(
     spec: OneShotSpec,
     folder: Path,
     on_event: OnEvent,
-    checkpoint_every: int = CHECKPOINT_EVERY,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     samples: Samples | None = None,
     keeper: Keeper | None = None,
 ) -> GSketch:
@@ -83,7 +84,7 @@ def fit(
     loss terms of each iteration) and, last, teach.json. A folder that is complete is loaded.
 
     Args:
-        checkpoint_every: iterations between two checkpoints, at least.
+        checkpoint_every_s: seconds between two checkpoints, at least.
         samples: where the spec's samples are read that somebody else made; by default they are
             made here, batch by batch. They must be the same samples: the identity is the spec's.
         keeper: where checkpoints and the teacher outlive the process; by default the folder.
@@ -107,7 +108,7 @@ def fit(
     if load_checkpoint(folder, state, identity):
         on_event("teach.resumed", iteration=state.iteration)
     trim_history(folder, state.iteration)
-    train(context, state, on_event, checkpoint_every, keeper)
+    train(context, state, on_event, checkpoint_every_s, keeper)
     _write_teacher(context, state)
     keeper.finish(folder)
     return GSketch.load(folder)
@@ -159,17 +160,24 @@ def initial_state(spec: OneShotSpec) -> State:
 
 
 def train(
-    context: Context, state: State, on_event: OnEvent, checkpoint_every: int, keeper: Keeper
+    context: Context, state: State, on_event: OnEvent, checkpoint_every_s: float, keeper: Keeper
 ) -> None:
-    """Train from the current iteration to the last."""
-    saved = state.iteration
+    """Train from the current iteration to the last; Ctrl-C and SIGTERM leave a checkpoint."""
+    saved_at = time.monotonic()
+    total = context.spec.teach.iterations
     snapshot(context, state)
-    while state.iteration < context.spec.teach.iterations:
-        train_chunk(context, state, on_event)
-        if state.iteration - saved >= checkpoint_every:
-            save_checkpoint(context.folder, state, context.identity)
-            keeper.keep(context.folder, state.iteration)
-            saved = state.iteration
+    try:
+        while state.iteration < total:
+            train_chunk(context, state, on_event)
+            if time.monotonic() - saved_at >= checkpoint_every_s:
+                save_checkpoint(context.folder, state, context.identity)
+                keeper.keep(context.folder, state.iteration)
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        save_checkpoint(context.folder, state, context.identity)
+        keeper.keep(context.folder, state.iteration, wait=True)
+        on_event("teach.stopped", kept=state.iteration, of=total, what="iterations")
+        raise
 
 
 def train_chunk(context: Context, state: State, on_event: OnEvent) -> None:
@@ -181,9 +189,10 @@ def train_chunk(context: Context, state: State, on_event: OnEvent) -> None:
     sampling_s = time.perf_counter() - start
     for i in range(state.iteration, min(indices.stop, context.spec.teach.iterations)):
         at = i - indices.start
-        losses = train_step(context, state, chunk, at, embeddings[at : at + 1])
-        log_losses(context, state, losses, on_event)
-        snapshot(context, state)
+        with undivided():
+            losses = train_step(context, state, chunk, at, embeddings[at : at + 1])
+            log_losses(context, state, losses, on_event)
+            snapshot(context, state)
     on_event(
         "teach.batch",
         first=indices.start,

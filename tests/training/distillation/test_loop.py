@@ -28,7 +28,7 @@ from training.distillation.spec import DistillationSpec, Execution
 from training.distillation.state import State
 from training.students.student import Batch
 
-EXECUTION = Execution(checkpoint_every=3)
+EXECUTION = Execution(record_every=3, checkpoint_every_s=0)
 
 
 def make_spec(folder: Path, **settings: object) -> DistillationSpec:

@@ -28,7 +28,7 @@ from training.distillation.ray_train import distill_on_ray, fitting_workers, por
 from training.distillation.spec import DistillationSpec, Execution
 from training.keeper import StoreKeeper
 
-EXECUTION = Execution(checkpoint_every=3, threads=1)
+EXECUTION = Execution(record_every=3, checkpoint_every_s=0, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,20 @@ class Killer(Events):
                 f["pid"] for n, f in self if n == "distill.rank" and f["rank"] == self.rank
             )
             os.kill(self.victim, signal.SIGKILL)
+
+
+class Stopper(Events):
+    """Presses Ctrl-C, once, when the training has gone on for a while."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after, self.pressed = after, False
+
+    def __call__(self, name: str, **fields: Any) -> None:
+        super().__call__(name, **fields)
+        if name == "distill.iteration" and fields["done"] >= self.after and not self.pressed:
+            self.pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +152,24 @@ def test_a_killed_rank_changes_nothing(
     distill_on_ray(with_workers(spec, 2), tmp_path, EXECUTION, killer)
     assert killer.victim is not None
     assert any(name == "distill.resumed" for name, _ in killer)
+    assert_same_weights(tmp_path, two_ranks)
+    assert (tmp_path / "history.jsonl").read_bytes() == (two_ranks / "history.jsonl").read_bytes()
+
+
+@pytest.mark.ray
+def test_ctrl_c_saves_and_the_next_run_goes_on(
+    spec: DistillationSpec, two_ranks: Path, tmp_path: Path
+) -> None:
+    execution = replace(EXECUTION, checkpoint_every_s=3600.0)
+    stopper = Stopper(after=3)
+    with pytest.raises(KeyboardInterrupt):
+        distill_on_ray(with_workers(spec, 2), tmp_path, execution, stopper)
+    (stopped,) = [fields for name, fields in stopper if name == "distill.stopped"]
+    assert stopped["kept"] >= 3 and not (tmp_path / "config.json").exists()
+    events = Events()
+    distill_on_ray(with_workers(spec, 2), tmp_path, execution, events)
+    resumed = [fields["iteration"] for name, fields in events if name == "distill.resumed"]
+    assert resumed == [stopped["kept"]]
     assert_same_weights(tmp_path, two_ranks)
     assert (tmp_path / "history.jsonl").read_bytes() == (two_ranks / "history.jsonl").read_bytes()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,14 +99,44 @@ def test_a_killed_run_ends_with_the_same_bytes(
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        fit(spec, tmp_path, kill, checkpoint_every=1)
+        fit(spec, tmp_path, kill, checkpoint_every_s=0)
     with (tmp_path / "history.jsonl").open("a") as file:
         file.write('{"iteration": 99, "lo')  # cut off in the middle of a line
     events = []
-    fit(spec, tmp_path, lambda name, **fields: events.append(name), checkpoint_every=1)
+    fit(spec, tmp_path, lambda name, **fields: events.append(name), checkpoint_every_s=0)
     assert ("teach.resumed" in events) == (killed_at > 2)
     for name in ("gsketch.safetensors", "history.jsonl", "strip.png", "teach.json"):
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_keeps_every_iteration(
+    spec: OneShotSpec, undisturbed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The signal comes in the middle of iteration 3 of 5, of which nothing is lost either."""
+    before = signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
+    seen = []
+
+    def stop(name: str, **fields: Any) -> None:
+        seen.append((name, fields))
+        if name == "teach.iteration" and fields["done"] == 3:
+            signal.raise_signal(number)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(spec, tmp_path, stop)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ("teach.stopped", {"kept": 3, "of": 5, "what": "iterations"}) in seen
+    events = []
+    fit(spec, tmp_path, lambda name, **fields: events.append((name, fields)))
+    assert events[0] == ("teach.resumed", {"iteration": 3})
+    for name in ("gsketch.safetensors", "history.jsonl", "strip.png", "teach.json"):
+        assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
+def _as_keyboard_interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_finished_folder_is_loaded_and_another_spec_refused(
@@ -144,7 +175,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
     poisoned.calls = 0
     monkeypatch.setattr(Objective, "terms", poisoned)
     with pytest.raises(DivergenceError, match=r"iteration 2: .*'lpips': nan.*learning_rate"):
-        fit(spec, tmp_path, ignore, checkpoint_every=1)
+        fit(spec, tmp_path, ignore, checkpoint_every_s=0)
     assert len(history(tmp_path)) == 2 and (tmp_path / "checkpoint.safetensors").exists()
     assert not (tmp_path / "gsketch.safetensors").exists()
 
