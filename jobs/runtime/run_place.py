@@ -6,6 +6,7 @@ and from which it publishes what it made. A machine needs the address and its ow
     ADDRESS/source, example, teacher, extractor, evaluation    bundles (`pipeline.storage.bundle`)
     ADDRESS/dataset                                            as docs/dataset-format.md has it
     ADDRESS/checkpoints/STAGE                                  of trainings that are not finished
+    ADDRESS/leases/STAGE                                       while a training is at work
     ADDRESS/events, generation                                 one object for each command and part
     ADDRESS/report.html
 """
@@ -16,18 +17,26 @@ import json
 import os
 import re
 import secrets
+import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from jobs.runtime.run_folder import RunFolder
+from pipeline.events import OnEvent
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.address import is_address, open_store
 from pipeline.storage.bundle import publish_bundle
+from pipeline.storage.lease import (
+    PATIENCE_S,
+    folder_lease,
+    one_after_the_other,
+    store_lease,
+)
 from pipeline.storage.node_cache import NodeCache
 from pipeline.storage.store import Created, MissingKeyError, Store
 from pipeline.whole_file import write_bytes
@@ -67,6 +76,14 @@ class RunPlace(Protocol):
         """Return what keeps a part's training while it is not finished."""
         ...
 
+    def lease(self, stage: str, on_event: OnEvent) -> AbstractContextManager[None]:
+        """Hold a stage of the run, so that no second process works on it.
+
+        Raises:
+            HeldError: another process does.
+        """
+        ...
+
     def publish_file(self, path: Path) -> str:
         """Make a page of the folder durable; return where it is."""
         ...
@@ -101,14 +118,22 @@ class FolderPlace:
         """Return one that leaves all where it is."""
         return FolderKeeper()
 
+    def lease(self, stage: str, on_event: OnEvent) -> AbstractContextManager[None]:
+        """Lock a file of the folder, where there is one yet."""
+        if not self.folder.root.is_dir():
+            return nullcontext()
+        what = f"{self.folder.root}: {stage}"
+        return folder_lease(self.folder.root / f".{stage}.lock", what)
+
     def publish_file(self, path: Path) -> str:
         """Leave it where it is."""
         return str(path)
 
     def add_generation(self, run: dict[str, Any]) -> None:
         """Append it to generation.json."""
-        runs = _read_runs(self.folder.generation)
-        write_bytes(self.folder.generation, _runs_text([*runs, run]))
+        with one_after_the_other(self.folder.root / ".generation.lock"):
+            runs = _read_runs(self.folder.generation)
+            write_bytes(self.folder.generation, _runs_text([*runs, run]))
 
     def send_events(self, lines: str) -> None:
         """Leave them in the folder's log."""
@@ -148,6 +173,18 @@ class StorePlace:
     def keeper(self, part: Part) -> StoreKeeper:
         """Return one that keeps checkpoints in the store."""
         return StoreKeeper(self.store, part, self.cache)
+
+    def lease(self, stage: str, on_event: OnEvent) -> AbstractContextManager[None]:
+        """Hold it by objects of the store, with signs of life."""
+
+        def stop() -> None:
+            on_event(f"{stage}.taken_over", reason="this process showed no sign of life for long")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def wait(who: str) -> None:
+            on_event(f"{stage}.waiting", to_see_whether=f"{who} is alive", at_most_s=PATIENCE_S)
+
+        return store_lease(self.store, stage, stop, wait)
 
     def publish_file(self, path: Path) -> str:
         """Put a page into the store, in place of the one before."""

@@ -30,7 +30,7 @@ def run_distill(session: Session) -> None:
         if (folder / CONFIG).is_file():
             _check_finished(spec, folder, session)
         else:
-            with ray_runtime(session.asked):
+            with place.lease("distill", session.events), ray_runtime(session.asked):
                 device = share_cluster(session.asked, WorkerRange()).device
                 execution = _choose_execution(device, session.cache)
                 keeper = place.keeper("extractor")

@@ -34,7 +34,9 @@ def run_teach(session: Session) -> None:
         find_student(recipe.distill.student)
         check_same_teacher(session.folder.teacher, recipe.teach.teacher)
         _keep_drawing(session)
-        run_where_models_are(_Teaching(Models.of(recipe), _own_prompts(recipe)), session)
+        teaching = _Teaching(Models.of(recipe), _own_prompts(recipe))
+        with session.place.lease("teach", session.events):
+            run_where_models_are(teaching, session)
     session.events("teach.ready", teacher=f"{recipe.run}/teacher")
 
 

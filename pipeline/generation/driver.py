@@ -39,7 +39,7 @@ from pipeline.generation.fleet import (
     Sampled,
 )
 from pipeline.generation.ledger import Ledger
-from pipeline.generation.scheduling import Policy, Task
+from pipeline.generation.scheduling import Assignment, Policy, Task
 from pipeline.generation.summary import Work
 from pipeline.publishing.publish import PublicationError
 from pipeline.storage.store import StorageError, Store
@@ -64,11 +64,11 @@ def open_ledger(store: Store, plan: Plan, policy: Policy) -> Ledger:
     given_up: dict[int, set[int]] = {}
     for index in quarantined_samples(store):
         given_up.setdefault(index // plan.shard_size, set()).add(index)
-    queue = deque(
-        Task(shard, begun=layout.shard_key(shard) in begun)
-        for shard in range(plan.num_shards)
-        if shard not in done
-    )
+    left = [shard for shard in range(plan.num_shards) if shard not in done]
+    if store.keys(layout.WORKERS):
+        # Another run may be at work: this one begins where that one ends.
+        left.reverse()
+    queue = deque(Task(shard, begun=layout.shard_key(shard) in begun) for shard in left)
     return Ledger(plan, policy, queue, given_up, finished=done)
 
 
@@ -111,7 +111,7 @@ class Driver:
             if stop():
                 return self._drain()
             self._start_workers()
-            for assignment in self.ledger.next_assignments(self.clock()):
+            for assignment in self._next_assignments():
                 self.fleet.submit(
                     assignment.worker,
                     assignment.task,
@@ -121,6 +121,21 @@ class Driver:
             self._handle(self.fleet.wait(_LOOK_S))
             self._check_failures()
             self._watch()
+        return True
+
+    def _next_assignments(self) -> list[Assignment]:
+        chosen = self.ledger.next_assignments(self.clock())
+        while any([self._is_made_elsewhere(assignment.task) for assignment in chosen]):
+            chosen = self.ledger.next_assignments(self.clock())
+        return chosen
+
+    def _is_made_elsewhere(self, task: Task) -> bool:
+        """Tell whether another run on the same dataset has published a task's shard meanwhile."""
+        if task.trial or not self.store.exists(layout.commit_key(task.shard)):
+            return False
+        if self.ledger.made_elsewhere(task):
+            self._samples_done += len(self.ledger.plan.indices(task.shard))
+            self._report_progress()
         return True
 
     def _drain(self) -> bool:
@@ -177,9 +192,9 @@ class Driver:
         elif self.ledger.published(worker, task, now_s):
             self.work.add(report)
             self._samples_done += len(self.ledger.plan.indices(task.shard))
-            self._report_shard(worker, report, now_s)
+            self._report_shard(worker, report)
 
-    def _report_shard(self, worker: int, report: Report, now_s: float) -> None:
+    def _report_shard(self, worker: int, report: Report) -> None:
         self.listener(
             ShardPublished(
                 shard=report.commit.shard,
@@ -191,7 +206,10 @@ class Driver:
                 waiting_s=report.waiting_s,
             )
         )
-        rate = self.work.pairs_made / max(now_s - self._started_s, 1e-9)
+        self._report_progress()
+
+    def _report_progress(self) -> None:
+        rate = self.work.pairs_made / max(self.clock() - self._started_s, 1e-9)
         left = self.ledger.plan.samples - self._samples_done
         self.listener(
             Progress(

@@ -121,6 +121,15 @@ class Ledger:
         self._durations_s.append(now_s - running.started_s)
         return True
 
+    def made_elsewhere(self, task: Task) -> bool:
+        """Record that another run has committed a task's shard; False where that is known."""
+        if task in self.queue:
+            self.queue.remove(task)
+        if task.shard in self.finished:
+            return False
+        self.finished.add(task.shard)
+        return True
+
     def tried(self, worker: int, task: Task) -> None:
         """Record that a trial succeeded: its samples can be made."""
         self._take(worker, task)

@@ -40,8 +40,8 @@ from training.oneshot.record import EXAMPLE_SKETCH, RECORD, read_record, write_r
 from training.oneshot.samples import GeneratedSamples, Samples
 from training.oneshot.spec import OneShotSpec
 from training.oneshot.state import State, load_checkpoint, save_checkpoint
+from training.oneshot.stopping import undivided
 from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
-from training.stopping import undivided
 from training.tensor_hash import sha256_of_network
 
 CHECKPOINT_EVERY_S = 60.0  # rounded up to whole batches of samples

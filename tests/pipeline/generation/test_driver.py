@@ -62,6 +62,28 @@ def test_committed_shards_are_not_made_again(store: LocalStore) -> None:
     assert shards_of(fleet) == [0, 2, 3, 4]
 
 
+def test_what_another_run_commits_meanwhile_is_not_made_again(store: LocalStore) -> None:
+    def other_run(shard: int) -> None:
+        if shard == 0:
+            for others in (3, 4):
+                store.create(f"commits/{others:05d}.json", b"{}")
+
+    fleet = SimulatedFleet(make_plan(40, 8), on_publish=other_run)
+    events = []
+    ledger = open_ledger(store, fleet.plan, POLICY)
+    listener = listener_of(lambda name, **fields: events.append(fields.get("done")))
+    assert Driver(store, ledger, fleet, 1, listener, fleet.clock).run(lambda: False)
+    assert shards_of(fleet) == [0, 1, 2]
+    assert max(filter(None, events)) == 40, "all samples are accounted for"
+
+
+def test_a_second_run_begins_at_the_other_end(store: LocalStore) -> None:
+    store.create("workers/other-1.ready", b"")
+    fleet = SimulatedFleet(make_plan(40, 8))
+    drive(store, fleet, workers=1)
+    assert [shard for shard, _ in fleet.published] == [4, 3, 2, 1, 0]
+
+
 def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStore) -> None:
     fleet = SimulatedFleet(make_plan(64, 8), WorkerBehaviour(deaths={0: 5.0, 1: 13.0}))
     ledger = drive(store, fleet, workers=2)
