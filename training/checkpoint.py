@@ -8,6 +8,7 @@ Adam's moments the iteration is all that has to be kept.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.whole_file import write_tensors, write_text
 
 CHECKPOINT = "checkpoint.safetensors"
 HISTORY = "history.jsonl"
+_HASH = re.compile(r"[0-9a-f]{64}")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # Adam's state of one parameter
 
 
@@ -112,18 +114,24 @@ def check_identity(path: Path, stored: Mapping[str, Any], asked: Mapping[str, An
     if found:
         raise OtherRunError(
             f"{path} belongs to another training ({'; '.join(found)}). Use another run folder, "
-            f"restore the settings, or remove {path.parent} to start again"
+            f"restore the settings, or remove {path.parent} to start anew"
         )
 
 
 def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Name what differs between two identities, as "key: stored -> asked"."""
+    """Name what differs between two identities: "key: stored -> asked", of hashes "key changed"."""
     keys = sorted(stored.keys() | asked.keys())
     return [
-        f"{key}: {stored.get(key)} -> {asked.get(key)}"
+        _difference(key, stored.get(key), asked.get(key))
         for key in keys
         if stored.get(key) != asked.get(key)
     ]
+
+
+def _difference(key: str, stored: object, asked: object) -> str:
+    if _HASH.fullmatch(str(stored)) and _HASH.fullmatch(str(asked)):
+        return f"{key} changed"
+    return f"{key}: {stored} -> {asked}"
 
 
 def trim_history(folder: Path, iterations: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,10 +30,19 @@ from jobs.cli.options import (
 
 if TYPE_CHECKING:
     from jobs.evaluation.evaluate import Measurement
+    from jobs.runtime.session import Session
+    from jobs.stages.again import Stage
     from jobs.stages.generate import Fleet
 
 app = typer.Typer()
 
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again",
+        help="Make it anew: what it and later stages made is removed, after it is said.",
+    ),
+]
 Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="Folder or address of an extractor (<run>/extractor)."),
@@ -64,6 +74,7 @@ def source(
     dtype: Dtype = "auto",
     cache: CacheFolder = None,
     cache_gib: CacheGib = None,
+    again: Again = False,
 ) -> None:
     """Make the image to draw over.
 
@@ -73,6 +84,8 @@ def source(
     from jobs.stages.source import run_source
 
     with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
+        if again:
+            _start_anew(session, "source")
         run_source(session)
 
 
@@ -84,6 +97,7 @@ def teach(
     dtype: Dtype = "auto",
     cache: CacheFolder = None,
     cache_gib: CacheGib = None,
+    again: Again = False,
 ) -> None:
     """Learn the style from the one drawing.
 
@@ -93,6 +107,8 @@ def teach(
     from jobs.stages.teach import run_teach
 
     with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
+        if again:
+            _start_anew(session, "teach")
         run_teach(session)
 
 
@@ -106,6 +122,7 @@ def generate(
     dtype: Dtype = "auto",
     cache: CacheFolder = None,
     cache_gib: CacheGib = None,
+    again: Again = False,
 ) -> None:
     """Write the dataset of image-sketch pairs.
 
@@ -116,6 +133,8 @@ def generate(
 
     asked = fleet.fleet()
     with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
+        if again:
+            _start_anew(session, "generate")
         run_generate(session, asked)
 
 
@@ -126,6 +145,7 @@ def distill(
     device: Device = "auto",
     cache: CacheFolder = None,
     cache_gib: CacheGib = None,
+    again: Again = False,
 ) -> None:
     """Train the fast extractor on the dataset.
 
@@ -135,6 +155,8 @@ def distill(
     from jobs.stages.distill import run_distill
 
     with open_session(recipe, run, device, cache=node_cache(cache, cache_gib)) as session:
+        if again:
+            _start_anew(session, "distill")
         run_distill(session)
 
 
@@ -290,3 +312,14 @@ def demo(
 
     with open_session(recipe, run, device, dtype) as session:
         run_demo(session)
+
+
+def _start_anew(session: Session, stage: Stage) -> None:
+    """Remove what a stage and later ones made, once it is said and, at a terminal, agreed to."""
+    from jobs.stages.again import start_anew
+
+    def agrees(lines: list[str]) -> bool:
+        typer.echo("\n".join(["this goes, to be made anew:", *lines]), err=True)
+        return not sys.stdin.isatty() or typer.confirm("remove it?", err=True)
+
+    start_anew(session, stage, agrees)

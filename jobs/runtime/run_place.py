@@ -17,6 +17,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from jobs.runtime.run_folder import RunFolder
 from pipeline.events import OnEvent
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.address import is_address, open_store
-from pipeline.storage.bundle import publish_bundle
+from pipeline.storage.bundle import FILES, publish_bundle
 from pipeline.storage.lease import (
     PATIENCE_S,
     folder_lease,
@@ -38,7 +39,7 @@ from pipeline.storage.lease import (
     store_lease,
 )
 from pipeline.storage.node_cache import NodeCache
-from pipeline.storage.store import Created, MissingKeyError, Store
+from pipeline.storage.store import Created, Entry, MissingKeyError, Store
 from pipeline.whole_file import write_bytes
 from training.keeper import FolderKeeper, Keeper, StoreKeeper
 
@@ -88,6 +89,14 @@ class RunPlace(Protocol):
         """Make a page of the folder durable; return where it is."""
         ...
 
+    def sizes(self, name: str) -> list[int]:
+        """Return the sizes of a part's files, its checkpoints included, in bytes."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a part, its checkpoints included."""
+        ...
+
     def add_generation(self, run: dict[str, Any]) -> None:
         """Add what a run of `generate` did."""
         ...
@@ -128,6 +137,20 @@ class FolderPlace:
     def publish_file(self, path: Path) -> str:
         """Leave it where it is."""
         return str(path)
+
+    def sizes(self, name: str) -> list[int]:
+        """Return the sizes of a file, or of all files of a folder."""
+        path = self.folder.root / name
+        files = [path, *path.rglob("*")]
+        return [file.stat().st_size for file in files if file.is_file()]
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder."""
+        path = self.folder.root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
     def add_generation(self, run: dict[str, Any]) -> None:
         """Append it to generation.json."""
@@ -193,6 +216,24 @@ class StorePlace:
             self.store.delete(key)
             self.store.create(key, data)
         return f"{self.store.url}/{key}"
+
+    def sizes(self, name: str) -> list[int]:
+        """Return the sizes of a part's objects."""
+        return [entry.size for entry in self._entries(name)]
+
+    def remove(self, name: str) -> None:
+        """Remove a part's objects, and the link that was fetched."""
+        # files.json first, as bundles are removed: the part is never there by half.
+        for entry in sorted(self._entries(name), key=lambda entry: not entry.key.endswith(FILES)):
+            self.store.delete(entry.key)
+        (self.folder.root / name).unlink(missing_ok=True)
+
+    def _entries(self, name: str) -> list[Entry]:
+        folders = (f"{name}/", f"checkpoints/{name}/")
+        entries = [entry for folder in folders for entry in self.store.entries(folder)]
+        if "." in name:
+            entries += [entry for entry in self.store.entries("") if entry.key == name]
+        return entries
 
     def add_generation(self, run: dict[str, Any]) -> None:
         """Write it as an object of its own."""

@@ -11,6 +11,7 @@ from jobs.nodes.ray_session import ray_runtime
 from jobs.runtime.provenance import versions
 from jobs.runtime.session import Session
 from jobs.runtime.weights import locate
+from jobs.stages.again import naming_again
 from pipeline.diffusion.example import load_example
 from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.node_cache import NodeCache
@@ -24,7 +25,7 @@ from training.keeper import StoreKeeper
 def run_distill(session: Session) -> None:
     """Train the extractor, or resume its training; a finished one is only checked."""
     folder, place = session.folder.extractor, session.place
-    with session.events.stage("distill"):
+    with session.events.stage("distill"), naming_again("distill"):
         place.fetch("source", "extractor")
         spec = _make_spec(session)
         if (folder / CONFIG).is_file():

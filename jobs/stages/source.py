@@ -8,14 +8,25 @@ from jobs.nodes.cluster import Share
 from jobs.nodes.models import Models
 from jobs.nodes.node_task import run_where_models_are
 from jobs.runtime.session import Session
-from pipeline.diffusion.backbone import load_backbone
-from pipeline.diffusion.example import IMAGE_FILE, make_source, write_source
+from pipeline.diffusion.backbone import backbone_folder, fingerprint_folder, load_backbone
+from pipeline.diffusion.example import (
+    IMAGE_FILE,
+    check_same_source,
+    make_source,
+    write_source,
+)
 
 
 def run_source(session: Session) -> None:
-    """Make the example's image from prompt and seed, and keep what it was made from."""
+    """Make the example's image from prompt and seed; one that is there already is kept.
+
+    Raises:
+        ExampleError: another image is there, which somebody may have drawn over.
+    """
     recipe = session.recipe
     with session.events.stage("source"):
+        session.place.fetch("source")
+        check_same_source(session.folder.source, recipe)
         run_where_models_are(_SourceImage(Models.of(recipe)), session)
     session.events(
         "source.ready", image=f"{recipe.run}/source/{IMAGE_FILE}", drawing=recipe.drawing_path
@@ -30,7 +41,11 @@ class _SourceImage:
         """Sample it with the backbone of this node."""
         machine, recipe = session.machine, session.recipe
         location = self.models.find("backbone", session.cache)
+        session.place.fetch("source")
+        folder = session.folder.source
+        if check_same_source(folder, recipe, fingerprint_folder(backbone_folder(location))):
+            return
         backbone = load_backbone(location, machine.device, machine.dtype)
         source = make_source(backbone, recipe.example, recipe.sampler)
-        write_source(source, session.folder.source)
+        write_source(source, folder)
         session.place.publish("source")

@@ -14,6 +14,7 @@ from jobs.nodes.node_task import run_where_models_are
 from jobs.nodes.sampler_actors import SamplerActors
 from jobs.runtime.session import Session
 from jobs.runtime.weights import ModelKind
+from jobs.stages.again import naming_again
 from jobs.stages.prompts import prompts_for, read_prompts
 from pipeline.diffusion.backbone import backbone_folder
 from pipeline.recipe.recipe import Recipe
@@ -27,7 +28,7 @@ from training.students.registry import find_student
 def run_teach(session: Session) -> None:
     """Train the teacher, or resume its training; a finished one is only checked."""
     recipe = session.recipe
-    with session.events.stage("teach"):
+    with session.events.stage("teach"), naming_again("teach"):
         session.place.fetch("source", "teacher")
         # Before the hours that all this takes, not after.
         find_teacher(recipe.teach.teacher)

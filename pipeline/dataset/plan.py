@@ -171,8 +171,9 @@ def check_plan(store: Store, plan: Plan) -> Plan | None:
     differences = plan.differences(stored)
     if differences:
         raise PlanMismatchError(
-            f"{store.url} holds a dataset of another plan; choose another dataset.out, or put the "
-            "recipe back. Differences: " + "; ".join(differences)
+            f"{store.url} holds a dataset of another plan; choose another dataset.out, put the "
+            "recipe back, or make it anew by `onesketch generate --again`. Differences: "
+            + "; ".join(differences)
         )
     # An equal one has the recipe's keys in the order in which the card is to show them.
     return plan if stored == plan else stored

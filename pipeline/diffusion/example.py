@@ -31,6 +31,7 @@ from pipeline.recipe.sections import GeneratedExample
 from pipeline.whole_file import write_json, write_tensors
 
 IMAGE_FILE, TENSORS_FILE, RECORD_FILE = "image.png", "noise.safetensors", "source.json"
+_FILES = (RECORD_FILE, IMAGE_FILE, TENSORS_FILE)
 _LEAST_CONTRAST = 8  # grey levels between the lightest and the darkest pixel of a drawing
 _VERSIONS_OF = ("torch", "diffusers", "transformers")
 
@@ -109,7 +110,7 @@ def read_source(folder: Path) -> Source:
     Raises:
         ExampleError: it is not there, or not whole.
     """
-    for name in (RECORD_FILE, IMAGE_FILE, TENSORS_FILE):
+    for name in _FILES:
         if not (folder / name).is_file():
             raise ExampleError(f"{folder}: {name} is missing: run `onesketch source` first")
     try:
@@ -118,10 +119,39 @@ def read_source(folder: Path) -> Source:
         embeddings, noise = tensors["embeddings"], tensors["noise"]
     except (ValueError, KeyError, SafetensorError) as error:
         raise ExampleError(
-            f"{folder}: not readable ({error}): run `onesketch source` again"
+            f"{folder}: not readable ({error}): run `onesketch source --again`"
         ) from error
     image = _open(folder / IMAGE_FILE, "source image").convert("RGB")
     return Source(np.asarray(image), Generated(embeddings, noise, record))
+
+
+def check_same_source(
+    folder: Path, recipe: Recipe, fingerprint: Mapping[str, str] | None = None
+) -> bool:
+    """Tell whether a folder holds the source that a recipe asks for; False where it holds none.
+
+    Args:
+        fingerprint: of the recipe's backbone; None: it is left unchecked.
+
+    Raises:
+        ExampleError: it holds another one.
+    """
+    if not all((folder / name).is_file() for name in _FILES):
+        return False
+    stored = read_source(folder).generated.record
+    anew = (
+        "The image may have been drawn over, and is kept: use another --run, put the recipe back, "
+        "or have it made anew by `onesketch source --again`"
+    )
+    for key, asked in _asked(recipe.example, recipe.sampler).items():
+        if stored.get(key) != asked:
+            raise ExampleError(
+                f"{folder} was made with {key} = {stored.get(key)!r}, the recipe says "
+                f"{asked!r}. {anew}"
+            )
+    if fingerprint is not None and stored.get("backbone") != dict(fingerprint):
+        raise ExampleError(f"{folder} was made with another backbone than the recipe's. {anew}")
+    return True
 
 
 def load_example(recipe: Recipe, folder: Path, drawing_path: Path | None = None) -> ExamplePair:
@@ -135,13 +165,7 @@ def load_example(recipe: Recipe, folder: Path, drawing_path: Path | None = None)
             drawing is missing, unreadable, of another size, or blank.
     """
     source = read_source(folder)
-    stored = source.generated.record
-    for key, asked in _asked(recipe.example, recipe.sampler).items():
-        if stored.get(key) != asked:
-            raise ExampleError(
-                f"{folder} was made with {key} = {stored.get(key)!r}, the recipe says "
-                f"{asked!r}: run `onesketch source` again, and draw over the new image"
-            )
+    check_same_source(folder, recipe)
     drawing = read_drawing(drawing_path or recipe.drawing_path, source.image.shape[:2])
     return ExamplePair(source.image, drawing, source.generated)
 

@@ -39,7 +39,7 @@ def check_same_teacher(folder: Path, teacher: str) -> None:
     if (folder / RECORD).is_file() and (taught := taught_teacher(folder)) != teacher:
         raise ValueError(
             f"{folder} holds a teacher {taught!r}, and the recipe asks for {teacher!r}: use "
-            "another run folder, restore the recipe, or remove that folder to teach anew"
+            "another run folder, restore the recipe, or teach anew by `onesketch teach --again`"
         )
 
 

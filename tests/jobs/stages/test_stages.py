@@ -21,6 +21,7 @@ from jobs.nodes.teacher_factory import TeacherFactory
 from jobs.runtime.recipes import open_recipe
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
 from pipeline.storage.address import open_store
+from pipeline.storage.lease import folder_lease
 
 ROOT = Path(__file__).parents[3]
 # Room for the event log, not for a picture.
@@ -201,3 +202,49 @@ def test_missing_extractor(project: Path) -> None:
     line = refusal("extract", "nowhere", "bundled", "--out", "drawings")
     assert "nowhere" in line
     assert not Path("drawings").exists()
+
+
+def test_source_keeps_the_image_that_may_be_drawn_over(drawn: Path) -> None:
+    image = Path("run/source/image.png")
+    image.write_bytes(image.read_bytes() + b"drawn over")
+    before = image.read_bytes()
+    assert onesketch("source", "recipe.yaml").exit_code == 0
+    assert image.read_bytes() == before, "the same source is not made again"
+    change(drawn, "example", prompt="a blue boat")
+    line = refusal("source", "recipe.yaml")
+    assert "made with prompt = 'a red cat', the recipe says 'a blue boat'" in line
+    assert "--again" in line and image.read_bytes() == before
+
+
+def test_source_of_another_backbone_is_refused(drawn: Path, tiny_settings: dict[str, Any]) -> None:
+    other = drawn / "other"
+    shutil.copytree(tiny_settings["backbone"], other)
+    config = other / "vae" / "config.json"
+    config.write_text(config.read_text() + "\n")
+    data = yaml.safe_load(Path("recipe.yaml").read_text()) | {"backbone": str(other)}
+    Path("recipe.yaml").write_text(yaml.safe_dump(data))
+    assert "made with another backbone" in refusal("source", "recipe.yaml")
+
+
+def test_a_new_drawing_is_taught_again_after_saying_what_goes(drawn: Path) -> None:
+    onesketch("teach", "recipe.yaml")
+    recipe = open_recipe("recipe.yaml")
+    store = open_store(recipe.dataset.out)
+    write_or_check(store, plan_from_recipe(recipe, {"teacher/config.json": "0" * 64}, {}))
+    store.create("notes.txt", b"a person's")
+    before = Path("run/teacher/gsketch.safetensors").read_bytes()
+    Image.open("drawing.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("drawing.png")
+    line = refusal("teach", "recipe.yaml")
+    assert "(drawing changed)" in line and "onesketch teach --again" in line
+    result = onesketch("teach", "recipe.yaml", "--again")
+    assert result.exit_code == 0, result.stderr
+    assert "run/teacher: 8 files" in result.stderr and "run/dataset: 1 file," in result.stderr
+    assert Path("run/teacher/gsketch.safetensors").read_bytes() != before
+    assert store.keys("") == ["notes.txt"] and Path("run/source/image.png").exists()
+
+
+def test_a_second_teach_on_one_run_says_who_is_at_work(drawn: Path) -> None:
+    with folder_lease(Path("run/.teach.lock"), "teach"):
+        line = refusal("teach", "recipe.yaml")
+    assert f"process {os.getpid()} on " in line and "changed nothing" in line
+    assert not Path("run/teacher").exists()
