@@ -15,6 +15,7 @@ from jobs.pages.facts import Fact, fingerprints_text
 from jobs.pages.figures import Figure, make_figure
 from jobs.pages.page import write_page
 from jobs.report.dataset_section import show_dataset
+from jobs.report.lineage import mismatches
 from jobs.report.provenance_section import last_machine, provenance_facts
 from jobs.report.stage_times import read_events, stage_seconds, stage_times
 from jobs.runtime.run_folder import RunFolder
@@ -34,8 +35,11 @@ def write_report(session: Session) -> str:
         ValueError: an artefact that the page needs is missing.
     """
     recipe, folder, place = session.recipe, session.folder, session.place
-    place.fetch("source", "teacher", "evaluation")
+    place.fetch("source", "teacher", "extractor", "evaluation")
     place.fetch_records()
+    doubts = mismatches(recipe, folder, session.drawing)
+    for doubt in doubts:
+        session.events("report.mismatch", found=doubt)
     events = read_events(folder.events)
     seconds, machine = stage_seconds(events), last_machine(events)
     scores = read_scores(folder.evaluation)
@@ -47,7 +51,8 @@ def write_report(session: Session) -> str:
         "report.html.j2",
         title=f"{recipe.style}: from one drawing to an extractor",
         lead="A teacher learned the style from one drawing, drew a dataset with it, and an "
-        "extractor learned from the dataset. Nothing here was chosen by hand.",
+        "extractor learned from the dataset. No picture on this page was picked by hand.",
+        doubts=doubts,
         prompt=recipe.example.prompt,
         facts=_run_facts(recipe, groups, seconds),
         example=example,

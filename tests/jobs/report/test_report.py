@@ -19,6 +19,7 @@ from jobs.report.report import write_report
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import open_session
+from pipeline import canonical
 from pipeline.arrays import Pixels
 from pipeline.dataset.encode import encode_pair
 from pipeline.dataset.plan import plan_from_recipe, write_or_check
@@ -94,7 +95,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def publish_dataset(out: str, root: Path, pairs: list[Pair]) -> None:
     store = open_store(out)
     recipe = open_recipe(str(root / "recipe.yaml"))
-    plan = write_or_check(store, plan_from_recipe(recipe, {"teacher/a": "f" * 64}, {"torch": "2"}))
+    drawing = canonical.sha256(xdog(pairs[0].image).tobytes())
+    fingerprints = {"teacher/a": "f" * 64, "example/drawing": drawing}
+    plan = write_or_check(store, plan_from_recipe(recipe, fingerprints, {"torch": "2"}))
     encoded = [encode_pair(pair) for pair in pairs]
     for shard in range(plan.num_shards):
         publish(store, plan, shard, [encoded[i] for i in plan.indices(shard)])
