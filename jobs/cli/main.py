@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli import cluster, dataset, experiments, project, stages
+from jobs.cli import cluster, dataset, experiments, project, recipes, stages
 from jobs.cli.command_group import CommandGroup, add_under_heading
 from jobs.runtime.events import quiet_libraries
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="One drawing in; a dataset in that style and a fast extractor out.",
 )
+add_under_heading(app, "Recipes", recipes.app)
 add_under_heading(app, "From a drawing to an extractor", stages.app)
 add_under_heading(app, "Cluster", cluster.app)
 add_under_heading(app, "Looking after a dataset", dataset.app)

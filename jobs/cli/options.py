@@ -25,7 +25,7 @@ def local_path(text: str | Path) -> Path:
         raise typer.BadParameter("it is empty, as an unset variable is: name a file or folder")
     if "://" in str(text):
         raise typer.BadParameter(f"{text} is an address; expected a local file or folder")
-    return Path(text)
+    return Path(text).expanduser()
 
 
 RecipeName = Annotated[

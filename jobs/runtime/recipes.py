@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.recipe.recipe import Recipe, load_recipe
+from pipeline.recipe.recipe import Recipe, at_home, load_recipe
 from pipeline.storage.address import is_address, open_store
 
 _STYLES = Path(__file__).parents[1] / "styles"
@@ -43,9 +45,16 @@ def find_recipe(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     raise ValueError(
-        f"no recipe {name!r}: give a YAML file, or the name of a shipped style "
-        f"({', '.join(shipped) or 'none here'})"
+        f"no recipe {name!r}: there is no such file, and no such shipped style "
+        f"({', '.join(shipped)}){_near(path, shipped)} `onesketch init` writes a new one."
     )
+
+
+def _near(path: Path, shipped: Mapping[str, Path]) -> str:
+    """Name what somebody may have meant: YAML files beside the path, or shipped styles."""
+    beside = [str(file) for file in sorted(path.parent.glob("*.y*ml"))]
+    close = difflib.get_close_matches(str(path), [*beside, *shipped])
+    return f"; did you mean {' or '.join(close)}?" if close else "."
 
 
 def shipped_styles() -> dict[str, Path]:
@@ -56,7 +65,7 @@ def shipped_styles() -> dict[str, Path]:
 def _move_run(recipe: Recipe, run: str) -> Recipe:
     """Put a recipe's artefacts into another place; a dataset elsewhere stays there."""
     # As a path s3://bucket and gs://bucket would lose a slash, and become folders.
-    run = run.rstrip("/") if is_address(run) or "://" in run else Path(run).as_posix()
+    run = run.rstrip("/") if is_address(run) or "://" in run else Path(at_home(run)).as_posix()
     update: dict[str, object] = {"run": run}
     if recipe.dataset.out == f"{recipe.run}/dataset":
         update["dataset"] = recipe.dataset.model_copy(update={"out": f"{run}/dataset"})

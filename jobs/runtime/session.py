@@ -22,6 +22,8 @@ from jobs.runtime.run_place import FolderPlace, RunPlace, StorePlace, open_place
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.node_cache import NodeCache
 from pipeline.storage.store import StorageError
+from pipeline.systems.registry import find_teacher
+from training.students.registry import find_student
 
 # How often the events of a run at an address are sent there.
 _SEND_EVERY_S = 60.0
@@ -75,6 +77,9 @@ def open_session(
         ValueError: the recipe, the folder, the address or the device cannot be used.
     """
     recipe = open_recipe(name, None if run is None else str(run))
+    # Now, not after the hours of the stages before.
+    find_teacher(recipe.teach.teacher)
+    find_student(recipe.distill.student)
     asked, cache = Asked(device, dtype), cache or NodeCache()
     console = Console(stderr=True)
     with (

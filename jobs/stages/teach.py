@@ -18,11 +18,9 @@ from jobs.stages.again import naming_again
 from jobs.stages.prompts import prompts_for, read_prompts
 from pipeline.diffusion.backbone import backbone_folder
 from pipeline.recipe.recipe import Recipe
-from pipeline.systems.registry import find_teacher
 from training.oneshot.inputs import TeachInputs
 from training.oneshot.record import check_same_teacher
 from training.oneshot.registry import find_training
-from training.students.registry import find_student
 
 
 def run_teach(session: Session) -> None:
@@ -30,9 +28,6 @@ def run_teach(session: Session) -> None:
     recipe = session.recipe
     with session.events.stage("teach"), naming_again("teach"):
         session.place.fetch("source", "teacher")
-        # Before the hours that all this takes, not after.
-        find_teacher(recipe.teach.teacher)
-        find_student(recipe.distill.student)
         check_same_teacher(session.folder.teacher, recipe.teach.teacher)
         _keep_drawing(session)
         teaching = _Teaching(Models.of(recipe), _own_prompts(recipe))

@@ -14,29 +14,43 @@ class LossWeights(Section):
     """The lambdas of equations 3 and 4 (DiffSketch 5.1)."""
 
     across: Weight = 1.0
+    """Directional CLIP loss across domains."""
     within: Weight = 1.0
+    """Directional CLIP loss within a domain."""
     l1: Weight = 30.0
+    """Reconstruction of the drawing, by pixels."""
     lpips: Weight = 15.0
+    """Reconstruction of the drawing, by LPIPS."""
     clip: Weight = 30.0
+    """Reconstruction of the drawing, by CLIP."""
 
 
 class DiffSketchTeach(TeachSection):
     """How G_sketch is trained; the defaults are the paper's."""
 
     teacher: Literal["diffsketch"] = "diffsketch"
+    """The system that is taught."""
     iterations: PositiveInt = 1200
+    """Iterations of Adam, one new sample each."""
     diffusion_duration: PositiveInt = 1000
+    """Iterations over which conditions move from the example's to any other (CDST)."""
     timesteps: Literal["representative", "equal"] | tuple[Annotated[int, Field(ge=0)], ...] = (
         described(
             "representative",
             "'representative', 'equal' or a list of step indices (0 = the last step)",
         )
     )
+    """Steps whose features are used: representative, equal, or a list of indices (0: the last)."""
     learning_rate: Rate = 1e-4
+    """Of Adam; the embedded models learn far better at 1.0e-3."""
     vae_features: bool = True
+    """Whether the autoencoder's features are used besides the UNet's."""
     weights: LossWeights = LossWeights()
+    """Of the loss terms."""
     reconstruction: Literal["l1", "l2"] = "l1"
+    """Norm of the pixel term."""
     cdst: bool = True
+    """Condition diffusion sampling for training; false: conditions at random from the start."""
 
     @property
     def effort(self) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-PositiveInt = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+# Strict: `yes` is no 1, and 2.0 no number of pictures.
+PositiveInt = Annotated[int, Field(gt=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
@@ -30,11 +32,31 @@ class RecipeError(ValueError):
         shown = "nothing" if value is None else repr(value) if key else value
         super().__init__(f"{place}: got {shown}; expected {allowed}")
 
+    def in_file(self, file: str | Path) -> RecipeError:
+        """Return the same mistake with the file's name."""
+        return RecipeError(self.key, self.value, self.allowed, file)
+
+
+class RecipeMistakesError(RecipeError):
+    """Several mistakes in one recipe."""
+
+    def __init__(self, errors: Sequence[RecipeError], file: str | Path = "") -> None:
+        self.errors = errors
+        numbered = [f"({number}) {error}" for number, error in enumerate(errors, start=1)]
+        ValueError.__init__(
+            self, f"{file or 'recipe'}: {len(errors)} mistakes: {'; '.join(numbered)}"
+        )
+
+    def in_file(self, file: str | Path) -> RecipeError:
+        """Return the same mistakes with the file's name."""
+        return RecipeMistakesError(self.errors, file)
+
 
 class Section(BaseModel):
     """A part of a recipe: frozen, and without any key that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The text below each key becomes its description, which `onesketch init` writes beside it.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 def added(default: Any, since: str) -> Any:

@@ -27,6 +27,7 @@ from pipeline.recipe.fields import (
     PositiveInt,
     Rate,
     RecipeError,
+    RecipeMistakesError,
     Section,
     Seed,
     allowed_in,
@@ -35,6 +36,7 @@ from pipeline.recipe.fields import (
 from pipeline.recipe.kinds import OneOf, one_of
 from pipeline.recipe.sections import Example, Teach
 from pipeline.recipe.workers import WorkerRange, worker_range
+from pipeline.recipe.yaml_scalars import RecipeLoader
 
 _WORKERS = "a number from 1 on, or a range such as 2..8"
 
@@ -42,18 +44,25 @@ _WORKERS = "a number from 1 on, or a range such as 2..8"
 class Sampling(Section):
     """DDIM sampling: number of steps T, guidance scale (1 = no guidance), images per batch."""
 
-    steps: Annotated[int, Field(gt=0, le=1000)] = 50
+    steps: Annotated[int, Field(gt=0, le=1000, strict=True)] = 50
+    """DDIM steps T, from noise to image."""
     guidance: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = 5.0
+    """Scale of classifier-free guidance; 1 is none, at half the time."""
     batch: PositiveInt = 8
+    """Images sampled at a time; memory grows with it."""
 
 
 class Dataset(Section):
     """The generated dataset: how many pairs, how they are cut into shards, where they go."""
 
     samples: PositiveInt = 30_000
+    """Pairs of image and sketch."""
     shard_size: PositiveInt = 128
+    """Pairs a tar file holds."""
     seed: Seed = 0
+    """Of the pairs' noise and conditions."""
     out: str = ""
+    """Folder or s3://bucket/prefix; empty: dataset/ in the run."""
 
 
 class Distill(Section):
@@ -65,15 +74,25 @@ class Distill(Section):
     """
 
     student: str = "pix2pixhd"
+    """The network that is to be fast."""
     preset: Literal["paper", "small"] = "paper"
+    """Its size: paper, or small for processors without a GPU."""
     epochs: PositiveInt = 10
+    """Passes over the dataset."""
     batch: PositiveInt = 4
+    """Pairs of an iteration, over all workers."""
     workers: int | str = 2
+    """Ray Train ranks: a number, or MIN..MAX where nodes come and go."""
     learning_rate: Rate = 2e-4
+    """Of Adam, constant at first, then falling to 0."""
     true_pair_every: PositiveInt = 16
+    """Each so many iterations the drawing itself is learned from."""
     seed: Seed = 0
+    """Of weights, order and flips."""
     perceptual: str = "embedded"
+    """Feature network of the loss: embedded, or vgg19:FILE with the real VGG-19."""
     where: str = ""
+    """Filter on the index's columns, such as "confidence > 0.4"; empty: all pairs."""
 
     @property
     def worker_range(self) -> WorkerRange:
@@ -110,20 +129,31 @@ class Recipe(Section):
     """
 
     style: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    """Name of the style: small letters, digits and hyphens."""
     backbone: Annotated[str, Field(min_length=1)] = "embedded"
+    """Diffusion model: embedded, a diffusers folder, s3://..., or a hub id in the local cache."""
     run: str = ""
+    """Folder or s3://bucket/prefix of all artefacts; empty: runs/STYLE."""
     example: Example
+    """The image to draw over, and the drawing."""
     sampler: Sampling = Sampling()
+    """How images are sampled."""
     teach: Teach = DiffSketchTeach()
+    """How the style is learned from the one drawing."""
     dataset: Dataset = Dataset()
+    """The pairs that the teacher makes."""
     distill: Distill = Distill()
+    """How the extractor learns from them."""
 
     _folder: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="after")
     def _fill_and_check(self) -> Self:
-        if not self.run:
-            object.__setattr__(self, "run", f"runs/{self.style}")
+        run = at_home(self.run) or f"runs/{self.style}"
+        object.__setattr__(self, "run", run)
+        if self.dataset.out.startswith("~"):
+            at = self.dataset.model_copy(update={"out": at_home(self.dataset.out)})
+            object.__setattr__(self, "dataset", at)
         if not self.dataset.out:
             filled = self.dataset.model_copy(update={"out": f"{self.run}/dataset"})
             object.__setattr__(self, "dataset", filled)
@@ -138,14 +168,14 @@ class Recipe(Section):
     @property
     def drawing_path(self) -> Path:
         """Absolute path of the drawing."""
-        return self._folder / self.example.drawing
+        return self._folder / at_home(self.example.drawing)
 
     @property
     def prompts_path(self) -> Path | None:
         """Absolute path of the prompt list for the condition prior; None: the backbone's own."""
         if self.teach.prompts is None:
             return None
-        return self._folder / self.teach.prompts
+        return self._folder / at_home(self.teach.prompts)
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value as JSON-able data, with no absolute path of this machine."""
@@ -161,7 +191,7 @@ def load_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=RecipeLoader)
     except FileNotFoundError as error:
         raise RecipeError("", "no file", "the path of an existing recipe.yaml", path) from error
     except IsADirectoryError as error:
@@ -175,7 +205,7 @@ def load_recipe(path: str | Path) -> Recipe:
     try:
         return parse_recipe(data, folder=path.parent)
     except RecipeError as error:
-        raise RecipeError(error.key, error.value, error.allowed, path) from error
+        raise error.in_file(path) from error
 
 
 def parse_recipe(data: object, folder: Path) -> Recipe:
@@ -190,29 +220,38 @@ def parse_recipe(data: object, folder: Path) -> Recipe:
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
-        raise _first_error(error) from error
+        errors = _all_errors(error)
+        raise (errors[0] if len(errors) == 1 else RecipeMistakesError(errors)) from error
     # Absolute at once: a recipe travels to processes in other working directories.
     recipe._folder = folder.absolute()
     return recipe
 
 
-def _first_error(error: ValidationError) -> RecipeError:
+def _all_errors(error: ValidationError) -> list[RecipeError]:
+    """Return one mistake a key: of a key with several kinds of values pydantic lists each."""
     # An unknown key goes first: it is the likeliest cause of a "missing" one.
-    details = error.errors()
-    first = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
-    if isinstance(first.get("ctx", {}).get("error"), RecipeError):
-        return first["ctx"]["error"]
-    keys, section = _locate(first["loc"])
+    details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+    by_key: dict[str, RecipeError] = {}
+    for detail in details:
+        mistake = _mistake(detail)
+        by_key.setdefault(mistake.key, mistake)
+    return list(by_key.values())
+
+
+def _mistake(detail: Any) -> RecipeError:
+    if isinstance(found := detail.get("ctx", {}).get("error"), RecipeError):
+        return found
+    keys, section = _locate(detail["loc"])
     key = ".".join(keys)
-    if first["type"] == "extra_forbidden":
-        return RecipeError(key, first["input"], _known_keys(section, keys[-1]))
-    if first["type"] == "missing":
+    if detail["type"] == "extra_forbidden":
+        return RecipeError(key, detail["input"], _known_keys(section, keys[-1]))
+    if detail["type"] == "missing":
         return RecipeError(key, None, "a value: this key is required")
-    if first["type"] == "union_tag_invalid":
+    if detail["type"] == "union_tag_invalid":
         choice = one_of(Recipe.model_fields[keys[0]]) or OneOf({}, lambda _: "")
         kinds = ", ".join(choice.kinds)
-        return RecipeError(f"{key}.{choice.key}", first["ctx"]["tag"], f"one of {kinds}")
-    return RecipeError(key, first["input"], _allowed(first, section.model_fields.get(keys[-1])))
+        return RecipeError(f"{key}.{choice.key}", detail["ctx"]["tag"], f"one of {kinds}")
+    return RecipeError(key, detail["input"], _allowed(detail, section.model_fields.get(keys[-1])))
 
 
 def _locate(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
@@ -260,6 +299,11 @@ def _known_keys(section: type[BaseModel], mistaken: str) -> str:
     close = difflib.get_close_matches(mistaken, known, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"one of the keys {', '.join(known)}{hint}"
+
+
+def at_home(path: str) -> str:
+    """Return a path with `~` as the home folder that it stands for; no shell did so in a file."""
+    return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
 def _without_folders(value: Any) -> Any:

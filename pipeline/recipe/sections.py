@@ -19,8 +19,11 @@ class GeneratedExample(Section):
     """The one example: what was generated (prompt, seed) and the drawing made over it."""
 
     prompt: Annotated[str, Field(min_length=1)]
+    """What the image shows."""
     seed: Seed
+    """Of the image's noise: another seed, another image."""
     drawing: str
+    """File of the drawing, beside the recipe or s3://..."""
 
 
 TEACH_SECTIONS: dict[str, type[TeachSection]] = {

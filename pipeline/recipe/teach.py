@@ -6,18 +6,18 @@ from pipeline.recipe.fields import Section, Seed
 
 
 class TeachSection(Section):
-    """Which teacher is taught, and the models and prompts that any of them may ask for.
-
-    Attributes:
-        prompts: file of captions, one a line; by default those of the backbone's own world.
-        clip, perceptual: the models that teach: `embedded`, or a location.
-    """
+    """Which teacher is taught, and the models and prompts that any of them may ask for."""
 
     teacher: str
+    """The system that is taught."""
     prompts: str | None = None
+    """File of captions, one a line, beside the recipe; none: those of the backbone's own world."""
     seed: Seed = 0
+    """Of weights, noise and conditions."""
     clip: str = "embedded"
+    """CLIP of the losses: embedded, or ARCHITECTURE:FILE such as ViT-B-32-quickgelu:FILE."""
     perceptual: str = "embedded"
+    """Network of LPIPS: embedded, or alex:FILE with the real one."""
 
     @property
     def effort(self) -> str:

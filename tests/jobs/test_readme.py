@@ -46,7 +46,7 @@ def test_printed_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_every_stage_is_printed_in_order() -> None:
     stages = [arguments[0] for arguments in of_program("onesketch")]
-    assert stages == ["source", "teach", "generate", "distill", "extract", "evaluate"]
+    assert stages == ["source", "teach", "generate", "distill", "extract", "evaluate", "init"]
 
 
 def in_tables() -> list[list[str]]:

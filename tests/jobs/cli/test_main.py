@@ -28,6 +28,7 @@ from pipeline.recipe.workers import WorkerRange
 
 ROOT = Path(__file__).parents[3]
 GROUPS = {
+    "Recipes": "init recipe",
     "From a drawing to an extractor": (
         "source teach generate distill all extract evaluate report demo"
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recipe.fields import RecipeError, added, resolve
+from pipeline.recipe.fields import RecipeError, RecipeMistakesError, added, resolve
 from pipeline.recipe.recipe import Sampling, load_recipe
 
 MINIMAL = "style: ink\nexample: {prompt: a red cat, seed: 50, drawing: ink.png}\n"
@@ -117,3 +117,34 @@ def test_a_new_key_at_its_default_changes_no_plan() -> None:
     assert resolve(_LaterSampling()) == resolve(Sampling())
     assert resolve(_LaterSampling(kind="euler"))["kind"] == "euler"
     assert "kind" in _LaterSampling().model_dump()
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "style: ink\nexample: {prompt: a, seed: fifty, drawing: d.png}\n"
+        "teach: {iterations: lots}\ndistill: {epochs: yes, workers: many, preset: tiny}\n"
+        "datset: {samples: 3}\n"
+    )
+    with pytest.raises(RecipeMistakesError) as caught:
+        load_recipe(path)
+    assert [error.key for error in caught.value.errors] == [
+        "datset",
+        "example.seed",
+        "teach.iterations",
+        "distill.preset",
+        "distill.epochs",
+        "distill.workers",
+    ]
+    assert str(caught.value).startswith(f"{path}: 6 mistakes: (1) recipe key 'datset': got")
+
+
+def test_home_is_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "style: ink\nrun: ~/runs/ink\nexample: {prompt: a, seed: 0, drawing: ~/d.png}\n"
+    )
+    recipe = load_recipe(path)
+    assert recipe.run == f"{tmp_path}/runs/ink" and recipe.dataset.out == f"{recipe.run}/dataset"
+    assert recipe.drawing_path == tmp_path / "d.png"
