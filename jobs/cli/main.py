@@ -5,12 +5,14 @@ What does the work is imported by the command that needs it: `onesketch --help` 
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from jobs.cli import cluster, dataset, experiments, project, recipes, stages
 from jobs.cli.command_group import CommandGroup, add_under_heading
+from jobs.runtime.cores import calm_threads
 from jobs.runtime.events import quiet_libraries
 
 app = typer.Typer(
@@ -38,3 +40,4 @@ def options(
 ) -> None:
     """One drawing in; a dataset in that style and a fast extractor out."""
     quiet_libraries()
+    calm_threads(os.environ)

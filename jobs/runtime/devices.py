@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 import torch
+
+from jobs.runtime.cores import usable_cores
 
 # torch takes more names ("meta", "cpu:1"), with which nothing here works.
 _KNOWN = re.compile(r"auto|cpu|mps|cuda(:(0|[1-9][0-9]*))?")
@@ -78,14 +79,6 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
     if dtype not in DTYPES:
         raise ValueError(f"unknown number format {dtype!r}: use auto, {', '.join(DTYPES)}")
     return DTYPES[dtype]
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    # Only Linux says so; elsewhere a process may use all.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _is_present(device: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from pipeline.diffusion.backbone import Backbone, backbone_folder, load_backbone
 from pipeline.diffusion.cdst import ConditionPrior
 from pipeline.diffusion.example import load_example
@@ -62,6 +64,15 @@ def choose_timesteps(recipe: Recipe, backbone: Path) -> tuple[int, ...]:
 
 
 def fit_prior(backbone: Backbone, prompts: Sequence[str]) -> ConditionPrior:
-    """Fit the distribution of conditions to the prompts' embeddings."""
-    embeddings = embed_prompts(backbone, prompts)
-    return ConditionPrior.fit(embeddings, metadata={"prompts": str(len(prompts))})
+    """Fit the distribution of conditions to the prompts' embeddings.
+
+    By one thread: sums are rounded by their order, and the identity of a training, which may be
+    resumed on a machine with other cores, has the prior's hash.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        embeddings = embed_prompts(backbone, prompts)
+        return ConditionPrior.fit(embeddings, metadata={"prompts": str(len(prompts))})
+    finally:
+        torch.set_num_threads(threads)
