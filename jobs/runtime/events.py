@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ _log = logging.getLogger("onesketch")
 _OWN_LOGGERS = ("onesketch", "pipeline", "training")
 # Without a terminal there is no bar to move: a line at each of these steps has to do.
 _LINE_EVERY_FRACTION = 0.1
+# Nor is it ever silent for longer than this.
+_LINE_EVERY_S = 60.0
+_LOOK_S = 1.0
 # How far back a bar looks to estimate the time left.
 _RATE_OVER_S = 1800.0
 # Read by the libraries when they are imported, which the commands do late.
@@ -55,6 +59,9 @@ class Events:
         self.lines_due: dict[str, float] = {}
         self.file: TextIO | None = None
         self._kept = ""
+        self._latest: tuple[str, dict[str, Any]] = ("", {})
+        self._spoken_s = time.monotonic()
+        self._spinner: TaskID | None = None
 
     def __enter__(self) -> Self:
         if self.path is not None:
@@ -76,7 +83,7 @@ class Events:
         if "done" in fields and "total" in fields:
             self.move_bar(name, fields)
         elif name not in _DETAILS:
-            _log.info(event_line(name, fields))
+            self._say(name, fields)
 
     def write(self, name: str, fields: dict[str, Any]) -> None:
         """Append the event to the JSONL file, whole or not at all."""
@@ -93,11 +100,43 @@ class Events:
         if self.console.is_terminal:
             if name not in self.tasks:
                 self.tasks[name] = self.progress.add_task(name, total=total, note="")
+            self._end_spinner()
             note = event_line("", notes).strip()[:48]
             self.progress.update(self.tasks[name], completed=done, total=total, note=note)
         elif done >= min(self.lines_due.get(name, 0.0), total):
             self.lines_due[name] = done + _LINE_EVERY_FRACTION * total
-            _log.info(event_line(name, fields))
+            self._say(name, fields)
+        else:
+            self._latest = (name, fields)
+
+    def _say(self, name: str, fields: dict[str, Any]) -> None:
+        self._spoken_s = time.monotonic()
+        self._latest = (name, fields)
+        _log.info(event_line(name, fields))
+
+    def _begin(self, stage: str) -> None:
+        """Show that a stage is at work, long before its first result."""
+        if self.console.is_terminal:
+            self._spinner = self.progress.add_task(f"{stage}: loading", total=None, note="")
+        else:
+            self._say(f"{stage}.started", {})
+
+    def _end_spinner(self) -> None:
+        if self._spinner is not None:
+            self.progress.remove_task(self._spinner)
+            self._spinner = None
+
+    def _speak_each_minute(self, stage: str, ended: threading.Event) -> None:
+        """Without a terminal: say how it goes where nothing was said for a minute."""
+        start_s = time.monotonic()
+        while not ended.wait(_LOOK_S):
+            silent_s = time.monotonic() - self._spoken_s
+            if silent_s >= _LINE_EVERY_S and not self.console.is_terminal:
+                name, fields = self._latest
+                self._spoken_s = time.monotonic()
+                minutes = round((self._spoken_s - start_s) / 60)
+                now = {"minutes": minutes, "last": name} | fields
+                _log.info(event_line(f"{stage}.working", now))
 
     def clear_bars(self) -> None:
         """Take down the bars of a finished stage."""
@@ -111,7 +150,12 @@ class Events:
         """Time one stage; its line comes when it ends, its bars go."""
         self.write("stage.started", {"stage": name, "pid": os.getpid()})
         start = time.monotonic()
-        self._kept = ""
+        self._kept, self._latest = "", (f"{name}.started", {})
+        self._begin(name)
+        ended = threading.Event()
+        threading.Thread(
+            target=self._speak_each_minute, args=(name, ended), name="minutes", daemon=True
+        ).start()
 
         def seconds() -> float:
             return round(time.monotonic() - start, 2)
@@ -124,6 +168,9 @@ class Events:
             if self._kept and isinstance(error, KeyboardInterrupt):
                 error.add_note(f"{name} keeps {self._kept}")
             raise
+        finally:
+            ended.set()
+            self._end_spinner()
         self.clear_bars()
         self("stage.finished", stage=name, seconds=seconds())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,37 @@ def test_fields_are_short_and_quoted() -> None:
     assert (
         event_line("e", {"loss": 0.123456, "why": "two words"}) == 'e loss=0.1235 why="two words"'
     )
+
+
+def test_without_a_terminal_no_minute_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.runtime.events._LINE_EVERY_S", 0.2)
+    monkeypatch.setattr("jobs.runtime.events._LOOK_S", 0.02)
+    text = io.StringIO()
+    console = Console(file=text, width=200)
+    with logging_to(console), Events(console) as events, events.stage("teach"):
+        time.sleep(0.5)
+        for done in (1, 2):
+            events("teach.iteration", done=done, total=1000)
+        time.sleep(0.5)
+    names = [line.split()[1] for line in text.getvalue().splitlines()]
+    assert names[0] == "teach.started" and names[-1] == "stage.finished"
+    assert names[1:3] == ["teach.working", "teach.working"]
+    assert "teach.working minutes=0 last=teach.iteration done=2 total=1000" in text.getvalue()
+
+
+def test_a_terminal_shows_that_a_stage_loads() -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=100, force_terminal=True)
+    with logging_to(console), Events(console) as events, events.stage("teach"):
+        events.progress.refresh()
+        assert "teach: loading" in text.getvalue()
+        events("teach.iteration", done=1, total=10)
+        assert [task.description for task in events.progress.tasks] == ["teach.iteration"]
+
+
+def test_what_a_stopped_stage_keeps_is_noted() -> None:
+    events = Events(Console(quiet=True))
+    with pytest.raises(KeyboardInterrupt) as caught, events.stage("teach"):
+        events("teach.stopped", kept=1200, of=3000, what="iterations")
+        raise KeyboardInterrupt
+    assert caught.value.__notes__ == ["teach keeps 1,200 of 3,000 iterations"]
