@@ -75,18 +75,23 @@ def source(
     cache: CacheFolder = None,
     cache_gib: CacheGib = None,
     again: Again = False,
+    scale: Annotated[
+        int, typer.Option("--scale", min=1, max=64, help="Also enlarged, here, to draw over.")
+    ] = 1,
 ) -> None:
     """Make the image to draw over.
 
     It comes from the recipe's prompt and seed.
     """
     from jobs.runtime.session import open_session
-    from jobs.stages.source import run_source
+    from jobs.stages.source import run_source, write_enlarged
 
     with open_session(recipe, run, device, dtype, node_cache(cache, cache_gib)) as session:
         if again:
             _start_anew(session, "source")
         run_source(session)
+        if scale > 1:
+            typer.echo(f"to draw over: {write_enlarged(session, scale)}")
 
 
 @app.command()

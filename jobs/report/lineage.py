@@ -8,7 +8,8 @@ from pathlib import Path
 from jobs.runtime.run_folder import RunFolder
 from pipeline import canonical
 from pipeline.dataset.manifest import read_hashed_manifest
-from pipeline.diffusion.example import check_same_source, read_drawing
+from pipeline.diffusion.drawing import read_drawing
+from pipeline.diffusion.example import check_same_source
 from pipeline.images.read import read_photograph
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.address import open_store
@@ -28,7 +29,7 @@ def mismatches(recipe: Recipe, folder: RunFolder, drawing: Path) -> list[str]:
 
 def _differing(recipe: Recipe, folder: RunFolder, drawing: Path) -> Iterator[str]:
     size = read_photograph(folder.source / "image.png").shape[:2]
-    now = canonical.sha256(read_drawing(drawing, size).tobytes())
+    now = canonical.sha256(read_drawing(drawing, size, recipe.example.invert).tobytes())
     taught = (read_record(folder.teacher) or {}).get("identity", {})
     if taught.get("drawing", now) != now:
         yield (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from jobs.nodes.cluster import Share
 from jobs.nodes.models import Models
@@ -15,6 +18,9 @@ from pipeline.diffusion.example import (
     make_source,
     write_source,
 )
+from pipeline.images.read import read_photograph
+from pipeline.images.resize import resized
+from pipeline.images.write import write_png
 
 
 def run_source(session: Session) -> None:
@@ -31,6 +37,25 @@ def run_source(session: Session) -> None:
     session.events(
         "source.ready", image=f"{recipe.run}/source/{IMAGE_FILE}", drawing=recipe.drawing_path
     )
+
+
+def write_enlarged(session: Session, scale: int) -> Path:
+    """Write the source image enlarged into the working directory, to draw over; return where.
+
+    Raises:
+        ValueError: another picture is there, which somebody may have drawn over.
+    """
+    image = read_photograph(session.folder.source / IMAGE_FILE)
+    height, width = image.shape[:2]
+    path = Path(f"{session.recipe.style}-x{scale}.png")
+    larger = resized(image, scale * height, scale * width)
+    if path.exists() and not np.array_equal(read_photograph(path), larger):
+        raise ValueError(
+            f"{path} is there already, and stays: it is another picture, or has been drawn over. "
+            "Move it away for a new one"
+        )
+    write_png(path, larger)
+    return path
 
 
 @dataclass(frozen=True)

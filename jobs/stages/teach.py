@@ -17,6 +17,9 @@ from jobs.runtime.weights import ModelKind
 from jobs.stages.again import naming_again
 from jobs.stages.prompts import prompts_for, read_prompts
 from pipeline.diffusion.backbone import backbone_folder
+from pipeline.diffusion.drawing import drawing_multiple
+from pipeline.diffusion.example import IMAGE_FILE
+from pipeline.images.read import read_photograph
 from pipeline.recipe.recipe import Recipe
 from training.oneshot.inputs import TeachInputs
 from training.oneshot.record import check_same_teacher
@@ -30,6 +33,7 @@ def run_teach(session: Session) -> None:
         session.place.fetch("source", "teacher")
         check_same_teacher(session.folder.teacher, recipe.teach.teacher)
         _keep_drawing(session)
+        _say_multiple(session)
         teaching = _Teaching(Models.of(recipe), _own_prompts(recipe))
         with session.place.lease("teach", session.events):
             run_where_models_are(teaching, session)
@@ -72,6 +76,20 @@ def _folder(locations: Mapping[ModelKind, str]) -> Path:
 
 def _own_prompts(recipe: Recipe) -> list[str] | None:
     return read_prompts(recipe.prompts_path) if recipe.prompts_path else None
+
+
+def _say_multiple(session: Session) -> None:
+    """Say that a larger drawing is averaged down; mistakes in it are found with the models."""
+    image = session.folder.source / IMAGE_FILE
+    if image.is_file() and session.drawing.is_file():
+        size = read_photograph(image).shape[:2]
+        multiple = drawing_multiple(session.drawing, size)
+        if multiple > 1:
+            session.events(
+                "teach.drawing",
+                averaged=f"{multiple} x {multiple} pixels to one",
+                height_px=size[0],
+            )
 
 
 def _keep_drawing(session: Session) -> None:

@@ -15,15 +15,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.arrays import Pixels
 from pipeline.diffusion.backbone import Backbone
+from pipeline.diffusion.drawing import (
+    ExampleError,
+    check_unlike_source,
+    open_picture,
+    read_drawing,
+)
 from pipeline.diffusion.sampling import decode, denoise, encode_prompts, initial_noise
-from pipeline.images.read import FORMATS, UNREADABLE, grey_on_white, load_image
 from pipeline.images.write import write_png
 from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Recipe, Sampling
@@ -32,12 +36,7 @@ from pipeline.whole_file import write_json, write_tensors
 
 IMAGE_FILE, TENSORS_FILE, RECORD_FILE = "image.png", "noise.safetensors", "source.json"
 _FILES = (RECORD_FILE, IMAGE_FILE, TENSORS_FILE)
-_LEAST_CONTRAST = 8  # grey levels between the lightest and the darkest pixel of a drawing
 _VERSIONS_OF = ("torch", "diffusers", "transformers")
-
-
-class ExampleError(ValueError):
-    """A source image or drawing that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def read_source(folder: Path) -> Source:
         raise ExampleError(
             f"{folder}: not readable ({error}): run `onesketch source --again`"
         ) from error
-    image = _open(folder / IMAGE_FILE, "source image").convert("RGB")
+    image = open_picture(folder / IMAGE_FILE, "source image").convert("RGB")
     return Source(np.asarray(image), Generated(embeddings, noise, record))
 
 
@@ -162,48 +161,14 @@ def load_example(recipe: Recipe, folder: Path, drawing_path: Path | None = None)
 
     Raises:
         ExampleError: the source is missing or was made for another prompt, seed or sampling; the
-            drawing is missing, unreadable, of another size, or blank.
+            drawing cannot be used (see `read_drawing`, `check_unlike_source`).
     """
     source = read_source(folder)
     check_same_source(folder, recipe)
-    drawing = read_drawing(drawing_path or recipe.drawing_path, source.image.shape[:2])
+    path = drawing_path or recipe.drawing_path
+    drawing = read_drawing(path, source.image.shape[:2], recipe.example.invert)
+    check_unlike_source(drawing, source.image, path)
     return ExamplePair(source.image, drawing, source.generated)
-
-
-def read_drawing(path: Path, size: tuple[int, int]) -> Pixels:
-    """Read a drawing as uint8 (H, W), 255 = paper; what is transparent counts as paper.
-
-    Args:
-        path: the picture.
-        size: (H, W) that it must have.
-
-    Raises:
-        ExampleError: missing, unreadable, of another size, not 8 bits deep, or blank.
-    """
-    picture = _open(path, "drawing")
-    height, width = size
-    if picture.size != (width, height):
-        raise ExampleError(
-            f"drawing {path} is {picture.width} x {picture.height} px, its source image is "
-            f"{width} x {height} px: draw over source/{IMAGE_FILE} at its own size"
-        )
-    if picture.mode[0] in "IF":
-        raise ExampleError(f"drawing {path} has mode {picture.mode}: save it with 8 bits a channel")
-    drawing = grey_on_white(picture)
-    if int(drawing.max()) - int(drawing.min()) < _LEAST_CONTRAST:
-        raise ExampleError(f"drawing {path} is blank: draw dark lines on white")
-    return drawing
-
-
-def _open(path: Path, what: str) -> Image.Image:
-    if not path.is_file():
-        raise ExampleError(f"{what} {path} is missing: save it there, or correct the recipe")
-    try:
-        return load_image(path)
-    except UNREADABLE as error:
-        raise ExampleError(
-            f"{what} {path} cannot be read ({error}): expected one of {', '.join(FORMATS)}"
-        ) from error
 
 
 def _asked(example: GeneratedExample, sampling: Sampling) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipeline.recipe.diffsketch import DiffSketchTeach
-from pipeline.recipe.fields import Section, Seed
+from pipeline.recipe.fields import Section, Seed, added
 from pipeline.recipe.kinds import OneOf
 from pipeline.recipe.teach import TeachSection
 
@@ -24,6 +24,8 @@ class GeneratedExample(Section):
     """Of the image's noise: another seed, another image."""
     drawing: str
     """File of the drawing, beside the recipe or s3://..."""
+    invert: bool = added(False, since="0.2.0")
+    """The drawing is white on black."""
 
 
 TEACH_SECTIONS: dict[str, type[TeachSection]] = {

@@ -16,7 +16,8 @@ from jobs.evaluation.picture_sets import LINE_ART
 from jobs.experiments.ablation.rows import ROWS, Cell
 from jobs.experiments.ablation.workspace import PictureKind, Workspace, load_models, picture_set
 from pipeline.arrays import Pixels
-from pipeline.diffusion.example import ExamplePair, Generated, read_drawing, read_source
+from pipeline.diffusion.drawing import read_drawing
+from pipeline.diffusion.example import ExamplePair, Generated, read_source
 from pipeline.diffusion.sampling import Sample
 from pipeline.events import ignore
 from pipeline.gsketch.network import GSketch

@@ -15,7 +15,7 @@ from jobs.report.lineage import mismatches
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
 from pipeline import canonical
-from pipeline.diffusion.example import ExampleError
+from pipeline.diffusion.drawing import ExampleError
 from pipeline.images.write import write_png
 from pipeline.recipe.recipe import Recipe
 from tests.standins.published_blobs import write_dataset

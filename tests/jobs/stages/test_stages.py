@@ -248,3 +248,21 @@ def test_a_second_teach_on_one_run_says_who_is_at_work(drawn: Path) -> None:
         line = refusal("teach", "recipe.yaml")
     assert f"process {os.getpid()} on " in line and "changed nothing" in line
     assert not Path("run/teacher").exists()
+
+
+def test_a_larger_picture_to_draw_over_is_never_replaced(project: Path) -> None:
+    result = onesketch("source", "recipe.yaml", "--scale", "4")
+    path = project / "xdog-x4.png"
+    assert "to draw over: xdog-x4.png" in result.stdout
+    assert Image.open(path).size == (256, 256)
+    assert onesketch("source", "recipe.yaml", "--scale", "4").exit_code == 0
+    Image.new("L", (256, 256), 255).save(path)
+    assert "is there already, and stays" in refusal("source", "recipe.yaml", "--scale", "4")
+    assert np.asarray(Image.open(path)).min() == 255
+
+
+def test_a_larger_drawing_is_taught_after_saying_so(drawn: Path) -> None:
+    small = Image.open("drawing.png")
+    small.resize((256, 256), Image.Resampling.NEAREST).save("drawing.png")
+    result = onesketch("teach", "recipe.yaml")
+    assert result.exit_code == 0 and "4 x 4 pixels to one" in result.stderr
