@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.options import RecipeName, unfold_options
+from jobs.cli.options import AsJson, RecipeName, unfold_options
 
 app = typer.Typer()
 
@@ -132,8 +132,8 @@ def stop(job: JobId, address: Address = "") -> None:
 
 
 @app.command()
-def jobs(address: Address = "") -> None:
+def jobs(address: Address = "", as_json: AsJson = False) -> None:
     """List the jobs that were submitted, and their shards."""
     from jobs.submission.manage import run_jobs
 
-    run_jobs(address)
+    run_jobs(address, as_json)

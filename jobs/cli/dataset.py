@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs.cli.options import (
+    AsJson,
     Device,
     Dtype,
     RecipeName,
@@ -31,6 +32,7 @@ def plan(
     workers: WorkerCount = "auto",
     device: Device = "auto",
     dtype: Dtype = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Estimate what a dataset will take, from a short trial.
 
@@ -42,7 +44,7 @@ def plan(
 
     asked = worker_range(workers)
     with open_session(recipe, run, device, dtype) as session:
-        run_plan(session, price, asked)
+        run_plan(session, price, asked, as_json)
 
 
 @app.command()
@@ -65,15 +67,15 @@ def preview(
 
 
 @app.command()
-def status(dataset: StoreAddress) -> None:
+def status(dataset: StoreAddress, as_json: AsJson = False) -> None:
     """Say how far a dataset is, from the store alone."""
     from jobs.dataset.status import run_status
 
-    run_status(dataset)
+    run_status(dataset, as_json)
 
 
 @app.command()
-def verify(dataset: StoreAddress) -> None:
+def verify(dataset: StoreAddress, as_json: AsJson = False) -> None:
     """Check every byte, count and picture of a dataset.
 
     Exit code 0: sound. 1: what is there is sound, but not all is there. 2: not to be trusted, or
@@ -83,7 +85,7 @@ def verify(dataset: StoreAddress) -> None:
     from jobs.runtime.session import open_events
 
     with open_events() as events:
-        code = run_verify(dataset, events)
+        code = run_verify(dataset, events, as_json)
     raise typer.Exit(code)
 
 
@@ -114,11 +116,12 @@ def gc(
     min_age_h: Annotated[
         float, typer.Option("--min-age-h", min=0, help="Younger ones may be a living run's.")
     ] = 24.0,
+    as_json: AsJson = False,
 ) -> None:
     """List what dead writers left behind, or remove it."""
     from jobs.dataset.gc import run_gc
 
-    run_gc(dataset, delete, min_age_h)
+    run_gc(dataset, delete, min_age_h, as_json)
 
 
 @app.command()

@@ -6,6 +6,7 @@ What does the work is imported by the command that needs it: `onesketch --help` 
 from __future__ import annotations
 
 import os
+from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ import typer
 from jobs.cli import cluster, dataset, experiments, project, recipes, stages
 from jobs.cli.command_group import CommandGroup, add_under_heading
 from jobs.runtime.cores import calm_threads
-from jobs.runtime.events import quiet_libraries
+from jobs.runtime.events import quiet_libraries, show_no_progress
 
 app = typer.Typer(
     name="onesketch",
@@ -22,6 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="One drawing in; a dataset in that style and a fast extractor out.",
 )
 add_under_heading(app, "Recipes", recipes.app)
@@ -37,7 +39,24 @@ def options(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show where an error came from.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress; answers and errors alone.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
     """One drawing in; a dataset in that style and a fast extractor out."""
+    if quiet:
+        show_no_progress()
     quiet_libraries()
     calm_threads(os.environ)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"onesketch {version_of('onesketch')}")
+        raise typer.Exit

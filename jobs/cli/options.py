@@ -89,6 +89,7 @@ Grace = Annotated[
     float,
     typer.Option("--grace", min=0, help="Seconds that running shards may take after SIGTERM."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead, for programs.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Ray workers; 0: by the machine.")]
 SingleWriter = Annotated[
     bool, typer.Option("--single-writer", help="Vouch that no other run writes there.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.cli.options import (
+    AsJson,
     CacheFolder,
     CacheGib,
     Device,
@@ -252,11 +253,21 @@ class EvaluateOptions:
         return Measurement(**{**vars(self), "photographs": photographs})
 
 
+@dataclass(frozen=True)
+class NodeOptions:
+    """What of this machine is used."""
+
+    device: Device = "auto"
+    cache: CacheFolder = None
+    cache_gib: CacheGib = None
+
+
 @app.command()
 @unfold_options
 def evaluate(
     model: Model,
     options: EvaluateOptions,
+    node: NodeOptions,
     recipe: Annotated[
         str, typer.Option("--recipe", help="Also score generated images and the teacher.")
     ] = "",
@@ -270,9 +281,7 @@ def evaluate(
             help="For page and scores.  [default: evaluation beside MODEL]",
         ),
     ] = None,
-    device: Device = "auto",
-    cache: CacheFolder = None,
-    cache_gib: CacheGib = None,
+    as_json: AsJson = False,
 ) -> None:
     """Score an extractor against known drawings.
 
@@ -281,7 +290,8 @@ def evaluate(
     from jobs.evaluation.evaluate import Evaluated, evaluate_and_print
 
     evaluated = Evaluated(model, recipe, run, out)
-    evaluate_and_print(evaluated, options.measurement(), device, node_cache(cache, cache_gib))
+    cache = node_cache(node.cache, node.cache_gib)
+    evaluate_and_print(evaluated, options.measurement(), node.device, cache, as_json)
 
 
 @app.command()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
 from jobs.nodes.cluster import Share
 from jobs.nodes.node_task import run_where_models_are
 from jobs.nodes.teacher_factory import TeacherFactory, teacher_factory
+from jobs.pages.answers import print_json
 from jobs.pages.durations import in_words
 from jobs.pages.tables import counted, print_table
 from jobs.runtime.devices import Machine
@@ -31,7 +33,7 @@ _TRIAL_BUDGET_S = 60.0
 _SECONDS_PER_HOUR = 3600
 
 
-def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
+def run_plan(session: Session, price: float, workers: WorkerRange, as_json: bool = False) -> None:
     """Time a few batches of a recipe's dataset and print what all of it will take.
 
     The store is read, to see what is there already, and never written.
@@ -39,6 +41,7 @@ def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
     Args:
         price: of one worker and hour, in any money; 0: not known.
         workers: how many will be at work; `auto`: by the machine, or by the cluster.
+        as_json: for programs.
     """
     recipe = session.recipe
     factory = teacher_factory(session)
@@ -46,6 +49,9 @@ def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         there, done = _look_at_store(recipe.dataset.out, plan)
         if len(done) == plan.num_shards:
+            if as_json:
+                print_json(_plan_fields(plan, recipe.dataset.out, len(done)) | {"pairs": 0})
+                return
             print(
                 f"{recipe.dataset.out}: all {plan.samples:,} pairs are there; nothing is left to do"
             )
@@ -53,6 +59,12 @@ def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
         timed = run_where_models_are(_Timing(plan), session)
     trial, used = timed.trial, workers.most or timed.workers
     found = estimate(plan, trial, used, done)
+    if as_json:
+        fields = _plan_fields(plan, recipe.dataset.out, len(done)) | asdict(found)
+        margins = {"time_margin": trial.pace_s.margin, "size_margin": trial.pair_bytes.margin}
+        paid = {"price": found.paid_h * price} if price else {}
+        print_json(fields | margins | {"workers": used} | paid)
+        return
     unit = "GPU" if timed.on_gpu else "worker"
     print_table(
         [
@@ -64,6 +76,15 @@ def run_plan(session: Session, price: float, workers: WorkerRange) -> None:
         ]
     )
     print(f"\n{_trial_text(timed)}")
+
+
+def _plan_fields(plan: Plan, out: str, done: int) -> dict[str, Any]:
+    return {
+        "dataset": out,
+        "planned_pairs": plan.samples,
+        "planned_shards": plan.num_shards,
+        "shards_there": done,
+    }
 
 
 def _look_at_store(out: str, plan: Plan) -> tuple[str, list[int]]:

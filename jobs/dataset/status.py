@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 
+from jobs.pages.answers import print_json
 from jobs.pages.durations import in_words
 from jobs.pages.tables import print_table
+from pipeline.dataset import layout
 from pipeline.render import readable_size
 from pipeline.storage.address import open_store
 from pipeline.upkeep.status import Status, read_status
 
 # A worker that has been silent for this many times its own mean between shards may be gone.
 _SILENT_AFTER = 4
+_MOST_MISSING = 4
 
 
-def run_status(dataset: str) -> None:
+def run_status(dataset: str, as_json: bool = False) -> None:
     """Print how far a dataset is; takes only reading rights to the store.
 
     Args:
         dataset: its folder or s3:// address.
+        as_json: for programs.
     """
     now_s = time.time()
     store = open_store(dataset)
     status = read_status(store, now_s)
+    if as_json:
+        print_json({"dataset": store.url, **asdict(status), "time_left_s": status.time_left_s})
+        return
     print(store.url)
     print_table(_status_rows(status))
     if status.workers and not status.finished:
@@ -42,6 +50,10 @@ def _status_rows(status: Status) -> list[tuple[str, str]]:
         ("shards", f"{status.shards_done:,} of {status.num_shards:,}"),
         ("size", readable_size(status.size_bytes)),
     ]
+    if status.missing:
+        gone = ", ".join(layout.shard_key(shard) for shard in status.missing[:_MOST_MISSING])
+        more = " ..." * (len(status.missing) > _MOST_MISSING)
+        rows.insert(4, ("missing", f"{gone}{more}: `onesketch repair RECIPE` makes them again"))
     if status.quarantined:
         rows.insert(3, ("given up", f"{status.quarantined:,} samples, see quarantine/"))
     return [*rows, *_rate_rows(status)]

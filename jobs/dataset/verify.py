@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+from jobs.pages.answers import print_json
 from jobs.pages.tables import counted, print_table
 from pipeline.dataset import layout
 from pipeline.events import OnEvent
@@ -18,12 +20,36 @@ _UNTRUSTED = frozenset({Kind.CHANGED, Kind.BROKEN})
 _MAX_REMARKS = 20
 
 
-def run_verify(dataset: str, on_event: OnEvent) -> int:
-    """Check a dataset and print the result; return the exit code."""
+def run_verify(dataset: str, on_event: OnEvent, as_json: bool = False) -> int:
+    """Check a dataset and print the result, for people or for programs; return the exit code."""
     store = open_store(dataset)
     verdict = verify(store, on_event)
-    print_verdict(verdict, store.url)
+    if as_json:
+        print_json(_verdict_fields(verdict, store.url))
+    else:
+        print_verdict(verdict, store.url)
     return exit_code(verdict)
+
+
+def _verdict_fields(verdict: Verdict, url: str) -> dict[str, Any]:
+    findings = [
+        {
+            "file": finding.name,
+            "sample": finding.sample,
+            "kind": finding.kind.value,
+            "detail": finding.detail,
+            "fault": finding.is_fault,
+        }
+        for finding in verdict.findings
+    ]
+    return {
+        "dataset": url,
+        "sound": not verdict.faults,
+        "exit_code": exit_code(verdict),
+        "pairs": verdict.pairs,
+        "shards": verdict.shards,
+        "findings": findings,
+    }
 
 
 def print_verdict(verdict: Verdict, url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from jobs.extract.by_teacher import (
     load_teacher_extractor,
 )
 from jobs.nodes.teacher_factory import held_out_pairs
+from jobs.pages.answers import print_json
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine, choose_machine
 from jobs.runtime.events import Events
@@ -138,9 +139,13 @@ class Evaluated:
 
 
 def evaluate_and_print(
-    evaluated: Evaluated, measurement: Measurement, device: str, cache: NodeCache
+    evaluated: Evaluated,
+    measurement: Measurement,
+    device: str,
+    cache: NodeCache,
+    as_json: bool = False,
 ) -> None:
-    """Evaluate as the command line asks, and print the table."""
+    """Evaluate as the command line asks, and print the table, or the same for programs."""
     model = Path(cache.local_path(evaluated.model))
     with ExitStack() as stack:
         if evaluated.recipe:
@@ -161,7 +166,10 @@ def evaluate_and_print(
             run, _, _ = evaluated.model.rstrip("/").rpartition("/")
             publish_bundle(open_store(run), EVALUATION, out, replace=True)
             events("evaluate.published", evaluation=f"{run}/{EVALUATION}")
-    print_scores(scores.sets, Console())
+    if as_json:
+        print_json(asdict(scores))
+    else:
+        print_scores(scores.sets, Console())
 
 
 def choose_sets(measurement: Measurement, truth: str, session: Session | None) -> list[PictureSet]:

@@ -41,6 +41,9 @@ _DETAILS = frozenset({"teach.batch", "distill.rank", "generate.shard"})
 _TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
 
 
+_quiet = False
+
+
 class Events:
     """A callable on_event(name, **fields); the fields done and total together move a bar.
 
@@ -197,6 +200,17 @@ def logging_to(console: Console) -> Iterator[None]:
         for logger in own:
             logger.removeHandler(handler)
             logger.propagate = True
+
+
+def screen() -> Console:
+    """Return the console for progress and log lines: standard error, or nothing."""
+    return Console(stderr=True, quiet=_quiet)
+
+
+def show_no_progress() -> None:
+    """Keep progress and log lines of this process off the screen; files of events get them."""
+    global _quiet  # noqa: PLW0603 - one screen, one choice
+    _quiet = True
 
 
 def quiet_libraries() -> None:

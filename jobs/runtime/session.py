@@ -14,7 +14,7 @@ from typing import Any, Self
 from rich.console import Console
 
 from jobs.runtime.devices import Asked, Machine, choose_machine
-from jobs.runtime.events import Events, logging_to
+from jobs.runtime.events import Events, logging_to, screen
 from jobs.runtime.provenance import describe_machine
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
@@ -81,7 +81,7 @@ def open_session(
     find_teacher(recipe.teach.teacher)
     find_student(recipe.distill.student)
     asked, cache = Asked(device, dtype), cache or NodeCache()
-    console = Console(stderr=True)
+    console = screen()
     with (
         open_place(recipe, cache) as place,
         logging_to(console),
@@ -101,7 +101,7 @@ def open_events(path: Path | None = None) -> Iterator[Events]:
     Args:
         path: file for the events, one JSON object a line; None: none is kept.
     """
-    console = Console(stderr=True)
+    console = screen()
     with logging_to(console), Events(console, path) as events:
         yield events
 

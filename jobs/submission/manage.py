@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
+from jobs.pages.answers import print_json
 from jobs.pages.durations import in_words
 from jobs.pages.tables import print_table
 from jobs.submission.cluster import Cluster, Job
@@ -58,10 +60,15 @@ def run_stop(job_id: str, address: str) -> int:
     return EXIT_OK
 
 
-def run_jobs(address: str) -> None:
-    """Print the jobs that this tool has submitted, the latest first."""
+def run_jobs(address: str, as_json: bool = False) -> None:
+    """Print the jobs that this tool has submitted, the latest first; as JSON for programs."""
     cluster = Cluster(address)
     found = [job for job in reversed(cluster.jobs()) if f"{_MARK}command" in job.metadata]
+    if as_json:
+        looked = _look_at_all(_dataset_of(job) for job in found)
+        listed = [_fields(job, looked[_dataset_of(job)]) for job in found]
+        print_json({"cluster": cluster.address, "jobs": listed})
+        return
     if not found:
         print(f"no jobs of onesketch at {cluster.address}")
         return
@@ -103,6 +110,20 @@ def _look_at_all(datasets: Iterable[str]) -> dict[str, Shards | str]:
     names = list(dict.fromkeys(datasets))
     with ThreadPoolExecutor(_LOOKS) as pool:
         return dict(zip(names, pool.map(look_at_shards, names), strict=True))
+
+
+def _fields(job: Job, shards: Shards | str) -> dict[str, Any]:
+    seen = shards if isinstance(shards, Shards) else None
+    return {
+        "id": job.id,
+        "command": job.metadata.get(f"{_MARK}command", ""),
+        "style": job.metadata.get(f"{_MARK}style", ""),
+        "dataset": _dataset_of(job),
+        "status": job.status,
+        "started_s": job.start_ms / 1000,
+        "shards_committed": seen and seen.committed,
+        "shards_planned": seen and seen.planned,
+    }
 
 
 def _row(job: Job, shards: Shards | str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class Status:
 
     `pairs_per_s` is the rate of the latest shards, 0 while it is unknown; `idle_s` is the time
     since the last commit. `workers` are those with heartbeats, alive or dead; a finished dataset
-    has none.
+    has none. `missing` are shards that were committed and are not there any more.
     """
 
     style: str
@@ -41,6 +41,7 @@ class Status:
     pairs_per_s: float
     idle_s: float
     workers: tuple[WorkerStatus, ...]
+    missing: tuple[int, ...]
 
     @property
     def time_left_s(self) -> float | None:
@@ -66,6 +67,7 @@ def read_status(store: Store, now_s: float) -> Status:
     times_s = sorted(committed_s.values())
     given_up = sum(index // plan.shard_size in committed_s for index in quarantined_samples(store))
     workers = read_heartbeats(store)
+    sizes = _shard_sizes(store, committed_s)
     recent = times_s[-max(_RECENT_SHARDS, _RECENT_SHARDS_PER_WORKER * len(workers)) :]
     elapsed_s = recent[-1] - recent[0] if recent else 0.0
     pairs = (len(recent) - 1) * plan.shard_size
@@ -77,10 +79,11 @@ def read_status(store: Store, now_s: float) -> Status:
         num_shards=plan.num_shards,
         shards_done=len(committed_s),
         finished=_is_finished(store),
-        size_bytes=_total_bytes(store, committed_s),
+        size_bytes=sum(sizes.values()),
         pairs_per_s=pairs / elapsed_s if elapsed_s > 0 else 0.0,
         idle_s=max(now_s - times_s[-1], 0.0) if times_s else 0.0,
         workers=tuple(workers),
+        missing=tuple(sorted(committed_s.keys() - sizes.keys())),
     )
 
 
@@ -94,9 +97,11 @@ def _commit_times(store: Store, num_shards: int) -> dict[int, float]:
     return times_s
 
 
-def _total_bytes(store: Store, shards: Iterable[int]) -> int:
+def _shard_sizes(store: Store, shards: Iterable[int]) -> dict[int, int]:
+    """Return the bytes of those shards that the store lists."""
     sizes = {entry.key: entry.size for entry in store.entries(layout.SHARDS)}
-    return sum(sizes.get(layout.shard_key(shard), 0) for shard in shards)
+    keys = {shard: layout.shard_key(shard) for shard in shards}
+    return {shard: sizes[key] for shard, key in keys.items() if key in sizes}
 
 
 def _is_finished(store: Store) -> bool:

@@ -117,6 +117,6 @@ def test_options_reach_the_object(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = ["evaluate", "run/extractor", "--photographs", "a", "--photographs", "b", "--scenes"]
     result = CliRunner().invoke(app, [*typed, "3", "--with-teacher", "--short-side", "64"])
     assert result.exit_code == 0, result.output
-    ((evaluated, measurement, device, _),) = asked
+    ((evaluated, measurement, device, *_),) = asked
     assert measurement == Measurement(("a", "b"), scenes=3, teacher=True, short_side_px=64)
     assert (evaluated, device) == (Evaluated("run/extractor", "", None, None), "auto")

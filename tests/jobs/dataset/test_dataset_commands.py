@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -251,3 +252,30 @@ def test_repair_makes_again_just_what_has_faults(
     assert (Path(recipe.dataset.out) / layout.shard_key(0)).stat().st_mtime_ns == untouched
     assert {key: store.read(key) for key in store.keys("")} == before
     assert "nothing to repair" in onesketch("repair", "recipe.yaml", "--device", "cpu").stdout
+
+
+def test_answers_for_programs(dataset: Path, tmp_path: Path) -> None:
+    status = json.loads(onesketch("status", dataset, "--json").stdout)
+    assert (status["finished"], status["missing"], status["dataset"]) == (True, [], str(dataset))
+    assert status["size_bytes"] == sum(f.stat().st_size for f in (dataset / "shards").iterdir())
+    sound = onesketch("verify", dataset, "--json")
+    assert json.loads(sound.stdout)["sound"] is True and sound.exit_code == 0
+    stray = dataset / "shards" / "77777.tar"
+    stray.write_bytes(b"left behind")
+    os.utime(stray, (0, 0))
+    garbage = json.loads(onesketch("gc", dataset, "--json").stdout)
+    assert [file["key"] for file in garbage["files"]] == ["shards/77777.tar"]
+    assert garbage["removed"] is False and stray.exists()
+    assert json.loads(onesketch("gc", dataset, "--json", "--delete").stdout)["removed"] is True
+    assert not stray.exists()
+
+
+def test_a_shard_that_went_away_is_named(dataset: Path) -> None:
+    (dataset / "shards" / "00001.tar").unlink()
+    result = onesketch("status", dataset)
+    assert "missing  shards/00001.tar: `onesketch repair RECIPE` makes them again" in result.stdout
+    assert json.loads(onesketch("status", dataset, "--json").stdout)["missing"] == [1]
+    broken = onesketch("verify", dataset, "--json")
+    verdict = json.loads(broken.stdout)
+    assert verdict["exit_code"] == broken.exit_code == 1
+    assert {finding["file"] for finding in verdict["findings"]} == {"shards/00001.tar"}
