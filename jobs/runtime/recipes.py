@@ -6,9 +6,17 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobs.runtime.weights import EMBEDDED
+from pipeline.recipe.fields import RecipeError, RecipeMistakesError
 from pipeline.recipe.recipe import Recipe, at_home, load_recipe
 from pipeline.storage.address import is_address, open_store
 
+# DiffSketch's own (5.1); by file, since nothing is downloaded.
+_REAL = {
+    "teach.clip": "ViT-B-32-quickgelu:FILE",
+    "teach.perceptual": "alex:FILE",
+    "distill.perceptual": "vgg19:FILE",
+}
 _STYLES = Path(__file__).parents[1] / "styles"
 
 
@@ -26,6 +34,7 @@ def open_recipe(name: str, run: str | None = None) -> Recipe:
     if run is not None:
         recipe = _move_run(recipe, run)
     _check_run(recipe.run)
+    _check_networks(recipe)
     return recipe
 
 
@@ -70,6 +79,28 @@ def _move_run(recipe: Recipe, run: str) -> Recipe:
     if recipe.dataset.out == f"{recipe.run}/dataset":
         update["dataset"] = recipe.dataset.model_copy(update={"out": f"{run}/dataset"})
     return recipe.model_copy(update=update)
+
+
+def _check_networks(recipe: Recipe) -> None:
+    """Refuse a real backbone whose style the embedded networks would judge: they know toys only.
+
+    Raises:
+        RecipeError: one for each network that is missing.
+    """
+    if recipe.backbone == EMBEDDED:
+        return
+    given = {
+        "teach.clip": recipe.teach.clip,
+        "teach.perceptual": recipe.teach.perceptual,
+        "distill.perceptual": recipe.distill.perceptual,
+    }
+    errors = [
+        RecipeError(key, name, f"a network of real pictures, such as {_REAL[key]}")
+        for key, name in given.items()
+        if name == EMBEDDED
+    ]
+    if errors:
+        raise errors[0] if len(errors) == 1 else RecipeMistakesError(errors)
 
 
 def _check_run(run: str) -> None:

@@ -174,9 +174,20 @@ def check_plan(store: Store, plan: Plan) -> Plan | None:
             f"{store.url} holds a dataset of another plan; choose another dataset.out, put the "
             "recipe back, or make it anew by `onesketch generate --again`. Differences: "
             + "; ".join(differences)
+            + _why_fixed(plan, stored)
         )
     # An equal one has the recipe's keys in the order in which the card is to show them.
     return plan if stored == plan else stored
+
+
+def _why_fixed(plan: Plan, stored: Plan) -> str:
+    """Say why a dataset cannot grow, to people who try."""
+    if plan.samples == stored.samples:
+        return ""
+    return (
+        ". A dataset cannot grow: how far each sample lies from the example depends on how many "
+        "there are"
+    )
 
 
 def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

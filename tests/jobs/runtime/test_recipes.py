@@ -11,6 +11,7 @@ from jobs.runtime.devices import choose_machine
 from jobs.runtime.recipes import find_recipe, open_recipe, shipped_styles
 from jobs.runtime.session import open_session
 from jobs.runtime.weights import embedded, locate_backbone
+from pipeline.recipe.fields import RecipeError
 from pipeline.storage.store import StorageError
 
 
@@ -112,3 +113,35 @@ def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     assert choose_machine("cuda:1").device == "cuda:1"
     with pytest.raises(ValueError, match="which has cpu, cuda:0, cuda:1: use"):
         choose_machine("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("", ["teach.clip", "teach.perceptual", "distill.perceptual"]),
+        ("teach: {clip: a.pt, perceptual: b.pth}\n", ["distill.perceptual"]),
+        ("teach: {clip: a.pt}\ndistill: {perceptual: c.pth}\n", ["teach.perceptual"]),
+        ("teach: {clip: a.pt, perceptual: b.pth}\ndistill: {perceptual: c.pth}\n", []),
+    ],
+)
+def test_toys_judge_no_real_backbone(tmp_path: Path, given: str, missing: list[str]) -> None:
+    path = tmp_path / "recipe.yaml"
+    text = "style: a\nexample: {prompt: b, seed: 1, drawing: c.png}\n" + given
+    path.write_text(text)
+    open_recipe(str(path))
+    path.write_text(f"backbone: models/sd\n{text}")
+    if not missing:
+        assert open_recipe(str(path)).backbone == "models/sd"
+        return
+    with pytest.raises(RecipeError) as caught:
+        open_recipe(str(path))
+    errors = getattr(caught.value, "errors", [caught.value])
+    assert [error.key for error in errors] == missing
+    assert "such as" in str(caught.value) and ":FILE" in str(caught.value)
+
+
+def test_near_names_are_told(tmp_path: Path) -> None:
+    (tmp_path / "contour.yaml").write_text("style: contour\n")
+    for typed, meant in ((tmp_path / "contour.yml", "contour.yaml"), (Path("xdgo"), "xdog")):
+        with pytest.raises(ValueError, match=rf"no such file.*did you mean .*{meant}"):
+            find_recipe(str(typed))

@@ -140,3 +140,12 @@ def test_a_dataset_begun_by_the_first_version_is_resumed(tmp_path: Path) -> None
     plan = plan_from_recipe(recipe, stored.fingerprints, stored.versions)
     assert plan.to_bytes() == written
     assert write_or_check(store, plan) == stored
+
+
+def test_it_is_said_why_a_dataset_cannot_grow(store: LocalStore) -> None:
+    write_or_check(store, recipe_plan())
+    with pytest.raises(PlanMismatchError, match=r"samples: 100 -> 120.*cannot grow"):
+        write_or_check(store, recipe_plan(dataset={"samples": 120, "shard_size": 32}))
+    with pytest.raises(PlanMismatchError) as caught:
+        write_or_check(store, recipe_plan(style="pencil"))
+    assert "cannot grow" not in str(caught.value)
