@@ -57,17 +57,24 @@ class GenerationError(ValueError):
     """A run that cannot go on; what is committed stays."""
 
 
-def open_ledger(store: Store, plan: Plan, policy: Policy) -> Ledger:
-    """Read from the store what is left to do."""
+def open_ledger(store: Store, plan: Plan, policy: Policy, rank: int = 0, runs: int = 1) -> Ledger:
+    """Read from the store what is left to do.
+
+    Args:
+        rank: of this run among `runs` on the same dataset: each begins somewhere else, so that none
+            makes what another is about to make.
+    """
     done = set(committed_shards(store))
     begun = set(store.keys(layout.SHARDS))
     given_up: dict[int, set[int]] = {}
     for index in quarantined_samples(store):
         given_up.setdefault(index // plan.shard_size, set()).add(index)
     left = [shard for shard in range(plan.num_shards) if shard not in done]
-    if store.keys(layout.WORKERS):
-        # Another run may be at work: this one begins where that one ends.
+    if rank == 1:
         left.reverse()
+    elif rank > 1:
+        start = rank * len(left) // runs
+        left = left[start:] + left[:start]
     queue = deque(Task(shard, begun=layout.shard_key(shard) in begun) for shard in left)
     return Ledger(plan, policy, queue, given_up, finished=done)
 

@@ -45,7 +45,7 @@ from pipeline.generation.signals import drain_on_sigterm
 from pipeline.generation.summary import Summary, sum_up
 from pipeline.generation.worker import ShardMaker
 from pipeline.publishing.finish import complete
-from pipeline.publishing.heartbeats import record_ready, record_shard, worker_name
+from pipeline.publishing.heartbeats import record_ready, record_run, record_shard, worker_name
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
 
@@ -92,7 +92,8 @@ def generate(
     probe(store)
     plan = write_or_check(store, plan)
     start_s = time.monotonic()
-    ledger = open_ledger(store, plan, policy)
+    rank, runs = record_run(store)
+    ledger = open_ledger(store, plan, policy, rank, runs)
     with (
         drain_on_sigterm() as is_stopping,
         RayFleet(plan, store, teacher_factory, gpus_per_worker, policy.cpus_per_worker) as fleet,

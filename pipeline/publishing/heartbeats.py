@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from pipeline.storage.parallel import in_parallel
 from pipeline.storage.store import Entry, Store
 
 _READY = "ready"
+# What takes the place of a worker's name in the heartbeat of a run itself.
+_RUN = "run-"
 _HEARTBEAT = re.compile(rf"workers/([A-Za-z0-9-]{{1,80}})\.(ready|{layout.SHARD_NUMBER})")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9-]")
 
@@ -56,6 +59,19 @@ def record_shard(store: Store, worker: str, shard: int) -> None:
     store.create(f"{layout.WORKERS}{worker}.{shard:05d}", b"")
 
 
+def record_run(store: Store) -> tuple[int, int]:
+    """Record that a run is at work; return its rank among those that are or were, and how many.
+
+    Runs that begin at the same moment get ranks of their own all the same.
+    """
+    own = f"{layout.WORKERS}{_RUN}{secrets.token_hex(8)}.{_READY}"
+    store.create(own, b"")
+    runs = [key for key in store.keys(layout.WORKERS) if key.startswith(f"{layout.WORKERS}{_RUN}")]
+    # A store that does not list it yet, or another run that has just finished the dataset.
+    runs = sorted({*runs, own})
+    return runs.index(own), len(runs)
+
+
 def is_heartbeat(name: str) -> bool:
     """Tell whether a name below a dataset's root is that of a heartbeat."""
     return _HEARTBEAT.fullmatch(name) is not None
@@ -79,7 +95,11 @@ def _by_worker(entries: Iterable[Entry]) -> Iterator[tuple[str, list[Entry]]]:
     def worker(heartbeat: Entry) -> str:
         return heartbeat.key.removeprefix(layout.WORKERS).split(".")[0]
 
-    heartbeats = (entry for entry in entries if is_heartbeat(entry.key))
+    heartbeats = (
+        entry
+        for entry in entries
+        if is_heartbeat(entry.key) and not entry.key.startswith(f"{layout.WORKERS}{_RUN}")
+    )
     for name, group in groupby(sorted(heartbeats, key=worker), key=worker):
         yield name, list(group)
 

@@ -77,11 +77,15 @@ def test_what_another_run_commits_meanwhile_is_not_made_again(store: LocalStore)
     assert max(filter(None, events)) == 40, "all samples are accounted for"
 
 
-def test_a_second_run_begins_at_the_other_end(store: LocalStore) -> None:
-    store.create("workers/other-1.ready", b"")
-    fleet = SimulatedFleet(make_plan(40, 8))
-    drive(store, fleet, workers=1)
-    assert [shard for shard, _ in fleet.published] == [4, 3, 2, 1, 0]
+@pytest.mark.parametrize(
+    ("rank", "runs", "order"),
+    [(0, 3, [0, 1, 2, 3, 4]), (1, 3, [4, 3, 2, 1, 0]), (2, 3, [3, 4, 0, 1, 2])],
+)
+def test_each_run_begins_somewhere_else(
+    store: LocalStore, rank: int, runs: int, order: list[int]
+) -> None:
+    ledger = open_ledger(store, make_plan(40, 8), POLICY, rank, runs)
+    assert [task.shard for task in ledger.queue] == order
 
 
 def test_a_lost_worker_is_replaced_and_its_shard_made_elsewhere(store: LocalStore) -> None:

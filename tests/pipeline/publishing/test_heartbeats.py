@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.publishing.heartbeats import (
     is_heartbeat,
     read_heartbeats,
     record_ready,
+    record_run,
     record_shard,
     remove_heartbeats,
     worker_name,
@@ -58,3 +60,16 @@ def test_a_workers_name_makes_the_name_of_a_heartbeat(
     (name,) = store.keys(layout.WORKERS)
     assert is_heartbeat(name) and name.endswith(f"-{os.getpid()}.00007")
     assert name.startswith("workers/gpu-7-example-org-xxx")
+
+
+def test_runs_at_the_same_time_have_ranks_of_their_own(store: LocalStore) -> None:
+    first = record_run(store)
+    assert first == (0, 1)
+    with ThreadPoolExecutor(8) as pool:
+        ranks = list(pool.map(lambda _: record_run(store), range(8)))
+    # One that comes late sees all others; which rank is whose is left to chance.
+    assert max(number for _, number in ranks) == 9
+    assert all(0 <= rank < number for rank, number in ranks)
+    assert read_heartbeats(store) == [], "a run is no worker"
+    remove_heartbeats(store)
+    assert store.keys(layout.WORKERS) == []
