@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ from jobs.nodes.cluster import in_cluster, machine_of_nodes
 from jobs.runtime.devices import Asked, Machine, choose_machine
 from jobs.runtime.interrupts import catch_sigterm
 
-# Ray's sockets lie some 60 characters below this folder, and a socket's path holds 107.
-_MAX_TEMP_PATH_CHARS = 40
+# A socket's path holds 107 characters, of which Ray's own part and our folder's name take so many:
+# /ray-12345678/session_2026-01-01_00-00-00_123456_1234567/sockets/plasma_store
+_MAX_TEMP_PATH_CHARS = 107 - 77
+_TOKEN, _TOKEN_SETTINGS = "RAY_AUTH_TOKEN", ("RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -38,6 +41,9 @@ def ray_runtime(asked: Asked | Machine) -> Iterator[None]:
         return
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if not in_cluster() and not any(name in os.environ for name in _TOKEN_SETTINGS):
+        # Ray would write one into the home folder, where a container's user may have none.
+        os.environ.setdefault(_TOKEN, secrets.token_hex(16))
     with tempfile.TemporaryDirectory(
         prefix="ray-", dir=_short_temp_root(), ignore_cleanup_errors=True
     ) as temp:
