@@ -116,12 +116,16 @@ def backbone_folder(location: str | Path) -> Path:
             f"no backbone folder at {location}: give a diffusers folder or a hub id"
         )
     # Imported here, as diffusers below: they cost seconds that only processes with a model owe.
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(str(location), local_files_only=True))
     except (LocalEntryNotFoundError, HfHubHTTPError) as error:
+        # diffusers fetches what it needs only, and the hub's library then misses the others.
+        index = try_to_load_from_cache(str(location), "model_index.json")
+        if isinstance(index, str):
+            return Path(index).parent
         raise BackboneError(
             f"backbone {location} is neither a folder nor in the local hub cache: "
             f"fetch it once with `hf download {location}`"

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
-from pipeline.diffusion.backbone import Backbone, BackboneError, load_backbone
+from pipeline.diffusion.backbone import (
+    Backbone,
+    BackboneError,
+    backbone_folder,
+    fingerprint_folder,
+    load_backbone,
+)
 
 
 def test_loads_frozen_with_its_own_sizes(backbone: Backbone) -> None:
@@ -81,3 +90,29 @@ def test_broken_and_incomplete_weights_are_refused(
 def test_unknown_locations(location: str) -> None:
     with pytest.raises(BackboneError, match="folder"):
         load_backbone(location)
+
+
+def test_what_diffusers_left_in_the_hub_cache_is_found(
+    tiny_backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache lists a checkpoint of another format, which diffusers did not fetch."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--somebody--tiny"
+    shutil.copytree(tiny_backbone_folder, repository / "snapshots" / commit)
+    (repository / "snapshots" / commit / "model_index.json").write_text("{}")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    names = ["model_index.json", "unet/diffusion_pytorch_model.bin"]
+    entry = {"size": 1, "blob_id": "0" * 40}
+    (repository / "trees").mkdir()
+    (repository / "trees" / f"{commit}.json").write_text(
+        json.dumps({"format_version": 1, "files": dict.fromkeys(names, entry)})
+    )
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(LocalEntryNotFoundError):
+        snapshot_download("somebody/tiny", local_files_only=True)
+    folder = backbone_folder("somebody/tiny")
+    assert folder == repository / "snapshots" / commit
+    assert fingerprint_folder(folder) == fingerprint_folder(tiny_backbone_folder)
+    with pytest.raises(BackboneError, match="hf download somebody/other"):
+        backbone_folder("somebody/other")
