@@ -43,7 +43,7 @@ class Share:
 
 def in_cluster() -> bool:
     """Tell whether a cluster was named, instead of a Ray of the command's own."""
-    return os.environ.get("RAY_ADDRESS", "local") != "local"
+    return (os.environ.get("RAY_ADDRESS") or "local") != "local"
 
 
 def share_cluster(asked: Asked, workers: WorkerRange, gpus_per_worker: float = 1.0) -> Share:

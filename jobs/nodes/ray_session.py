@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,8 @@ from jobs.runtime.interrupts import catch_sigterm
 # A socket's path holds 107 characters, of which Ray's own part and our folder's name take so many:
 # /ray-12345678/session_2026-01-01_00-00-00_123456_1234567/sockets/plasma_store
 _MAX_TEMP_PATH_CHARS = 107 - 77
+# How long a head may take until it answers.
+_HEAD_STARTS_S = 10.0
 _TOKEN, _TOKEN_SETTINGS = "RAY_AUTH_TOKEN", ("RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -76,10 +80,34 @@ def _short_temp_root() -> str | None:
     return "/tmp" if len(str(root)) > _MAX_TEMP_PATH_CHARS else None
 
 
+def _check_answers(address: str) -> None:
+    """Refuse an address at which nobody answers: Ray itself would try for a quarter of an hour.
+
+    Raises:
+        ValueError: nobody does, for as long as a head takes to start.
+    """
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdigit():
+        return  # Names such as `auto`, which Ray resolves.
+    until_s = time.monotonic() + _HEAD_STARTS_S
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _HEAD_STARTS_S).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until_s:
+                raise ValueError(
+                    f"RAY_ADDRESS={address}: nobody answers there ({error}); expected host:port of "
+                    "a running Ray head, or no RAY_ADDRESS for a Ray of this command's own"
+                ) from error
+            time.sleep(1.0)
+
+
 def _init_options(asked: Asked | Machine, temp: str) -> dict[str, Any]:
     """Choose ray.init's arguments from RAY_ADDRESS, or from this machine."""
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if in_cluster():
+        _check_answers(os.environ["RAY_ADDRESS"])
         return {"address": os.environ["RAY_ADDRESS"], **quiet}
     machine = asked if isinstance(asked, Machine) else choose_machine(asked.device, asked.dtype)
     return {

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from jobs.nodes.cluster import in_cluster
+from jobs.nodes.ray_session import ray_runtime
+from jobs.runtime.devices import Asked
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -51,3 +57,27 @@ def test_it_starts_without_a_home_and_with_long_temporary_folders(
         left = [path.name for path in folder.iterdir()]
         shutil.rmtree(folder)
     assert not [name for name in left if name.startswith("ray-")], "what Ray wrote is gone"
+
+
+@pytest.mark.ray
+def test_an_address_where_nobody_answers_is_named_within_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        monkeypatch.setattr("jobs.nodes.ray_session._HEAD_STARTS_S", 1.0)
+        monkeypatch.setattr("ray.is_initialized", lambda: False)
+        started = time.monotonic()
+        with pytest.raises(ValueError, match=f"RAY_ADDRESS={address}: nobody answers there"):
+            with ray_runtime(Asked("cpu")):
+                pass
+    assert time.monotonic() - started < 5
+
+
+def test_an_empty_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    assert not in_cluster()
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert in_cluster()
