@@ -11,6 +11,7 @@ from jobs.cli.options import (
     AsJson,
     Device,
     Dtype,
+    Price,
     RecipeName,
     Run,
     SingleWriter,
@@ -26,9 +27,7 @@ app = typer.Typer()
 def plan(
     recipe: RecipeName,
     run: Run = None,
-    price: Annotated[
-        float, typer.Option("--price", min=0, help="Money per worker and hour (GPU or CPU).")
-    ] = 0.0,
+    price: Price = 0.0,
     workers: WorkerCount = "auto",
     device: Device = "auto",
     dtype: Dtype = "auto",

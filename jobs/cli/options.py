@@ -94,6 +94,9 @@ Workers = Annotated[int, typer.Option("--workers", min=0, help="Ray workers; 0: 
 SingleWriter = Annotated[
     bool, typer.Option("--single-writer", help="Vouch that no other run writes there.")
 ]
+Price = Annotated[
+    float, typer.Option("--price", min=0, help="Money per worker and hour (GPU or CPU).")
+]
 StoreAddress = Annotated[
     str, typer.Argument(metavar="DATASET", help="Folder or s3://bucket/prefix of the dataset.")
 ]

@@ -19,6 +19,7 @@ from jobs.cli.options import (
     GpusPerWorker,
     Grace,
     Inputs,
+    Price,
     RecipeName,
     Run,
     ShortSide,
@@ -58,6 +59,7 @@ class FleetOptions:
     gpus_per_worker: GpusPerWorker = 1.0
     grace_s: Grace = 20.0
     single_writer: SingleWriter = False
+    price: Price = 0.0
 
     def fleet(self) -> Fleet:
         """Build what the stage takes; ValueError where `workers` is no number or range."""

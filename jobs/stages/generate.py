@@ -33,12 +33,14 @@ class Fleet:
         gpus_per_worker: also a fraction; where the cluster has GPUs.
         grace_s: how long running shards may go on after SIGTERM.
         single_writer: vouch that no other run writes there, for stores that cannot guard names.
+        price: of a worker and hour, in any money, for the record of the run; 0: not known.
     """
 
     workers: WorkerRange = field(default_factory=WorkerRange)
     gpus_per_worker: float = 1.0
     grace_s: float = Policy.grace_s
     single_writer: bool = False
+    price: float = 0.0
 
 
 def run_generate(session: Session, fleet: Fleet | None = None) -> None:
@@ -64,7 +66,8 @@ def run_generate(session: Session, fleet: Fleet | None = None) -> None:
                 session.events("generate.stopped", kept=kept, of=plan.samples, what="pairs")
             raise
     at = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    session.place.add_generation(at | summary.to_dict())
+    paid = {"money": fleet.price * summary.worker_hours} if fleet.price else {}
+    session.place.add_generation(at | summary.to_dict() | paid)
     session.events.console.print(summary_table(summary))
     session.events(
         "generate.ready",

@@ -67,10 +67,18 @@ class Summary:
         total_s = self.sampling_s + self.waiting_s
         return self.waiting_s / total_s if total_s else 0.0
 
+    @property
+    def worker_hours(self) -> float:
+        """Hours that all workers were at work or waited for it, their loading not counted."""
+        return (self.sampling_s + self.waiting_s) / 3600
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON-able data."""
-        shares = {"pairs_per_s": self.pairs_per_s, "waiting_share": self.waiting_share}
-        return asdict(self) | shares
+        return asdict(self) | {
+            "pairs_per_s": self.pairs_per_s,
+            "waiting_share": self.waiting_share,
+            "worker_hours": self.worker_hours,
+        }
 
 
 def sum_up(account: Account, work: Work, counts: Mapping[str, int], elapsed_s: float) -> Summary:

@@ -26,6 +26,7 @@ def test_recovered_shards_are_the_datasets_but_not_this_runs_work() -> None:
     assert (summary.retries, summary.workers_lost, summary.duplicates) == (2, 0, 0)
     assert summary.pairs_per_s == 3.0 and summary.waiting_share == 0.25
     assert summary.to_dict()["waiting_share"] == 0.25
+    assert summary.to_dict()["worker_hours"] == 2 * (3 + 1) / 3600
 
 
 def test_a_run_that_had_nothing_to_do() -> None:
