@@ -45,7 +45,7 @@ from pipeline.generation.signals import drain_on_sigterm
 from pipeline.generation.summary import Summary, sum_up
 from pipeline.generation.worker import ShardMaker
 from pipeline.publishing.finish import complete
-from pipeline.publishing.heartbeats import record_ready, record_run, record_shard, worker_name
+from pipeline.publishing.heartbeats import record_ready, record_shard, recorded_run, worker_name
 from pipeline.storage.probe import probe
 from pipeline.storage.store import Store
 
@@ -92,12 +92,12 @@ def generate(
     probe(store)
     plan = write_or_check(store, plan)
     start_s = time.monotonic()
-    rank, runs = record_run(store)
-    ledger = open_ledger(store, plan, policy, rank, runs)
     with (
+        recorded_run(store) as (rank, runs),
         drain_on_sigterm() as is_stopping,
         RayFleet(plan, store, teacher_factory, gpus_per_worker, policy.cpus_per_worker) as fleet,
     ):
+        ledger = open_ledger(store, plan, policy, rank, runs)
         driver = Driver(store, ledger, fleet, workers, MetricsExporter(listener_of(on_event)))
         finished = driver.run(is_stopping)
     if not finished:

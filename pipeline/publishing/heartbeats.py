@@ -12,12 +12,13 @@ import re
 import secrets
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.dataset import layout
 from pipeline.storage.parallel import in_parallel
-from pipeline.storage.store import Entry, Store
+from pipeline.storage.store import Entry, StorageError, Store
 
 _READY = "ready"
 # What takes the place of a worker's name in the heartbeat of a run itself.
@@ -59,17 +60,25 @@ def record_shard(store: Store, worker: str, shard: int) -> None:
     store.create(f"{layout.WORKERS}{worker}.{shard:05d}", b"")
 
 
-def record_run(store: Store) -> tuple[int, int]:
-    """Record that a run is at work; return its rank among those that are or were, and how many.
+@contextmanager
+def recorded_run(store: Store) -> Iterator[tuple[int, int]]:
+    """Record a run while the block lasts.
 
     Runs that begin at the same moment get ranks of their own all the same.
+
+    Yields:
+        Its rank among the runs that are at work, or were killed, and their number.
     """
     own = f"{layout.WORKERS}{_RUN}{secrets.token_hex(8)}.{_READY}"
     store.create(own, b"")
     runs = [key for key in store.keys(layout.WORKERS) if key.startswith(f"{layout.WORKERS}{_RUN}")]
     # A store that does not list it yet, or another run that has just finished the dataset.
     runs = sorted({*runs, own})
-    return runs.index(own), len(runs)
+    try:
+        yield runs.index(own), len(runs)
+    finally:
+        with suppress(StorageError):
+            store.delete(own)
 
 
 def is_heartbeat(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from pipeline.publishing.heartbeats import (
     is_heartbeat,
     read_heartbeats,
     record_ready,
-    record_run,
     record_shard,
+    recorded_run,
     remove_heartbeats,
     worker_name,
 )
@@ -63,13 +63,21 @@ def test_a_workers_name_makes_the_name_of_a_heartbeat(
 
 
 def test_runs_at_the_same_time_have_ranks_of_their_own(store: LocalStore) -> None:
-    first = record_run(store)
-    assert first == (0, 1)
-    with ThreadPoolExecutor(8) as pool:
-        ranks = list(pool.map(lambda _: record_run(store), range(8)))
-    # One that comes late sees all others; which rank is whose is left to chance.
-    assert max(number for _, number in ranks) == 9
-    assert all(0 <= rank < number for rank, number in ranks)
-    assert read_heartbeats(store) == [], "a run is no worker"
+    with ExitStack() as runs:
+        found = [runs.enter_context(recorded_run(store)) for _ in range(9)]
+        assert found[0] == (0, 1)
+        assert [number for _, number in found] == list(range(1, 10))
+        assert all(0 <= rank < number for rank, number in found)
+        assert read_heartbeats(store) == [], "a run is no worker"
+        assert len(store.keys(layout.WORKERS)) == 9
+    assert store.keys(layout.WORKERS) == []
+
+
+def test_a_run_that_was_killed_counts_until_the_end(store: LocalStore) -> None:
+    with recorded_run(store):
+        (killed,) = store.keys(layout.WORKERS)
+    store.create(killed, b"")
+    with recorded_run(store) as (_, runs):
+        assert runs == 2
     remove_heartbeats(store)
     assert store.keys(layout.WORKERS) == []
