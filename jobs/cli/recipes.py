@@ -37,9 +37,9 @@ def init(
     write_new_recipe(recipe, chosen, path)
     typer.echo(
         f"wrote {path}, sized for: {chosen}\n"
-        f"next: onesketch source {path}\n"
-        f"then: draw over {recipe.run}/source/image.png, and save that as "
-        f"{recipe.example.drawing}, beside the recipe"
+        f"next: onesketch source {path} --scale 8\n"
+        f"then: draw over {style}-x8.png, and save the lines alone as {recipe.example.drawing}, "
+        "beside the recipe"
     )
 
 

@@ -21,6 +21,7 @@ from jobs.report.stage_times import read_events, stage_seconds, stage_times
 from jobs.runtime.run_folder import RunFolder
 from jobs.runtime.session import Session
 from pipeline.arrays import Pixels
+from pipeline.diffusion.drawing import read_drawing
 from pipeline.images.read import read_photograph
 from pipeline.recipe.recipe import Recipe
 from training.oneshot.record import EXAMPLE_SKETCH
@@ -98,7 +99,7 @@ def _run_facts(
 def _example_figures(recipe: Recipe, folder: RunFolder, drawing_path: Path) -> list[Figure]:
     """Show image, drawing and what the teacher makes of the image."""
     image = read_photograph(folder.source / "image.png")
-    drawing = _read_grey(drawing_path)
+    drawing = read_drawing(drawing_path, image.shape[:2], recipe.example.invert)
     figures = [
         make_figure(image, f"Generated image: {recipe.example.prompt}", "The generated image"),
         make_figure(drawing, "The drawing made over the image", "The drawing, the only one"),

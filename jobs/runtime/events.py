@@ -35,13 +35,12 @@ _LOOK_S = 1.0
 _RATE_OVER_S = 1800.0
 # Read by the libraries when they are imported, which the commands do late.
 _QUIET_ENVIRONMENT = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# Whether this process keeps progress off the screen.
+_quiet = False
 # For the JSONL file only: useful for measurements, noise on a screen.
 _DETAILS = frozenset({"teach.batch", "distill.rank", "generate.shard"})
 # Libraries that log at INFO or WARNING what users of this project cannot act on.
 _TALKATIVE = ("diffusers", "transformers", "httpx", "PIL", "webdataset", "fsspec", "ray")
-
-
-_quiet = False
 
 
 class Events:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from jobs.runtime.weights import EMBEDDED
 from pipeline.recipe.commented import commented_yaml
 from pipeline.recipe.recipe import Recipe, parse_recipe
 from pipeline.storage.address import is_address
 from pipeline.whole_file import write_text
 
 Size = Literal["laptop", "gpu", "cluster"]
-EMBEDDED = "embedded"
 # An image of the embedded backbone that is easy to draw over.
-PROMPT, SEED = "a red house on grass under a blue sky", 50
+_PROMPT, _SEED = "a red house on grass under a blue sky", 50
 
 # The sizes of the shipped styles: a whole run in ten minutes on two cores.
 _LAPTOP: dict[str, dict[str, Any]] = {
@@ -52,7 +52,7 @@ def new_recipe(style: str, size: Size, backbone: str = EMBEDDED, run: str = "") 
         "style": style,
         "backbone": backbone,
         "run": run,
-        "example": {"prompt": PROMPT, "seed": SEED, "drawing": f"{style}.png"},
+        "example": {"prompt": _PROMPT, "seed": _SEED, "drawing": f"{style}.png"},
     }
     parts = [_LAPTOP] if size == "laptop" else []
     if backbone == EMBEDDED:
@@ -85,6 +85,6 @@ def write_new_recipe(recipe: Recipe, size: Size, path: Path) -> None:
         raise ValueError(f"{path} is there already, and stays: give another name, or remove it")
     head = (
         f"# Sized for: {size}. A key that is removed gets its default: DiffSketch's value.\n"
-        f"# Next: onesketch source {path}\n\n"
+        f"# Next: onesketch source {path} --scale 8\n\n"
     )
     write_text(path, head + commented_yaml(recipe))

@@ -45,16 +45,18 @@ def write_enlarged(session: Session, scale: int) -> Path:
     Raises:
         ValueError: another picture is there, which somebody may have drawn over.
     """
+    session.place.fetch("source")  # Another node may have made it.
     image = read_photograph(session.folder.source / IMAGE_FILE)
     height, width = image.shape[:2]
     path = Path(f"{session.recipe.style}-x{scale}.png")
     larger = resized(image, scale * height, scale * width)
-    if path.exists() and not np.array_equal(read_photograph(path), larger):
+    if not path.exists():
+        write_png(path, larger)
+    elif not np.array_equal(read_photograph(path), larger):
         raise ValueError(
             f"{path} is there already, and stays: it is another picture, or has been drawn over. "
             "Move it away for a new one"
         )
-    write_png(path, larger)
     return path
 
 

@@ -98,9 +98,10 @@ def store_lease(
         StorageError: the store fails.
     """
     prefix = f"leases/{name}/"
-    number = _take(store, prefix, f"{store.url}/{name}", on_wait, patience_s)
+    who = _who()
+    number = _take(store, prefix, who, f"{store.url}/{name}", on_wait, patience_s)
     ended = threading.Event()
-    signs = _Signs(store, prefix, number, on_loss)
+    signs = _Signs(store, prefix, number, who, on_loss)
     thread = threading.Thread(
         target=signs.show, args=(ended, sign_every_s), name="lease", daemon=True
     )
@@ -117,8 +118,10 @@ def store_lease(
 class _Signs:
     """Signs of life of one holder."""
 
-    def __init__(self, store: Store, prefix: str, number: int, on_loss: Callable[[], None]) -> None:
-        self._store, self._prefix, self._number = store, prefix, number
+    def __init__(
+        self, store: Store, prefix: str, number: int, who: bytes, on_loss: Callable[[], None]
+    ) -> None:
+        self._store, self._prefix, self._number, self._who = store, prefix, number, who
         self._on_loss = on_loss
         self._count = 0
 
@@ -126,15 +129,28 @@ class _Signs:
         while not ended.wait(every_s):
             # A store that fails for a while is tried again: patience is longer than one sign.
             with suppress(StorageError):
-                if _highest(self._store, self._prefix) != self._number:
+                if self._is_lost():
                     self._on_loss()
                     return
                 self._count += 1
                 self._store.create(self._key(self._count), b"")
                 self._store.delete(self._key(self._count - 1))
 
+    def _is_lost(self) -> bool:
+        # By name, for some stores list late, or never. A follower that has ended took it away.
+        if _read_holder(self._store, self._prefix, self._number) != self._who:
+            return True
+        return _highest(self._store, self._prefix) > self._number
+
     def remove(self) -> None:
-        for key in (self._key(self._count), f"{self._prefix}{self._number:05d}"):
+        """Take away the lease, and only now what dead holders left before it.
+
+        A listing that shows neither them nor this one would look like a lease that nobody holds.
+        """
+        own = {self._key(self._count), f"{self._prefix}{self._number:05d}"}
+        listed = {key for key in self._store.keys(self._prefix) if key < max(own)}
+        # The holders last, the own one at the very end.
+        for key in sorted(own | listed, key=lambda key: ("." not in key, key)):
             self._store.delete(key)
 
     def _key(self, count: int) -> str:
@@ -142,22 +158,31 @@ class _Signs:
 
 
 def _take(
-    store: Store, prefix: str, what: str, on_wait: Callable[[str], None], patience_s: float
+    store: Store,
+    prefix: str,
+    who: bytes,
+    what: str,
+    on_wait: Callable[[str], None],
+    patience_s: float,
 ) -> int:
     """Become the holder, and return its number."""
     highest = _highest(store, prefix)
     if highest:
-        who = _read_holder(store, prefix, highest)
-        on_wait(_name(who))
+        holder = _read_holder(store, prefix, highest)
+        on_wait(_name(holder))
         if _is_alive(store, prefix, highest, patience_s):
-            raise _held(what, who)
+            raise _held(what, holder)
     number = highest + 1
     key = f"{prefix}{number:05d}"
-    if store.create(key, _who()) is Created.OTHER:
-        raise _held(what, _read_holder(store, prefix, number))
-    for old in store.keys(prefix):
-        if old < key:
-            store.delete(old)
+    created = store.create(key, who)
+    # Some servers let both of two succeed that come in the same millisecond; one of them stays.
+    time.sleep(_look_s(patience_s))
+    holder = _read_holder(store, prefix, number)
+    if created is Created.OTHER or holder != who:
+        raise _held(what, holder)
+    if (later := _highest(store, prefix)) > number:
+        store.delete(key)
+        raise _held(what, _read_holder(store, prefix, later))
     return number
 
 
@@ -166,13 +191,17 @@ def _is_alive(store: Store, prefix: str, number: int, patience_s: float) -> bool
     before = _signs_of(store, prefix, number)
     until_s = time.monotonic() + patience_s
     while time.monotonic() < until_s:
-        time.sleep(min(_LOOK_S, patience_s / 4))
+        time.sleep(_look_s(patience_s))
         if _highest(store, prefix) != number:
             # It ended; or another one has come, with whom this one then has to do.
             return _highest(store, prefix) > number
         if _signs_of(store, prefix, number) != before:
             return True
     return False
+
+
+def _look_s(patience_s: float) -> float:
+    return min(_LOOK_S, patience_s / 4)
 
 
 def _highest(store: Store, prefix: str) -> int:

@@ -6,33 +6,37 @@ from pipeline.dataset import layout
 from pipeline.storage.parallel import in_parallel
 from pipeline.storage.store import Entry, Store
 
-_FOLDERS = (
+# In the order in which they may go. Without its manifest a dataset counts as unfinished, a shard
+# without its commit as not made, and the plan goes last: a removal that was interrupted leaves a
+# dataset that can be resumed, or removed again.
+_ORDER = (
+    layout.MANIFEST,
+    layout.CARD,
+    layout.GALLERY,
     layout.COMMITS,
     layout.INDEX,
     layout.SHARDS,
     layout.QUARANTINE,
     layout.WORKERS,
+    layout.PLAN,
 )
 
 
 def dataset_entries(store: Store) -> list[Entry]:
-    """List a dataset's objects in the order in which they may go.
-
-    The manifest goes first: without it the dataset counts as unfinished. The plan goes last: a
-    removal that was interrupted leaves a dataset that can be resumed, or removed again.
-    """
-    files = {entry.key: entry for entry in store.entries("") if "/" not in entry.key}
-    first = [files[key] for key in (layout.MANIFEST, layout.CARD, layout.GALLERY) if key in files]
-    inner = [entry for folder in _FOLDERS for entry in store.entries(folder)]
-    return [*first, *inner, *(files[key] for key in (layout.PLAN,) if key in files)]
+    """List a dataset's objects in the order in which they may go."""
+    everything = store.entries("")
+    return [entry for part in _ORDER for entry in everything if _belongs(entry, part)]
 
 
 def remove_dataset(store: Store) -> None:
     """Remove a dataset's objects; what else lies there stays."""
-    entries = dataset_entries(store)
-    if not entries:
-        return
-    first, inner, last = entries[:1], entries[1:-1], entries[-1:]
-    for some in (first, inner, last):
-        for _ in in_parallel(store.delete, [entry.key for entry in some]):
+    everything = store.entries("")
+    for part in _ORDER:
+        # All of a part before the next: within one the order does not matter.
+        keys = [entry.key for entry in everything if _belongs(entry, part)]
+        for _ in in_parallel(store.delete, keys):
             pass
+
+
+def _belongs(entry: Entry, part: str) -> bool:
+    return entry.key.startswith(part) if part.endswith("/") else entry.key == part

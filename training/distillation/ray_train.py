@@ -12,8 +12,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -186,8 +185,8 @@ def _fit_until_stopped(trainer: TorchTrainer, relay: Any, on_event: OnEvent) -> 
     except KeyboardInterrupt:
         relay.stop.remote()
         on_event("distill.stopping", patience_s=STOPPING_S)
-        with suppress(TimeoutError):
-            fitting.result(STOPPING_S)
+        # Whatever becomes of the ranks, it was the person who stopped them.
+        wait([fitting], STOPPING_S)
         raise
 
 

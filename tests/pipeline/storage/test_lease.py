@@ -111,15 +111,21 @@ def test_a_dead_holder_is_followed(store: Store) -> None:
     started = time.monotonic()
     with take(store):
         assert time.monotonic() - started >= PATIENCE_S
-        assert [key[:19] for key in store.keys("leases/")][0] == "leases/teach/00002"
+        holders = [key for key in store.keys("leases/") if "." not in key]
+        assert holders[-1] == "leases/teach/00002"
     assert store.keys("leases/") == []
 
 
-def test_of_two_that_follow_one_is_refused(store: Store) -> None:
-    store.create("leases/teach/00001", b"{}")
+@pytest.mark.parametrize("dead_before", [True, False])
+def test_of_two_at_once_one_is_refused(store: Store, dead_before: bool) -> None:
+    """Within a millisecond of each other, where a server may let both writes succeed."""
+    if dead_before:
+        store.create("leases/teach/00001", b"{}")
     outcomes = []
+    together = threading.Barrier(2)
 
     def follow() -> None:
+        together.wait()
         try:
             with take(store):
                 outcomes.append("held")
@@ -135,8 +141,21 @@ def test_of_two_that_follow_one_is_refused(store: Store) -> None:
     assert sorted(outcomes) == ["held", "refused"]
 
 
-def test_a_holder_that_was_suspended_learns_of_its_loss(store: Store) -> None:
+@pytest.mark.parametrize("follower", ["at work", "ended"])
+def test_a_holder_that_was_suspended_learns_of_its_loss(store: Store, follower: str) -> None:
     lost = threading.Event()
     with take(store, on_loss=lost.set):
-        store.create("leases/teach/00002", b"{}")
+        if follower == "at work":
+            store.create("leases/teach/00002", b"{}")
+        else:
+            store.delete("leases/teach/00001")
         assert lost.wait(20 * SIGN_S + 5)
+
+
+def test_a_store_that_lists_nothing_yet_takes_no_lease_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalStore, "keys", lambda self, prefix: [])
+    lost = threading.Event()
+    with take(LocalStore(tmp_path), on_loss=lost.set):
+        assert not lost.wait(10 * SIGN_S)
