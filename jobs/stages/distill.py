@@ -13,6 +13,7 @@ from jobs.runtime.session import Session
 from jobs.runtime.weights import locate
 from jobs.stages.again import naming_again
 from pipeline.diffusion.example import load_example
+from pipeline.recipe.recipe import at_home
 from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.node_cache import NodeCache
 from training.distillation.extractor import CONFIG
@@ -52,7 +53,7 @@ def _make_spec(session: Session) -> DistillationSpec:
     pair = load_example(recipe, session.folder.source, session.drawing)
     return DistillationSpec(
         distill=recipe.distill,
-        dataset=recipe.dataset.out,
+        datasets=(recipe.dataset.out, *map(at_home, recipe.distill.also)),
         image=pair.image,
         drawing=pair.drawing,
         features=locate("perceptual", recipe.distill.perceptual),

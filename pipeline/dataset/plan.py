@@ -186,7 +186,8 @@ def _why_fixed(plan: Plan, stored: Plan) -> str:
         return ""
     return (
         ". A dataset cannot grow: how far each sample lies from the example depends on how many "
-        "there are"
+        "there are. Make more under another dataset.out and dataset.seed, and name that place in "
+        "distill.also"
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.reading.checked_shard import PixelPair
 from pipeline.reading.dataset import PublishedDataset, RefusedError
 from pipeline.reading.order import Order, slots_of
+from pipeline.reading.union import PublishedUnion
 
 AHEAD = 4  # batches being decoded while one is trained on
 # Shards are fetched and checked this many batches before the first pair of theirs is needed.
@@ -35,7 +36,7 @@ class Reader:
         ValueError: there are more ranks than slots, or the dataset's cache is too small.
     """
 
-    dataset: PublishedDataset
+    dataset: PublishedDataset | PublishedUnion
     order: Order
     flip: bool
     threads: int
@@ -100,7 +101,9 @@ class _Fetches:
     No more than `most` are in sight beyond what must be: the cache has room for as many again.
     """
 
-    def __init__(self, dataset: PublishedDataset, pool: ThreadPoolExecutor, most: int) -> None:
+    def __init__(
+        self, dataset: PublishedDataset | PublishedUnion, pool: ThreadPoolExecutor, most: int
+    ) -> None:
         self.dataset, self.pool, self.most = dataset, pool, most
         self.steps: deque[set[int]] = deque()
         self.in_sight: Counter[int] = Counter()

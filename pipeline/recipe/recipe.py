@@ -30,6 +30,7 @@ from pipeline.recipe.fields import (
     RecipeMistakesError,
     Section,
     Seed,
+    added,
     allowed_in,
     resolve,
 )
@@ -93,6 +94,8 @@ class Distill(Section):
     """Feature network of the loss: embedded, or vgg19:FILE with the real VGG-19."""
     where: str = ""
     """Filter on the index's columns, such as "confidence > 0.4"; empty: all pairs."""
+    also: tuple[str, ...] = added((), since="0.2.0")
+    """Folders or s3://... of more finished datasets of this style, read together with the run's."""
 
     @property
     def worker_range(self) -> WorkerRange:

@@ -106,7 +106,7 @@ def test_the_toys_dataset_goes_all_the_way(inputs: TeachInputs, tmp_path: Path) 
     assert plan.recipe["teach"]["levels"] == 16
     spec = DistillationSpec(
         Distill.model_validate(TOY_DISTILL),
-        recipe.dataset.out,
+        (recipe.dataset.out,),
         example.image,
         example.drawing,
         str(write_perceptual(tmp_path / "features")),
@@ -167,7 +167,7 @@ def test_the_toy_student_is_distilled_and_draws(toy: None, tmp_path: Path) -> No
     (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     spec = DistillationSpec(
         Distill.model_validate(TOY_DISTILL),
-        write_dataset(tmp_path / "dataset", 12),
+        (write_dataset(tmp_path / "dataset", 12),),
         example.image,
         example.sketch,
         str(write_perceptual(tmp_path / "features")),

@@ -66,7 +66,7 @@ def test_kill_minus_9_and_again(tmp_path: Path, script: str) -> None:
     settings = Distill(preset="small", epochs=12, batch=4, true_pair_every=4, workers=1)
     spec = DistillationSpec(
         settings,
-        write_dataset(tmp_path / "dataset", 12),
+        (write_dataset(tmp_path / "dataset", 12),),
         example.image,
         example.sketch,
         str(write_perceptual(tmp_path / "features")),

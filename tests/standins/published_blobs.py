@@ -16,10 +16,16 @@ from tests.standins.standin_teacher import StandinTeacher, make_plan
 
 
 def write_dataset(
-    folder: Path | str, samples: int = 22, shard_size: int = 8, side: int = 32
+    folder: Path | str,
+    samples: int = 22,
+    shard_size: int = 8,
+    side: int = 32,
+    seed: int = 7,
+    style: str = "blobs",
 ) -> str:
     """Write a dataset of `samples` pairs of `side` pixels and return its address."""
-    store, plan = open_store(str(folder)), make_plan(samples, shard_size)
+    store, plan = open_store(str(folder)), make_plan(samples, shard_size, seed=seed)
+    plan = plan.model_copy(update={"style": style})
     publish_shards(store, plan, side)
     complete(store, plan)
     return str(folder)

@@ -22,6 +22,7 @@ from pipeline.pixels import sketch_to_uint8, unit_from_signed
 from pipeline.reading.dataset import PublishedDataset
 from pipeline.reading.order import Order
 from pipeline.reading.reader import Reader
+from pipeline.reading.union import PublishedUnion
 from pipeline.seeds import stream_seed
 from training.checkpoint import (
     CHECKPOINT,
@@ -156,8 +157,8 @@ def distill(
 def prepare(spec: DistillationSpec, folder: Path, execution: Execution, ranks: Ranks) -> Context:
     """Open the dataset and compute what every iteration needs; the cheap checks come first."""
     find_student(spec.distill.student)
-    dataset = PublishedDataset.open(
-        spec.dataset,
+    dataset = PublishedUnion.open(
+        spec.datasets,
         execution.cache.shards,
         spec.distill.where,
         execution.cache.limit_bytes,
@@ -172,7 +173,7 @@ def prepare(spec: DistillationSpec, folder: Path, execution: Execution, ranks: R
     )
     _check_sizes(dataset, spec.image)
     features = load_features(spec.features, execution.device)
-    identity = spec.identity(dataset.sha256, features)
+    identity = spec.identity(dataset.sha256s, features)
     return Context(
         spec=spec,
         execution=execution,
@@ -329,21 +330,22 @@ def snapshot(context: Context, state: State) -> None:
     write_strip(context.folder / STRIP, rows)
 
 
-def shown_pairs(dataset: PublishedDataset) -> list[tuple[Pixels, Pixels]]:
+def shown_pairs(dataset: PublishedDataset | PublishedUnion) -> list[tuple[Pixels, Pixels]]:
     """Read a few pairs, spread over the first shard with any: no other has to be fetched."""
     shard, size = next((shard, size) for shard, size in enumerate(dataset.sizes) if size)
     positions = sorted({number * size // SHOWN_PAIRS for number in range(SHOWN_PAIRS)})
     return [dataset.pair(shard, position) for position in positions]
 
 
-def _check_sizes(dataset: PublishedDataset, example: Pixels) -> None:
-    image, _ = shown_pairs(dataset)[0]
-    if image.shape != example.shape:
-        raise ValueError(
-            f"the dataset's images are {image.shape[1]} x {image.shape[0]} pixels, and the example "
-            f"is {example.shape[1]} x {example.shape[0]}: expected the example that the dataset "
-            "was made from"
-        )
+def _check_sizes(union: PublishedUnion, example: Pixels) -> None:
+    for dataset in union.datasets:
+        image, _ = shown_pairs(dataset)[0]
+        if image.shape != example.shape:
+            raise ValueError(
+                f"the images of {dataset.store.url} are {image.shape[1]} x {image.shape[0]} "
+                f"pixels, and the example is {example.shape[1]} x {example.shape[0]}: expected the "
+                "example that the dataset was made from"
+            )
 
 
 def metadata_of(context: Context) -> dict[str, Any]:

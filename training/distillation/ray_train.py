@@ -121,10 +121,11 @@ def fitting_workers(asked: WorkerRange, capacity: int, nodes: int) -> WorkerRang
 def portable(spec: DistillationSpec, execution: Execution) -> tuple[DistillationSpec, Execution]:
     """Make every location absolute: ranks may have other working directories."""
     features = absolute_location(spec.features)
+    datasets = tuple(open_store(dataset).url for dataset in spec.datasets)
     folder = execution.cache.folder
     cache = replace(execution.cache, folder=None if folder is None else folder.absolute())
     return (
-        replace(spec, dataset=open_store(spec.dataset).url, features=features),
+        replace(spec, datasets=datasets, features=features),
         replace(execution, cache=cache),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ class DistillationSpec:
 
     Attributes:
         distill: the recipe's settings.
-        dataset: its folder or s3://bucket/prefix.
+        datasets: folder or s3://bucket/prefix of each, that of the run first.
         image: of the one true pair, uint8 (H, W, 3).
         drawing: of the one true pair, uint8 (H, W), 255 = paper.
         features: where the feature network is, see `training.encoders.features.load_features`.
@@ -35,7 +35,7 @@ class DistillationSpec:
     """
 
     distill: Distill
-    dataset: str
+    datasets: tuple[str, ...]
     image: Pixels
     drawing: Pixels
     features: str
@@ -43,23 +43,26 @@ class DistillationSpec:
     constant_share: float = CONSTANT_SHARE
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def identity(self, dataset_sha256: str, features: FeatureNetwork) -> dict[str, Any]:
+    def identity(self, dataset_sha256s: Sequence[str], features: FeatureNetwork) -> dict[str, Any]:
         """Collect settings and hashes, flat and JSON-able: equal for equal outcomes.
 
         The number of workers is left out: they share each batch, so that they change the time
         that training takes, and its outcome by rounding only (which training amplifies).
 
         Args:
-            dataset_sha256: of the dataset's manifest, which fixes every shard.
+            dataset_sha256s: of each dataset's manifest, which fixes every shard.
             features: the feature network, whose weights are hashed.
         """
-        settings = self.distill.model_dump(mode="json", exclude={"workers"})
+        # Where the other datasets lie does not matter, but what they are.
+        settings = self.distill.model_dump(mode="json", exclude={"workers", "also"})
+        own, *also = dataset_sha256s
         return {
             "format": FORMAT,
             **{f"distill.{key}": value for key, value in settings.items()},
             "flip": self.flip,
             "constant_share": self.constant_share,
-            "dataset": dataset_sha256,
+            "dataset": own,
+            **({"also": also} if also else {}),
             "image": canonical.sha256(self.image.tobytes()),
             "drawing": canonical.sha256(self.drawing.tobytes()),
             "feature weights": sha256_of_network(features),

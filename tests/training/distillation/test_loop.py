@@ -36,7 +36,7 @@ def make_spec(folder: Path, **settings: object) -> DistillationSpec:
     (example,) = StandinTeacher().pairs([make_plan(seed=99).spec(0)])
     return DistillationSpec(
         Distill.model_validate(asked | settings),
-        write_dataset(folder / "dataset", 12),
+        (write_dataset(folder / "dataset", 12),),
         example.image,
         example.sketch,
         str(write_perceptual(folder / "features")),
@@ -255,6 +255,31 @@ def test_half_precision_without_scaling_is_refused() -> None:
 def test_an_example_of_another_size_is_refused_before_training(tmp_path: Path) -> None:
     spec = make_spec(tmp_path)
     smaller = replace(spec, image=spec.image[:-2, :-2], drawing=spec.drawing[:-2, :-2])
-    with pytest.raises(ValueError, match=r"images are (\d+) x \1 pixels, and the example is"):
+    with pytest.raises(
+        ValueError, match=r"images of .*dataset are (\d+) x \1 pixels, and the example is"
+    ):
         distill(smaller, tmp_path / "run", EXECUTION, Events())
     assert not (tmp_path / "run" / "history.jsonl").exists()
+
+
+def test_a_second_dataset_is_read_together_with_the_first(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, epochs=1, true_pair_every=20)
+    more = write_dataset(tmp_path / "more", 8, seed=8)
+    both = replace(spec, datasets=(*spec.datasets, more))
+    distill(both, tmp_path / "both", EXECUTION, Events())
+    config = json.loads((tmp_path / "both" / "config.json").read_text())
+    assert config["trained"]["pairs"] == 20 and config["trained"]["iterations"] == 5
+    # Where they lie is nobody's business; what they are is.
+    moved = replace(
+        both, datasets=(*spec.datasets, str(tmp_path / "more").replace("more", "./more"))
+    )
+    distill(moved, tmp_path / "both", EXECUTION, Events())
+    with pytest.raises(OtherRunError, match="also"):
+        distill(spec, tmp_path / "both", EXECUTION, Events())
+
+
+def test_a_second_dataset_of_another_size_is_refused_by_name(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path)
+    other = write_dataset(tmp_path / "other", 8, side=48, seed=8)
+    with pytest.raises(ValueError, match="images of .*other are 48 x 48"):
+        distill(replace(spec, datasets=(*spec.datasets, other)), tmp_path, EXECUTION, Events())

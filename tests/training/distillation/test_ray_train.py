@@ -39,7 +39,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> DistillationSpec:
     settings = Distill(preset="small", epochs=8, batch=4, true_pair_every=4, workers=1)
     return DistillationSpec(
         settings,
-        write_dataset(folder / "dataset", 12),
+        (write_dataset(folder / "dataset", 12),),
         example.image,
         example.sketch,
         str(write_perceptual(folder / "features")),
