@@ -99,25 +99,24 @@ def write_tensors(
 
     Equal tensors and texts become equal bytes.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with whole_file(path) as temporary:
-        save_file(contiguous, temporary, None if metadata is None else dict(metadata))
-        _sort_metadata(temporary)
+    # Not by the library's own writing to disk, which tells no full disk from a broken tensor.
+    write_bytes(path, _sorted_metadata(save(contiguous, dict(metadata) if metadata else None)))
 
 
-def _sort_metadata(path: Path) -> None:
+def _sorted_metadata(data: bytes) -> bytes:
     """Give a safetensors file's texts an order: the library's own changes from call to call."""
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        if "__metadata__" in header:
-            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-            text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-            if len(text) <= size:  # or else it would reach into the tensors
-                file.seek(8)
-                file.write(text.ljust(size))
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    if "__metadata__" not in header:
+        return data
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(text) > size:  # it would reach into the tensors
+        return data
+    return data[:8] + text.ljust(size) + data[8 + size :]
 
 
 def _temporary(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Events of work on other nodes, sent to the driver while it goes on.
+"""Events of work on other nodes, sent to the driver while it goes on, and what the two agree on.
 
 An actor on the driver's node holds them until the driver fetches them: the work never waits for the
 driver, and needs no file that both see.
@@ -15,6 +15,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.events import OnEvent
+from pipeline.storage.local import NO_SPACE
 
 _POLL_S = 0.2
 
@@ -70,12 +71,41 @@ def is_stopping(relay: Any) -> bool:
     return bool(ray.get(relay.is_stopping.remote()))
 
 
+@contextmanager
+def failing_once(relay: Any) -> Iterator[None]:
+    """Let the processes that Ray starts in a failed one's place fail as it did, and at once.
+
+    That is for what no new start mends: a ValueError, and a disk that is full. Other failures pass.
+    """
+    mistake = ray.get(relay.mistake.remote())
+    if mistake is not None:
+        raise mistake
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if is_mistake(error):
+            ray.get(relay.give_up.remote(error))
+        raise
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Tell whether an error is one that no new start mends."""
+    return isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in NO_SPACE)
+
+
 class _Relay:
-    """Holds events until they are taken, and the driver's wish to stop."""
+    """Holds events until they are taken, the driver's wish to stop, and why work has ended."""
 
     def __init__(self) -> None:
         self._events: list[tuple[str, dict[str, Any]]] = []
         self._stopping = False
+        self._mistake: Exception | None = None
+
+    def give_up(self, mistake: Exception) -> None:
+        self._mistake = self._mistake or mistake
+
+    def mistake(self) -> Exception | None:
+        return self._mistake
 
     def stop(self) -> None:
         self._stopping = True

@@ -73,6 +73,14 @@ def status(dataset: StoreAddress, as_json: AsJson = False) -> None:
     run_status(dataset, as_json)
 
 
+@app.command("list")
+def list_found(address: StoreAddress, as_json: AsJson = False) -> None:
+    """List the runs and datasets under an address."""
+    from jobs.dataset.listing import run_list
+
+    run_list(address, as_json)
+
+
 @app.command()
 def verify(dataset: StoreAddress, as_json: AsJson = False) -> None:
     """Check every byte, count and picture of a dataset.

@@ -53,6 +53,13 @@ def run_generate(session: Session, fleet: Fleet | None = None) -> None:
         plan = plan_from_recipe(recipe, factory.fingerprint(), versions())
         # Where another dataset lies, Ray need not be started first.
         stored = check_plan(store, plan)
+        if stored and stored.license != recipe.dataset.license:
+            session.events(
+                "generate.license",
+                stated=stored.license or "none",
+                recipe=recipe.dataset.license or "none",
+                kept="the stated one, since the dataset is begun; its README.md may be edited",
+            )
         finished = manifest_of_complete(store, stored) if stored else None
         if finished is not None:
             pairs = finished.counts.committed

@@ -58,6 +58,11 @@ class Manifest(Record):
     fingerprints: dict[str, str]
     versions: dict[str, str]
 
+    @property
+    def license(self) -> str:
+        """Return what the pairs may be used under, "" where the recipe stated nothing."""
+        return str(self.recipe.get("dataset", {}).get("license", ""))
+
 
 def build_manifest(plan: Plan, account: Account) -> Manifest:
     """Build the manifest of a complete dataset.

@@ -23,7 +23,13 @@ from pipeline.storage.store import Created, MissingKeyError, Store
 FORMAT: Final = "onesketch-dataset/1"
 
 # The keys that samples do not depend on: a dataset can be resumed after they change.
-_FREE_KEYS = ("recipe.run", "recipe.distill.", "recipe.dataset.out", "versions.")
+_FREE_KEYS = (
+    "recipe.run",
+    "recipe.distill.",
+    "recipe.dataset.out",
+    "recipe.dataset.license",
+    "versions.",
+)
 
 Count = Annotated[int, Field(gt=0)]
 
@@ -77,6 +83,11 @@ class Plan(Record):
     def spec(self, index: int) -> SampleSpec:
         """Return the address of one sample, for the teacher."""
         return SampleSpec(index=index, seed=self.seed, duration=self.duration)
+
+    @property
+    def license(self) -> str:
+        """Return what the pairs may be used under, "" where the recipe states nothing."""
+        return str(self.recipe.get("dataset", {}).get("license", ""))
 
     @property
     def sha256(self) -> str:

@@ -57,8 +57,10 @@ def write_card(manifest: Manifest, pairs: Sequence[ShownPair]) -> bytes:
 
 def _front_matter(manifest: Manifest) -> Mapping[str, object]:
     count = manifest.counts.committed
+    stated = {"license": manifest.license} if manifest.license else {}
     return {
         "pretty_name": f"onesketch {manifest.style}",
+        **stated,
         "task_categories": ["image-to-image"],
         "tags": ["sketch", "line-art", "synthetic", "webdataset", "onesketch"],
         "size_categories": [next((name for limit, name in _SIZES if count < limit), "n>1T")],

@@ -64,6 +64,8 @@ class Dataset(Section):
     """Of the pairs' noise and conditions."""
     out: str = ""
     """Folder or s3://bucket/prefix; empty: dataset/ in the run."""
+    license: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]*)?$")] = added("", since="0.2.0")
+    """Of the pairs, as the Hugging Face hub names it, such as cc-by-4.0; empty: not stated."""
 
 
 class Distill(Section):

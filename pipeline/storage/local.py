@@ -77,6 +77,13 @@ class LocalStore:
         """Return the entries of what `keys` lists."""
         return self._describe(self.keys(prefix))
 
+    def folders(self, prefix: str) -> list[str]:
+        """Return the folders right below another one."""
+        with self._explained("list", prefix), suppress(FileNotFoundError):
+            inner = [entry.name for entry in os.scandir(self.root / prefix) if entry.is_dir()]
+            return [f"{prefix}{name}/" for name in sorted(inner)]
+        return []
+
     def leftovers(self) -> list[Entry]:
         """Return temporary files, of dead writers and of live ones."""
         return self._describe(key for key in self._walk("") if _is_temporary(key))

@@ -126,18 +126,27 @@ class S3Store:
     def entries(self, prefix: str) -> list[Entry]:
         """Return the entries of what `keys` lists."""
         start = self._name("")
-        with self._explained("list", prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._name(prefix)
-            )
-            found = [
-                Entry(
-                    item["Key"].removeprefix(start), item["Size"], item["LastModified"].timestamp()
-                )
-                for page in pages
-                for item in page.get("Contents", ())
-            ]
+        found = [
+            Entry(item["Key"].removeprefix(start), item["Size"], item["LastModified"].timestamp())
+            for page in self._pages(prefix)
+            for item in page.get("Contents", ())
+        ]
         return sorted(found, key=lambda entry: entry.key)
+
+    def folders(self, prefix: str) -> list[str]:
+        """Return the prefixes right below another one; what is below them is not listed."""
+        start = self._name("")
+        return sorted(
+            item["Prefix"].removeprefix(start)
+            for page in self._pages(prefix, Delimiter="/")
+            for item in page.get("CommonPrefixes", ())
+        )
+
+    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+        with self._explained("list", prefix):
+            yield from self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._name(prefix), **options
+            )
 
     def leftovers(self) -> list[Entry]:
         """Return nothing: an object is written by a single request."""

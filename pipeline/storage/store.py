@@ -73,6 +73,9 @@ class Store(Protocol):
     def entries(self, prefix: str) -> list[Entry]:
         """Return the entries of what `keys` lists."""
 
+    def folders(self, prefix: str) -> list[str]:
+        """Return the folders right below `prefix`, each with its whole name and a '/', sorted."""
+
     def leftovers(self) -> list[Entry]:
         """Return unfinished writes, which have no name yet, of dead writers and of live ones."""
 

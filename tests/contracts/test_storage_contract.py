@@ -155,3 +155,12 @@ def test_addresses_that_are_refused(url: str, words: str) -> None:
 
 def test_a_local_address_is_made_absolute() -> None:
     assert Path(open_store("runs/ink").url).is_absolute()
+
+
+def test_folders_are_listed_without_what_is_in_them(store: Store) -> None:
+    for key in ("a", "in/b", "in/deep/er/c", "other/d", "in/deep/f"):
+        store.create(key, b"1")
+    assert store.folders("") == ["in/", "other/"]
+    assert store.folders("in/") == ["in/deep/"]
+    assert store.folders("in/deep/") == ["in/deep/er/"]
+    assert store.folders("missing/") == []

@@ -36,15 +36,13 @@ from training.distillation.saving import Wishes
 from training.distillation.spec import DistillationSpec, Execution
 from training.encoders.location import absolute_location
 from training.keeper import StoreKeeper
-from training.ray_events import EventSender, is_stopping, relayed
+from training.ray_events import EventSender, failing_once, is_mistake, is_stopping, relayed
 
 # Ray's default of 0 would end a night's work with its first lost worker; a fault that recurs
 # at the same iteration should still end it soon. Nodes that give notice are not counted.
 MAX_FAILURES = 3
 # How often an elastic training looks for nodes that have come.
 RESIZE_EVERY_S = 60.0
-
-
 # How long the ranks may take to save when they are asked to stop.
 STOPPING_S = 60.0
 
@@ -75,6 +73,7 @@ def distill_on_ray(
 
     Raises:
         ValueError: what `distill` raises.
+        OSError: a rank's disk is full.
         ClusterError: ranks keep failing for another reason.
     """
     spec, execution = portable(spec, execution)
@@ -197,7 +196,7 @@ def _fit(trainer: TorchTrainer) -> None:
     except ray.train.TrainingFailedError as error:
         for failure in getattr(error, "worker_failures", {}).values():
             cause = getattr(failure, "_base_exc", failure)  # below Ray's wrapper
-            if isinstance(cause, ValueError):
+            if is_mistake(cause):
                 raise cause from error
         raise ClusterError(
             f"distillation gave up after {MAX_FAILURES} restarts: {error}. Start "
@@ -217,10 +216,10 @@ def _train_rank(config: dict[str, Any]) -> None:
         # Ray sets the variable to the rank's share of the machine, torch may have read another.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     sender = EventSender(task.relay)
-    sender("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
-    # The others' events are the same.
-    on_event = _with_metrics(sender) if ranks.rank == 0 else ignore
-    with naming_this_node():
+    with naming_this_node(), failing_once(task.relay):
+        sender("distill.rank", rank=ranks.rank, ranks=ranks.count, pid=os.getpid())
+        # The others' events are the same.
+        on_event = _with_metrics(sender) if ranks.rank == 0 else ignore
         _distill_as_rank(task, execution, on_event, ranks)
     sender.flush()
 

@@ -68,6 +68,11 @@ class RecordedStore:
         size = len(self._files[0])
         return [Entry(key, size, float(made)) for made, key in enumerate(self.keys(prefix))]
 
+    def folders(self, prefix: str) -> list[str]:
+        """Return the folders right below another one."""
+        inner = (key.removeprefix(prefix).split("/") for key in self.keys(prefix))
+        return sorted({f"{prefix}{parts[0]}/" for parts in inner if len(parts) > 1})
+
     def leftovers(self) -> list[Entry]:
         """Return nothing: writes are whole."""
         return []

@@ -33,7 +33,7 @@ GROUPS = {
         "source teach generate distill all extract evaluate report demo"
     ),
     "Cluster": "submit attach stop jobs",
-    "Looking after a dataset": "plan preview status verify repair gc export",
+    "Looking after a dataset": "plan preview status list verify repair gc export",
     "The method, checked": "select prior confidence ablate extract-by-teacher style",
     "The project itself": "bench train-embedded",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from training.distillation.spec import DistillationSpec, Execution
 from training.keeper import StoreKeeper
 
 EXECUTION = Execution(record_every=3, checkpoint_every_s=0, threads=1)
+SMALL_FILE_BYTES = 100_000
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +184,9 @@ def test_a_refusal_in_a_rank_reaches_the_person(
     shard = dataset / "shards/00001.tar"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     with pytest.raises(RefusedError, match=r"shards/00001\.tar: its SHA-256"):
-        distill_on_ray(replace(spec, dataset=str(dataset)), tmp_path / "run", EXECUTION, Events())
+        distill_on_ray(
+            replace(spec, datasets=(str(dataset),)), tmp_path / "run", EXECUTION, Events()
+        )
     assert not (tmp_path / "run/config.json").exists()
 
 
@@ -252,3 +256,29 @@ def test_ranks_that_share_no_folder_resume_from_the_store(
     assert_same_weights(found, two_ranks)
     assert (found / "history.jsonl").read_bytes() == (two_ranks / "history.jsonl").read_bytes()
     assert [p.name for p in (tmp_path / "cache/work").iterdir() if p.is_dir()] == []
+
+
+class FillsTheDisk(str):
+    """A text whose arrival in a process makes its disk take no file beyond some kilobytes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _with_small_files, (str(self),)
+
+
+def _with_small_files(text: str) -> str:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_FILE_BYTES, resource.RLIM_INFINITY))
+    return text
+
+
+@pytest.mark.ray
+def test_a_full_disk_ends_the_training_once_and_is_named(
+    spec: DistillationSpec, local_ray: None, tmp_path: Path
+) -> None:
+    events = Events()
+    full = replace(spec, provenance={"style": FillsTheDisk("blobs")})
+    with pytest.raises(OSError, match=r"File too large") as caught:
+        distill_on_ray(full, tmp_path, replace(EXECUTION, checkpoint_every_s=1e9), events)
+    assert str(caught.value.filename).startswith(str(tmp_path))
+    # Ray has started ranks again, but none of them has trained.
+    assert [fields["rank"] for name, fields in events if name == "distill.rank"] == [0]
+    assert not (tmp_path / "config.json").exists()
