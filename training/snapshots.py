@@ -20,9 +20,10 @@ STRIP = "strip.png"
 CELL = 160  # pixels; sides are in pixels throughout
 GAP = 6
 MARGIN = 20
-HEADER = 30
-LABEL_WIDTH = 104
-FONT_SIZE = 14
+HEADER = 44
+LABEL_WIDTH = 176
+# Readable where a page shows the strip at half its size.
+FONT_SIZE = 24
 PAGE, INK, FAINT, FRAME = "#ffffff", "#222222", "#777777", "#d0d0d0"
 PARTS = 24  # snapshots thin out: 1/24, 1/12, 1/6, 1/3, 2/3 of the way, and the end
 

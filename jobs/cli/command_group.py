@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
@@ -28,6 +29,10 @@ class CommandGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; ValueError and OSError are user errors; everything else is a bug."""
         catch_sigterm()
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal or pipe may know ASCII only: a sign that it lacks is no reason to fail.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except BrokenPipeError:

@@ -14,14 +14,13 @@ from jobs.nodes.teacher_factory import teacher_factory
 from jobs.pages.figures import shrink
 from jobs.runtime.session import Session
 from pipeline.arrays import Pixels
-from pipeline.dataset.pair_stats import measure_pair
+from pipeline.dataset.pair_stats import blankness, ink_share, paper_level
 from pipeline.images.write import write_png
 from pipeline.pair import Pair, SampleSpec
 from pipeline.recipe.recipe import Recipe
 from pipeline.upkeep.verify import BLANK_FROM
 
 _PREVIEW = "preview.png"
-_PLACES = 4
 _COLUMNS = 4
 # Pixels. Small pictures are enlarged by whole numbers, so that their pixels stay square.
 _CELL, _GAP, _MARGIN, _CAPTION, _HEADER = 256, 28, 32, 26, 56
@@ -48,42 +47,31 @@ def run_preview(session: Session, count: int) -> None:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """The pairs of some samples, in groups that are made together."""
+    """The pairs of some samples."""
 
-    places: list[list[SampleSpec]]
+    specs: list[SampleSpec]
 
     def __call__(self, session: Session, share: Share | None) -> list[Pair]:
         """Make them with the teacher of this node."""
         pairs: list[Pair] = []
         teacher = teacher_factory(session)()
-        for specs in self.places:
-            pairs += teacher.pairs(specs)
-            session.events("preview", done=len(pairs), total=sum(map(len, self.places)))
+        for spec in self.specs:
+            pairs += teacher.pairs([spec])
+            session.events("preview", done=len(pairs), total=len(self.specs))
         return pairs
 
 
-def spread_specs(recipe: Recipe, count: int) -> list[list[SampleSpec]]:
-    """Choose samples at a few places from the dataset's first to its last.
+def spread_specs(recipe: Recipe, count: int) -> list[SampleSpec]:
+    """Choose samples evenly from the dataset's first to its last.
 
-    At each place they are consecutive: teachers make whole batches, so that neighbours cost
-    nothing, and seeds differ from sample to sample.
-
-    Returns:
-        A list for each place.
+    Neighbours would cost nothing, since teachers make whole batches; but they are equally far from
+    the example, and look alike.
     """
-    dataset, batch = recipe.dataset, recipe.sampler.batch
+    dataset = recipe.dataset
     count = min(count, dataset.samples)
-    places = np.linspace(0, dataset.samples - 1, min(count, _PLACES)).astype(int)
-    chosen: list[list[int]] = []
-    free, left = 0, count
-    for place, share in zip(places, np.array_split(np.arange(count), len(places)), strict=True):
-        # In a small dataset places move together: each after the last one, with room for the next.
-        start = max(min(int(place) // batch * batch, dataset.samples - left), free)
-        free, left = start + len(share), left - len(share)
-        chosen.append(list(range(start, free)))
     return [
-        [SampleSpec(index=index, seed=dataset.seed, duration=dataset.samples) for index in indices]
-        for indices in chosen
+        SampleSpec(index=int(index), seed=dataset.seed, duration=dataset.samples)
+        for index in np.linspace(0, dataset.samples - 1, count)
     ]
 
 
@@ -119,7 +107,6 @@ def _fit(picture: Pixels) -> Image.Image:
 
 def _caption(pair: Pair) -> tuple[str, str]:
     """Return the caption below a pair, and its colour."""
-    numbers = measure_pair(pair.image, pair.sketch)
-    blank = float(numbers["blankness"]) >= BLANK_FROM
-    words = f"{pair.index:,}   ink {float(numbers['ink_coverage']):.1%}"
+    words = f"{pair.index:,}   ink {ink_share(pair.sketch):.1%}   paper {paper_level(pair.sketch)}"
+    blank = blankness(pair.sketch) >= BLANK_FROM
     return (f"{words}   blank", _ALARM) if blank else (words, _SOFT)

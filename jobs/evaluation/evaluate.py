@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from jobs.evaluation.page import write_evaluation_page
@@ -30,6 +31,7 @@ from jobs.extract.by_teacher import (
     groups,
     load_teacher_extractor,
 )
+from jobs.extract.extract import load_extractor
 from jobs.nodes.teacher_factory import held_out_pairs
 from jobs.pages.answers import print_json
 from jobs.runtime import weights
@@ -45,7 +47,6 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.storage.address import is_address, open_store
 from pipeline.storage.bundle import publish_bundle
 from pipeline.storage.node_cache import NodeCache
-from training.distillation.extractor import Extractor
 from training.encoders.inception import load_inception
 from training.encoders.lpips import load_perceptual
 from training.evaluation.evaluate import BASELINES, DrawFunction, ScoringNetworks, evaluate
@@ -101,7 +102,7 @@ def run_evaluate(
     Raises:
         ValueError: the measurement asks for what is unknown, missing or does not go together.
     """
-    extractor = Extractor.load(model, machine.device)
+    extractor = load_extractor(model, machine.device, torch.float32)
     sketch = partial(extractor.sketch, short_side_px=measurement.short_side_px)
     networks = load_scoring_networks(measurement, machine)
     truth = _choose_truth(measurement, session.recipe if session else None)
@@ -161,7 +162,8 @@ def evaluate_and_print(
             beside = Path(evaluated.model).parent
             out = stack.enter_context(cache.work_folder()) if far else beside
             out = out / EVALUATION
-        scores = run_evaluate(model, out, measurement, session, choose_machine(device), events)
+        with events.stage("evaluate"):
+            scores = run_evaluate(model, out, measurement, session, choose_machine(device), events)
         if far:
             run, _, _ = evaluated.model.rstrip("/").rpartition("/")
             publish_bundle(open_store(run), EVALUATION, out, replace=True)

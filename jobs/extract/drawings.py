@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
-from pipeline.images.find import Found, Photograph, search
+from pipeline.images.find import SUFFIXES, Found, Photograph, search
 from pipeline.images.read import read_photograph
 
 # An event is one line, however many kinds of files there are.
@@ -46,6 +46,11 @@ def check_drawings(inputs: Sequence[str], out: Path) -> Found:
     found = search(inputs)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; expected a folder for the drawings")
+    if not out.exists() and out.suffix.lower() in SUFFIXES:
+        raise ValueError(
+            f"--out {out} is to be a folder, in which each drawing gets its photograph's name: "
+            f"give one such as {out.with_suffix('')}"
+        )
     folders = {_place(folder): folder for folder in found.folders}
     _refuse_among(folders, out, f"--out {out}")
     photographs = {_place(photograph.path): photograph.path for photograph in found.photographs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,35 @@ def stage_times(seconds: Mapping[str, float]) -> list[StageTime]:
 def stage_seconds(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return the seconds of each stage, in the order of their first end.
 
-    Attempts of stages that resume add up; of the others the last attempt counts.
+    Of stages that resume all attempts count that made something, and the time of two at once only
+    once; of the others the last attempt.
     """
     seconds: dict[str, float] = {}
+    spans: dict[str, list[tuple[float, float]]] = {}
+    working: set[str] = set()
     for event in events:
-        if event["event"] not in _ENDS:
-            continue
-        stage = event["stage"]
-        before = seconds.get(stage, 0.0) if stage in _RESUMED else 0.0
-        seconds[stage] = before + float(event["seconds"])
+        name = event["event"]
+        if name == "stage.started":
+            working.discard(event["stage"])
+        elif name not in _ENDS:
+            # Progress of a stage bears its name.
+            working.update(_RESUMED & {name.partition(".")[0]} if "done" in event else ())
+        elif (stage := event["stage"]) not in _RESUMED:
+            seconds[stage] = float(event["seconds"])
+        elif stage in working:
+            end = datetime.fromisoformat(event["time"]).timestamp()
+            spans.setdefault(stage, []).append((end - float(event["seconds"]), end))
+            seconds[stage] = _covered(spans[stage])
     return seconds
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Return the length of the union of some spans."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(end - max(start, reached), 0.0)
+        reached = max(reached, end)
+    return total
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

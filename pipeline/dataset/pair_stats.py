@@ -18,6 +18,25 @@ def ink_coverage(sketch: Pixels) -> float:
     return float(1 - sketch.mean(dtype=np.float64) / 255)
 
 
+def paper_level(sketch: Pixels) -> int:
+    """Return the grey of a sketch's paper: the commonest of the lighter half of its levels.
+
+    Args:
+        sketch: uint8 (H, W); paper that is white gives 255.
+    """
+    levels = np.bincount(sketch.ravel(), minlength=256)
+    return 128 + int(levels[128:].argmax())
+
+
+def ink_share(sketch: Pixels) -> float:
+    """Return the mean darkness of a sketch uint8 (H, W) against its own paper, in [0, 1].
+
+    Unlike `ink_coverage`, a column of the index, it does not count paper that is grey as ink.
+    """
+    paper = paper_level(sketch)
+    return float(np.clip(1 - sketch / paper, 0, 1).mean())
+
+
 def blankness(sketch: Pixels) -> float:
     """Return 1 - contrast of a sketch uint8 (H, W): 0 has ink and paper, 1 is uniform."""
     filled = np.cumsum(np.bincount(sketch.ravel(), minlength=256))

@@ -28,6 +28,12 @@ _FREE_KEYS = (
     "recipe.distill.",
     "recipe.dataset.out",
     "recipe.dataset.license",
+    # Where files lie; what is in them counts, and is among the fingerprints.
+    "recipe.backbone",
+    "recipe.example.drawing",
+    "recipe.teach.clip",
+    "recipe.teach.perceptual",
+    "recipe.teach.prompts",
     "versions.",
 )
 

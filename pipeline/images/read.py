@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,9 @@ _DAMAGED = (
 )
 
 
+# Pillow refuses from twice its own limit on, and warns before, in words about attacks.
+_MOST_MEGAPIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # All that loading an image file raises when it is missing, damaged, or no image.
 UNREADABLE = (*_DAMAGED, Image.DecompressionBombError)
 
@@ -53,7 +57,10 @@ def read_photograph(path: Path) -> Pixels:
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such image") from error
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{path}: too many pixels: {error}") from error
+        raise ValueError(
+            f"{path}: too many pixels: expected at most {_MOST_MEGAPIXELS:.0f} million; make it "
+            "smaller first"
+        ) from error
     except _DAMAGED as error:
         if isinstance(error, PermissionError | IsADirectoryError):
             raise

@@ -2,13 +2,14 @@
 
 imagefolder: FOLDER/images/KEY.webp, FOLDER/sketches/KEY.png (two classes for torchvision's
 ImageFolder), and FOLDER/metadata.jsonl, which Hugging Face's imagefolder joins to them.
-huggingface: FOLDER/data/train-NNNNN.parquet with image, sketch and metadata in each row, and
-FOLDER/README.md; `datasets.load_dataset(FOLDER)` opens it.
+huggingface: FOLDER/data/train-NNNNN.parquet with image, sketch and metadata in each row,
+FOLDER/README.md, and a copy of the dataset's own card; `datasets.load_dataset(FOLDER)` opens it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,9 +21,11 @@ from pipeline.reading.dataset import PublishedDataset, PublishedPair
 from pipeline.reading.parquet import write_pairs
 from pipeline.render import TEMPLATES, render
 from pipeline.storage.local import LocalStore
+from pipeline.storage.store import MissingKeyError
 from pipeline.whole_file import whole_folder
 
 METADATA = "metadata.jsonl"
+SOURCE_CARD = "DATASET.md"
 FORMS = ("imagefolder", "huggingface")
 
 
@@ -76,6 +79,8 @@ def _write_huggingface(dataset: PublishedDataset, folder: Path, on_event: OnEven
     assert schema is not None, "an open dataset has pairs"
     page = render(TEMPLATES / "export.md.j2", manifest=dataset.manifest, pairs=sum(dataset.sizes))
     (folder / layout.CARD).write_bytes(page)
+    with suppress(MissingKeyError):  # Somebody may have removed it: readers do not need it.
+        (folder / SOURCE_CARD).write_bytes(dataset.store.read(layout.CARD))
     return sum(dataset.sizes)
 
 

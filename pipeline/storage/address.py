@@ -9,7 +9,9 @@ from pipeline.storage.local import LocalStore
 from pipeline.storage.s3 import S3Store
 from pipeline.storage.store import StorageError, Store
 
-_S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#@]*))?")
+# An @ before the first slash would end a user's name and key.
+_S3 = re.compile(r"s3://(?P<bucket>[^/?#@]*)(?:/(?P<prefix>[^?#]*))?")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 def is_address(place: str) -> bool:
@@ -32,6 +34,8 @@ def open_store(url: str, single_writer: bool = False) -> Store:
         return _open_s3(url, single_writer)
     if "://" in url:
         scheme = url.split("://", 1)[0]
+        if scheme.lower() == "s3":
+            raise StorageError(f"an address begins with s3:// in small letters, got {scheme}://")
         raise StorageError(
             f"unknown kind of address {scheme}://; use a folder or s3://bucket/prefix"
         )
@@ -46,5 +50,10 @@ def _open_s3(url: str, single_writer: bool) -> S3Store:
         raise StorageError(
             "an s3 address must read s3://bucket/prefix, without user, key or query; credentials "
             "belong in boto3's standard configuration (AWS_PROFILE, ~/.aws)"
+        )
+    if not _BUCKET.fullmatch(match["bucket"]):
+        raise StorageError(
+            f"no bucket can be named {match['bucket']!r}: expected 3 to 63 small letters, digits, "
+            "dots and hyphens, as in s3://bucket/prefix"
         )
     return S3Store(match["bucket"], (match["prefix"] or "").strip("/"), single_writer)

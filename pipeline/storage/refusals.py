@@ -15,13 +15,21 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from pipeline.storage.store import MissingKeyError, StorageError
 
 _CREDENTIALS = "check the credentials of boto3's standard configuration (AWS_PROFILE, ~/.aws)"
 _CONFIGURATION = "the store's configuration cannot be used; check AWS_* and ~/.aws/config"
+_REGION = "the bucket lies in another region; set AWS_REGION to it"
 _ADVICE = {
+    "RequestTimeTooSkewed": "this machine's clock differs too much from the server's; set the "
+    "clocks right, and start the same command again",
+    "PermanentRedirect": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+    "IllegalLocationConstraintException": _REGION,
     "NoSuchBucket": "the bucket does not exist; create it, or correct dataset.out",
     "InvalidAccessKeyId": f"the server does not know the access key; {_CREDENTIALS}",
     "SignatureDoesNotMatch": f"access key or secret key is wrong; {_CREDENTIALS}",
@@ -36,7 +44,11 @@ _ADVICE = {
     "no space left; ask its operator, then start the same command again",
     "SlowDown": "the server asks to slow down, even after retries; start the same command later",
 }
+# HEAD has no body that would say more.
 _ADVICE_BY_STATUS = {
+    301: _REGION,
+    400: "refused without a reason, as servers do where credentials have expired or the bucket "
+    f"lies in another region; {_CREDENTIALS}, and AWS_REGION",
     401: f"not authorised; {_CREDENTIALS}",
     403: f"not allowed; {_CREDENTIALS} and the bucket's policy",
     507: "the server has no space left",
@@ -62,7 +74,9 @@ def explain_client_error(error: ClientError, action: str, place: str) -> Storage
 def explain_local_error(error: BotoCoreError, action: str, place: str) -> StorageError:
     """Explain a failure on this side of the network."""
     kind = type(error).__name__
-    if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
+    if isinstance(error, SSOError | TokenRetrievalError):
+        advice = "nobody is signed in, or no longer; sign in again by `aws sso login`"
+    elif isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
         advice = f"no usable credentials; {_CREDENTIALS}"
     elif isinstance(error, EndpointConnectionError | ConnectTimeoutError):
         advice = "the server cannot be reached; check AWS_ENDPOINT_URL and the network"

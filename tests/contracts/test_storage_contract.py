@@ -142,7 +142,9 @@ def test_writers_of_the_same_never_clash(store: Store, request: pytest.FixtureRe
         ("gs://bucket/x", "unknown kind of address gs://"),
         ("s3://key:hunter2@bucket/x", "without user"),
         ("s3://bucket/x?secret=hunter2", "without user"),
-        ("s3://Bad_Bucket/x", "s3://bucket/prefix"),
+        ("s3://Bad_Bucket/x", "no bucket can be named 'Bad_Bucket'.*small letters"),
+        ("s3://key:hunter2@bucket/a@b", "without user"),
+        ("S3://bucket/x", "in small letters"),
         ("s3:/bucket/x", "s3://bucket/prefix"),
         ("s3:bucket", "s3://bucket/prefix"),
     ],
@@ -151,6 +153,10 @@ def test_addresses_that_are_refused(url: str, words: str) -> None:
     with pytest.raises(StorageError, match=words) as caught:
         open_store(url)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_prefix_may_have_an_at_sign() -> None:
+    assert open_store("s3://bucket/by@someone/x").url == "s3://bucket/by@someone/x"
 
 
 def test_a_local_address_is_made_absolute() -> None:

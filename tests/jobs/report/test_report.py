@@ -85,7 +85,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluate_made_up(folder, pairs[6:], root)
     folder.events.write_text(
         '{"event": "run.opened", "cores": 2, "device": "cpu", "dtype": "float32"}\n'
-        '{"event": "stage.finished", "stage": "teach", "seconds": 185}\n'
+        '{"event": "teach.iteration", "done": 2, "total": 2}\n'
+        '{"event": "stage.finished", "stage": "teach", "seconds": 185, '
+        '"time": "2026-11-01T12:00:00.000+00:00"}\n'
     )
     with open_session(str(root / "recipe.yaml"), device="cpu") as session:
         write_report(session)

@@ -142,6 +142,17 @@ def test_a_dataset_begun_by_the_first_version_is_resumed(tmp_path: Path) -> None
     assert write_or_check(store, plan) == stored
 
 
+def test_where_files_lie_does_not_bind_a_dataset(store: LocalStore) -> None:
+    """Another folder of the same weights, the drawing under another name, a licence that came."""
+    write_or_check(store, recipe_plan())
+    moved = recipe_plan(
+        backbone="./sd",
+        run="elsewhere",
+        dataset={"samples": 100, "shard_size": 32, "license": "cc0-1.0"},
+    )
+    assert write_or_check(store, moved).license == ""
+
+
 def test_it_is_said_why_a_dataset_cannot_grow(store: LocalStore) -> None:
     write_or_check(store, recipe_plan())
     with pytest.raises(PlanMismatchError, match=r"samples: stored 100, now 120.*cannot grow.*also"):

@@ -39,6 +39,9 @@ def test_a_licence_reaches_manifest_card_and_export(tmp_path: Path) -> None:
     dataset = PublishedDataset.open(store.url, None)
     export(dataset, tmp_path / "export", "huggingface", lambda *_, **__: None)
     assert dataset.manifest.license == "cc-by-4.0"
+    # Its columns are explained there.
+    carried = (tmp_path / "export" / "DATASET.md").read_bytes()
+    assert carried == store.read(layout.CARD)
     for card in (store.read(layout.CARD), (tmp_path / "export" / layout.CARD).read_bytes()):
         _, front, text = card.decode().split("---\n", 2)
         assert yaml.safe_load(front)["license"] == "cc-by-4.0"

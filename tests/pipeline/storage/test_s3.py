@@ -8,7 +8,11 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
-from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    EndpointConnectionError,
+    NoCredentialsError,
+    UnauthorizedSSOTokenError,
+)
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -106,6 +110,10 @@ def test_bodies_always_cut_short_are_an_error(store: S3Store, server: Stubber) -
         ("AccessDenied", 403, "not allowed"),
         ("NotImplemented", 501, "--single-writer"),
         ("SlowDown", 503, "later"),
+        ("RequestTimeTooSkewed", 403, "clock differs"),
+        ("PermanentRedirect", 301, "another region; set AWS_REGION"),
+        ("AuthorizationHeaderMalformed", 400, "another region"),
+        ("400", 400, "credentials have expired or the bucket lies in another region"),
         ("Strange", 500, "500 Strange"),
     ],
 )
@@ -122,6 +130,7 @@ def test_refusals_in_words_without_secrets(
     ("error", "words"),
     [
         (NoCredentialsError(), "no usable credentials"),
+        (UnauthorizedSSOTokenError(), "aws sso login"),
         (EndpointConnectionError(endpoint_url=f"http://u:{SECRET}@h"), "AWS_ENDPOINT_URL"),
     ],
 )

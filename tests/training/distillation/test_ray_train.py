@@ -224,16 +224,18 @@ def test_locations_hold_in_another_working_directory(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "features").mkdir()
     (tmp_path / "w.pth").touch()
-    near = replace(spec, dataset="data", features="features")
+    near = replace(spec, datasets=("data",), features="features")
     sent, execution = portable(near, replace(EXECUTION, cache=NodeCache(Path("kept"))))
-    assert sent.dataset == str(tmp_path / "data") and execution.cache.folder == tmp_path / "kept"
+    assert (
+        sent.datasets == (str(tmp_path / "data"),) and execution.cache.folder == tmp_path / "kept"
+    )
     assert sent.features == str(tmp_path / "features")
     assert portable(replace(near, features="vgg19:w.pth"), EXECUTION)[0].features == (
         f"vgg19:{tmp_path / 'w.pth'}"
     )
-    far = replace(near, dataset="s3://bucket/blobs", features="vgg19")
+    far = replace(near, datasets=("s3://bucket/blobs",), features="vgg19")
     sent, _ = portable(far, EXECUTION)
-    assert (sent.dataset, sent.features) == ("s3://bucket/blobs", "vgg19")
+    assert (sent.datasets, sent.features) == (("s3://bucket/blobs",), "vgg19")
 
 
 @pytest.mark.ray
