@@ -75,7 +75,7 @@ def is_stopping(relay: Any) -> bool:
 def failing_once(relay: Any) -> Iterator[None]:
     """Let the processes that Ray starts in a failed one's place fail as it did, and at once.
 
-    That is for what no new start mends: a ValueError, and a disk that is full. Other failures pass.
+    That is for what no new start helps: a ValueError, and a disk that is full. Other failures pass.
     """
     mistake = ray.get(relay.mistake.remote())
     if mistake is not None:
@@ -89,7 +89,7 @@ def failing_once(relay: Any) -> Iterator[None]:
 
 
 def is_mistake(error: BaseException) -> bool:
-    """Tell whether an error is one that no new start mends."""
+    """Tell whether an error is one that no new start helps."""
     return isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in NO_SPACE)
 
 

@@ -231,6 +231,10 @@ class EvaluateOptions:
     drawings: Annotated[
         Path | None, typer.Option("--drawings", help="True drawings of the photographs' folder.")
     ] = None
+    rivals: Annotated[
+        list[str] | None,
+        typer.Option("--rival", metavar="NAME=FOLDER", help="Another system's drawings of them."),
+    ] = None
     truth: Annotated[
         str, typer.Option("--truth", help="xdog, edges, lineart or teacher.  [default: by style]")
     ] = ""
@@ -252,7 +256,18 @@ class EvaluateOptions:
         from jobs.evaluation.evaluate import Measurement
 
         photographs = tuple(self.photographs or ["bundled"])
-        return Measurement(**{**vars(self), "photographs": photographs})
+        rivals = dict(_named_folder(rival) for rival in self.rivals or [])
+        return Measurement(**{**vars(self), "photographs": photographs, "rivals": rivals})
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    """Take NAME=FOLDER apart."""
+    name, equals, folder = text.partition("=")
+    if not (name and equals and Path(folder).is_dir()):
+        raise typer.BadParameter(
+            f"--rival {text}: expected NAME=FOLDER, and a folder that is there"
+        )
+    return name, Path(folder)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from jobs.evaluation.picture_sets import (
     photograph_set,
     picture_key,
     scene_set,
+    with_rivals,
 )
 from jobs.evaluation.score_table import beats_baselines, print_scores
 from jobs.evaluation.scores import EvaluationScores, SetScores, write_scores
@@ -64,6 +65,7 @@ class Measurement:
     Attributes:
         photographs: files, folders or `bundled`.
         drawings: folder of true drawings of the photographs, which are one folder then.
+        rivals: other systems' drawings of the photographs, to score beside: a folder for each name.
         truth: a computed style, `lineart` (scenes only) or `teacher` (generated only); empty: the
             recipe's own style where it can be computed, else the truths that need no style.
         held_out: number of generated pictures.
@@ -76,6 +78,7 @@ class Measurement:
 
     photographs: Sequence[str] = (BUNDLED,)
     drawings: Path | None = None
+    rivals: Mapping[str, Path] = field(default_factory=dict)
     truth: str = ""
     held_out: int = 24
     scenes: int = 24
@@ -178,7 +181,8 @@ def choose_sets(measurement: Measurement, truth: str, session: Session | None) -
     """Gather the held-out pictures, those that the teacher generates first.
 
     Raises:
-        ValueError: drawings are given for more than one folder of photographs.
+        ValueError: drawings are given for more than one folder of photographs, or a rival's do
+            not fit them.
     """
     style = truth if truth in _COMPUTED else ""
     sets: list[PictureSet] = []
@@ -191,9 +195,10 @@ def choose_sets(measurement: Measurement, truth: str, session: Session | None) -
                 "true drawings (--drawings) belong to one folder of photographs; got "
                 f"{len(measurement.photographs)}: {', '.join(measurement.photographs)}"
             )
-        sets.append(drawn_set(Path(measurement.photographs[0]), measurement.drawings))
+        real = drawn_set(Path(measurement.photographs[0]), measurement.drawings)
     else:
-        sets.append(photograph_set(find_photographs(measurement.photographs), style))
+        real = photograph_set(find_photographs(measurement.photographs), style)
+    sets.append(with_rivals(real, measurement.rivals))
     if not style and measurement.scenes:
         sets.append(scene_set(measurement.scenes, _SCENE_SIZE_PX))
     return sets

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.evaluation.pictures_section import shown_sets
 from jobs.evaluation.scores import EvaluationScores
-from jobs.evaluation.scores_section import METHODS, ORDER, SETS, score_groups
+from jobs.evaluation.scores_section import METHODS, SETS, in_order, score_groups
 from jobs.pages.page import write_page
 from training.evaluation.evaluate import LEAST_FOR_BOOTSTRAP
 
@@ -48,9 +48,8 @@ def _set_distances(name: str, found: Mapping[str, Any]) -> SetDistances:
         return SetDistances(name, found["missing"], [])
     systems = found["systems"]
     rows = [
-        (METHODS[system], systems[system]["fid"], systems[system]["kid"])
-        for system in ORDER
-        if system in systems
+        (METHODS.get(system, system), systems[system]["fid"], systems[system]["kid"])
+        for system in in_order(systems)
     ]
     return SetDistances(name, f"{found['pictures']} pictures", rows)
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from pipeline.arrays import Pixels
-from pipeline.images.find import Photograph
+from pipeline.images.find import SUFFIXES, Photograph
 from pipeline.images.read import read_photograph
 from pipeline.pair import Pair
 from training.embedded.scenes.reserved_seeds import EVALUATION_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.evaluation.evaluate import DrawFunction
-from training.evaluation.pairs import EvaluationPair, folder_pairs
+from training.evaluation.pairs import EvaluationPair, folder_pairs, read_true_drawing
 from training.styles.baselines import blank
 from training.styles.registry import STYLES
 
@@ -93,6 +93,39 @@ def generated_set(pairs: Sequence[Pair], truth: str) -> PictureSet:
 
     systems = {} if truth == TEACHER else {TEACHER: recall}
     return PictureSet("generated", truth, [evaluation_pair(pair) for pair in pairs], systems)
+
+
+def with_rivals(pictures: PictureSet, rivals: Mapping[str, Path]) -> PictureSet:
+    """Add what other systems drew of the same pictures to the systems of a set.
+
+    Args:
+        rivals: folder of each system's drawings, which have the pictures' names and sizes.
+
+    Raises:
+        ValueError: a drawing is missing, or cannot be read.
+    """
+    if not rivals:
+        return pictures
+    names = {picture_key(pair.read()[0]): pair.name for pair in pictures.pairs}
+    systems = {
+        rival: _recall_from({key: _drawing_in(folder, name) for key, name in names.items()})
+        for rival, folder in rivals.items()
+    }
+    return replace(pictures, systems={**pictures.systems, **systems})
+
+
+def _recall_from(drawings: Mapping[str, Path]) -> DrawFunction:
+    return lambda picture: read_true_drawing(drawings[picture_key(picture)])
+
+
+def _drawing_in(folder: Path, name: str) -> Path:
+    found = [path for suffix in sorted(SUFFIXES) if (path := folder / f"{name}{suffix}").is_file()]
+    if len(found) != 1:
+        raise ValueError(
+            f"{folder}: expected one drawing named {name} (.png, .jpg ...), as the photograph is, "
+            f"got {len(found)}"
+        )
+    return found[0]
 
 
 def picture_key(picture: Pixels) -> str:

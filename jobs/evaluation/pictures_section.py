@@ -33,6 +33,10 @@ _NOTES: dict[SetName, str] = {
 }
 
 
+# Other columns are other systems' drawings.
+_OWN = (PICTURE, TRUTH, TEACHER, EXTRACTOR, SHOWN_BASELINE)
+
+
 @dataclass(frozen=True)
 class ShownSet:
     """One section of side-by-side pictures: rows of figures under column headings."""
@@ -66,6 +70,7 @@ def _column_titles(scores: SetScores) -> dict[str, str]:
         TEACHER: METHODS[TEACHER],
         EXTRACTOR: METHODS[EXTRACTOR],
         SHOWN_BASELINE: METHODS[SHOWN_BASELINE],
+        **{name: name for name in scores.columns if name not in _OWN},
     }
 
 

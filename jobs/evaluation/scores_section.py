@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,7 @@ class MethodRow:
     method: str
     scores: list[PlacedScore]
     baseline: bool
+    grid: str
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,12 @@ def _score_group(scores: SetScores, result: Mapping[str, Any]) -> ScoreGroup:
     metrics = list(result["better"])
     rows = [
         MethodRow(
-            METHODS[system],
+            METHODS.get(system, system),
             [_placed_score(result, system, metric) for metric in metrics],
             system in BASELINES,
+            _grid_text(result, system),
         )
-        for system in ORDER
-        if system in result["systems"]
+        for system in in_order(result["systems"])
     ]
     truth = TRUTHS.get(scores.truth, scores.truth)
     return ScoreGroup(
@@ -105,8 +106,23 @@ def _score_group(scores: SetScores, result: Mapping[str, Any]) -> ScoreGroup:
         metrics=[f"{_title(metric)} ({_ARROWS[result['better'][metric]]})" for metric in metrics],
         rows=rows,
         verdict=_group_verdict(scores.beats_baselines),
-        beats=all(scores.beats_baselines.values()),
+        # Of what this project made; how another system does is its own affair.
+        beats=all(beats for name, beats in scores.beats_baselines.items() if name in ORDER),
     )
+
+
+def in_order(systems: Iterable[str]) -> list[str]:
+    """Order systems as tables show them: those that learned, other ones, then the baselines."""
+    known = [name for name in ORDER if name in systems]
+    others = [name for name in systems if name not in ORDER]
+    learned = [name for name in known if name not in BASELINES]
+    return [*learned, *others, *(name for name in known if name in BASELINES)]
+
+
+def _grid_text(result: Mapping[str, Any], system: str) -> str:
+    """Write the grid in decibels; evaluations of before it was measured have none."""
+    grid = result.get("grid_db", {}).get(system)
+    return "" if grid is None else f"{grid:.1f}"
 
 
 def _title(metric: str) -> str:

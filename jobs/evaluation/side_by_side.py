@@ -37,7 +37,8 @@ def columns_of(pictures: PictureSet) -> list[str]:
     """Name what is shown side by side of a set, in reading order."""
     truth = [TRUTH] if pictures.truth and pictures.truth != TEACHER else []
     teacher = [TEACHER] if TEACHER in pictures.systems or pictures.truth == TEACHER else []
-    return [PICTURE, *truth, *teacher, EXTRACTOR, SHOWN_BASELINE]
+    rivals = [name for name in pictures.systems if name != TEACHER]
+    return [PICTURE, *truth, *teacher, EXTRACTOR, *rivals, SHOWN_BASELINE]
 
 
 def _draw_columns(
@@ -45,8 +46,7 @@ def _draw_columns(
 ) -> Mapping[str, Pixels]:
     drawn = {PICTURE: picture, TRUTH: truth, EXTRACTOR: extract(picture)}
     drawn[SHOWN_BASELINE] = STYLES[SHOWN_BASELINE](picture)
-    if TEACHER in pictures.systems:
-        drawn[TEACHER] = pictures.systems[TEACHER](picture)
-    elif pictures.truth == TEACHER:
+    drawn |= {name: system(picture) for name, system in pictures.systems.items()}
+    if pictures.truth == TEACHER:
         drawn[TEACHER] = truth
     return drawn

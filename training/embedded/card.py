@@ -67,6 +67,8 @@ what the diffusion model draws for twelve captions.
 |---|---|
 | autoencoder, scenes (mean of {count}) | {psnr_scenes:.1f} dB |
 | autoencoder, photographs | {photographs} |
+| autoencoder: what a latent row or column moves 32 pixels from it | {far_effect:.2f} grey levels |
+| decoder features: loudest pixel row or column over the interior's rms | {line_excess:.1f} |
 | CLIP: a scene finds its caption among 64 | {captions_found:.0%} |
 | CLIP: a caption finds its scene among 64 | {scenes_found:.0%} |
 | CLIP: a scene finds its XDoG drawing among 64 | {drawings_found:.0%} |

@@ -20,6 +20,7 @@ from transformers import CLIPTokenizer
 
 from pipeline.arrays import Pixels
 from training.embedded.edge_scores import BoundaryScores, boundary_scores
+from training.embedded.locality import line_excess, far_effect
 from training.embedded.models.autoencoder import reconstruct
 from training.embedded.models.contrastive import to_clip, tokenize
 from training.embedded.scenes.arrays import SceneArrays, make_scenes
@@ -30,6 +31,8 @@ from training.styles.xdog import xdog
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 RETRIEVAL_SIZE = 64
+# Pictures for the figures of locality, of which each is decoded 33 times.
+LOCALITY_COUNT = 16
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Figures:
 
     psnr_scenes: float
     psnr_photographs: dict[str, float]
+    far_effect: float  # grey levels, see training.embedded.locality
+    line_excess: float
     captions_found: float  # of 64 captions, for a scene
     scenes_found: float  # of 64 scenes, for a caption
     drawings_found: float  # of 64 drawings, for a scene
@@ -60,6 +65,8 @@ def measure(
     return Figures(
         psnr_scenes=float(np.mean(psnr(vae, list(scenes.images)))),
         psnr_photographs=dict(zip(PHOTOGRAPHS, photographs, strict=True)),
+        far_effect=far_effect(vae, scenes.images[:LOCALITY_COUNT]),
+        line_excess=line_excess(vae, scenes.images[:LOCALITY_COUNT]),
         boundary_f={name: score.f_measure for name, score in scores.items()},
         boundary_precision={name: score.average_precision for name, score in scores.items()},
         **clip_figures(clip, tokenizer, scenes),

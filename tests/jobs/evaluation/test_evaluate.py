@@ -94,6 +94,40 @@ def test_pairs_of_two_folders_are_a_set(tmp_path: Path) -> None:
     assert picture.shape == (50, 40, 3) and (drawing == STYLES["blank"](picture)).all()
 
 
+def test_another_system_s_drawings_are_scored_beside(
+    networks: ScoringNetworks, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    for kind in ("photographs", "theirs"):
+        (tmp_path / kind).mkdir()
+    for name in ("a", "b"):
+        picture = random.integers(0, 256, (64, 80, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "photographs" / f"{name}.png")
+        # It draws the truth itself.
+        Image.fromarray(xdog(picture)).save(tmp_path / "theirs" / f"{name}.bmp")
+    measurement = Measurement(
+        (str(tmp_path / "photographs"),), rivals={"theirs": tmp_path / "theirs"}, scenes=0
+    )
+    (pictures,) = choose_sets(measurement, "xdog", None)
+    scores = measure_set(pictures, pretend, networks, tmp_path / "out")
+    assert scores.result is not None
+    systems = scores.result["systems"]
+    assert systems["theirs"]["l1"]["mean"] == 0 and systems["extractor"]["l1"]["mean"] > 0
+    page = write_evaluation_page(
+        tmp_path / "out", EvaluationScores([scores], encoder_names(networks))
+    ).read_text()
+    rows = re.findall(r'<tr><th scope="row">([^<]+)', page)
+    assert rows[:2] == ["Extractor", "theirs"]
+    grid = scores.result["grid_db"]["theirs"]
+    assert f'<td class="grid">{grid:.1f}</td>' in page
+    # Whatever a rival does, the verdict is about what was trained here.
+    assert "✗ extractor: not shown" in page
+
+    (tmp_path / "theirs" / "b.bmp").unlink()
+    with pytest.raises(ValueError, match=r"theirs: expected one drawing named b .*got 0"):
+        choose_sets(measurement, "xdog", None)
+
+
 def test_the_teacher_needs_its_recipe_and_files_must_be_there(
     networks: ScoringNetworks, tmp_path: Path
 ) -> None:
