@@ -20,7 +20,7 @@ from transformers import CLIPTokenizer
 
 from pipeline.arrays import Pixels
 from training.embedded.edge_scores import BoundaryScores, boundary_scores
-from training.embedded.locality import line_excess, far_effect
+from training.embedded.locality import far_effect, line_excess
 from training.embedded.models.autoencoder import reconstruct
 from training.embedded.models.contrastive import to_clip, tokenize
 from training.embedded.scenes.arrays import SceneArrays, make_scenes

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from pipeline.pixels import channels_first, signed_from_uint8
-from training.embedded.locality import line_excess, far_effect
+from training.embedded.locality import far_effect, line_excess
 from training.embedded.scenes.arrays import make_scenes
 from training.embedded.scenes.reserved_seeds import HELD_OUT_SEEDS
 
