@@ -5,7 +5,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow test-faults test-cluster lint types env clean
+.PHONY: install demo test test-slow test-faults test-cluster mutants lint types env clean
 
 demo: env
 	$(BIN)/onesketch demo
@@ -21,6 +21,9 @@ test-faults: env
 
 test-cluster: env
 	ONESKETCH_CLUSTER=required $(BIN)/python -m pytest tests/cluster --timeout 1800
+
+mutants: env
+	$(BIN)/python -m tests.tools.mutants
 
 lint: env
 	$(BIN)/ruff check .

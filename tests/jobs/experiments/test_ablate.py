@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from jobs.cli.main import app
 from jobs.experiments.ablate import Ablation, open_workspace, prepare, write_results
+from jobs.experiments.ablation import samples
 from jobs.experiments.ablation.distilled import open_twin
 from jobs.experiments.ablation.rows import ROWS, Cell, cells
 from jobs.experiments.ablation.samples import (
@@ -43,6 +44,7 @@ from pipeline.recipe.recipe import Recipe, parse_recipe
 from training.embedded.scenes.reserved_seeds import EVALUATION_SEEDS
 from training.embedded.scenes.scene import make_scene
 from training.evaluation.metrics import Ssim
+from training.oneshot.samples import CONDITION_STREAM, NOISE_STREAM
 from training.styles.registry import STYLES
 
 MACHINE = Machine(device="cpu", dtype=torch.float32, num_cpus=2, num_gpus=0)
@@ -228,3 +230,8 @@ def test_the_command_goes_the_whole_way_and_goes_on(
     (out / "trainings/xdog/l2/seed-0/scores.json").unlink()
     assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == files
+
+
+def test_no_picture_to_score_on_is_one_of_a_training() -> None:
+    own = samples._EVALUATION_STREAM
+    assert own not in {NOISE_STREAM, CONDITION_STREAM, "noise", "condition"}

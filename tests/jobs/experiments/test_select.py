@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from jobs.experiments.select import Selection, draw_prompts, run_select
 from jobs.experiments.selection import feature_batches
-from jobs.experiments.selection.analysis import Check, balanced
+from jobs.experiments.selection.analysis import Check, CountSearch, _pooled_count, balanced
 from jobs.experiments.selection.classes import Classes, classes_by_condition, classes_by_word
 from jobs.experiments.selection.feature_batches import (
     FeatureBatch,
@@ -27,6 +27,7 @@ from jobs.experiments.selection.feature_batches import (
 )
 from jobs.runtime.devices import Machine
 from jobs.runtime.events import Events
+from pipeline.analysis.selection_count import Agreement, Curves
 from pipeline.diffusion.backbone import load_backbone
 from pipeline.diffusion.sampling import encode_prompts, initial_noise, sample
 from pipeline.diffusion.timesteps import representative
@@ -181,3 +182,13 @@ def test_wrong_input_is_refused_in_one_line(model: Path, tmp_path: Path) -> None
     assert missing.exit_code == 2 and "no such file" in missing.output
     nowhere = CliRunner().invoke(app, ["select", "nowhere", "--out", str(tmp_path / "out")])
     assert nowhere.exit_code == 2 and "neither" in nowhere.output
+
+
+def test_k_is_the_mean_over_both_numbers_of_components() -> None:
+    """DiffSketch, appendix B: 2 and 5 give 3.5, and by rounding to even 4."""
+    curves = Curves(np.arange(2, 6), *(np.zeros((1, 4)) for _ in range(3)))
+    counts = [
+        CountSearch(components, curves, Agreement(np.array([k, k]), matched=2))
+        for components, k in ((10, 2), (30, 5))
+    ]
+    assert _pooled_count(counts) == 4

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
-from jobs.nodes.teacher_factory import TeacherFactory
+from jobs.nodes import teacher_factory
+from jobs.nodes.teacher_factory import TeacherFactory, held_out_pairs
+from jobs.runtime.session import Session
 from pipeline.diffusion.backbone import load_backbone
+from pipeline.pair import Pair, SampleSpec
 from tests.standins import taught_diffsketch
+from tests.standins.standin_teacher import StandinTeacher
 from tests.standins.tiny_encoders import write_clip
 from training.encoders.clip import ClipError, clip_files_sha256, load_clip
 from training.oneshot.record import RECORD, write_record
@@ -91,3 +97,24 @@ def test_a_node_that_does_not_see_a_folder_is_named(factory: TeacherFactory) -> 
         ValueError, match="does not see /not/here: correct the path, or, where nodes share no disk"
     ):
         replace(factory, folder="/not/here")()
+
+
+def test_held_out_pairs_are_none_of_the_dataset_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, made = 22, []
+
+    class Watched(StandinTeacher):
+        def pairs(self, specs: Sequence[SampleSpec]) -> Sequence[Pair]:
+            made.extend(specs)
+            return super().pairs(specs)
+
+    monkeypatch.setattr(teacher_factory, "load_teacher", lambda *_: Watched())
+    monkeypatch.setattr(teacher_factory, "teacher_factory", lambda _: SimpleNamespace(files=dict))
+    recipe = SimpleNamespace(
+        dataset=SimpleNamespace(samples=samples, seed=7), teach=SimpleNamespace(teacher="blobs")
+    )
+    held_out = held_out_pairs(cast(Session, SimpleNamespace(recipe=recipe)), 5)
+    assert [spec.index for spec in made] == [22, 23, 24, 25, 26]
+    assert {(spec.seed, spec.duration) for spec in made} == {(7, samples)}
+    dataset = StandinTeacher().pairs([SampleSpec(i, 7, samples) for i in range(samples)])
+    seen = {pair.image.tobytes() for pair in dataset}
+    assert not any(pair.image.tobytes() in seen for pair in held_out)

@@ -116,3 +116,9 @@ def test_equal_prompts_are_refused() -> None:
         cdst.ConditionPrior.fit(torch.ones(5, 2, 3))
     with pytest.raises(ValueError, match="N >= 2"):
         cdst.ConditionPrior.fit(torch.ones(1, 2, 3))
+
+
+def test_the_prior_keeps_512_components_as_the_paper_does() -> None:
+    """DiffSketch, appendix D."""
+    embeddings = torch.randn(600, 1, 640, generator=torch.Generator().manual_seed(0))
+    assert len(cdst.ConditionPrior.fit(embeddings).components) == 512

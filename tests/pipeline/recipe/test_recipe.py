@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recipe.fields import RecipeError, RecipeMistakesError, added, resolve
+from pipeline.recipe.fields import RecipeError, RecipeMistakesError, Section, added, resolve
 from pipeline.recipe.recipe import Sampling, load_recipe
 
+ROOT = Path(__file__).parents[3]
 MINIMAL = "style: ink\nexample: {prompt: a red cat, seed: 50, drawing: ink.png}\n"
 
 
@@ -30,6 +31,33 @@ def test_defaults_are_the_papers(tmp_path: Path) -> None:
     assert recipe.run == "runs/ink"
     assert recipe.dataset.out == "runs/ink/dataset"
     assert recipe.drawing_path == tmp_path / "ink.png"
+
+
+def flattened(section: Section, prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            flat |= flattened(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def test_the_page_of_defaults_has_every_key_and_its_value(tmp_path: Path) -> None:
+    page = (ROOT / "docs/defaults.md").read_text()
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in page.splitlines()]
+    listed = {row[0].strip("`"): row[1:] for row in rows if row and row[0].startswith("`")}
+    defaults = flattened(load_recipe(write(tmp_path, MINIMAL)))
+    required = {"style", "example.prompt", "example.seed", "example.drawing"}
+    assert listed.keys() == defaults.keys() - required
+    for key, (shown, paper, _) in listed.items():
+        value = str(defaults[key]).replace("runs/ink", "runs/STYLE")
+        assert shown == {"True": "true", "False": "false", "None": "null"}.get(value, value), key
+        number = paper.replace(",", "")
+        if number.replace(".", "").isdecimal():
+            # Where it differs, the page must say "other".
+            assert float(number) == defaults[key], key
 
 
 def test_resolved_is_json_without_this_machines_folders(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.reading.dataset import RefusedError
+from pipeline.reading.dataset import PublishedDataset, RefusedError
 from pipeline.recipe.recipe import Distill
 from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
@@ -283,3 +283,40 @@ def test_a_second_dataset_of_another_size_is_refused_by_name(tmp_path: Path) -> 
     other = write_dataset(tmp_path / "other", 8, side=48, seed=8)
     with pytest.raises(ValueError, match="images of .*other are 48 x 48"):
         distill(replace(spec, datasets=(*spec.datasets, other)), tmp_path, EXECUTION, Events())
+
+
+def test_what_is_learned_is_what_is_stored(
+    spec: DistillationSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pair with its own drawing, paper white, and the true pair as it was drawn."""
+    seen: list[Batch] = []
+    learn = loop.train_step
+
+    def watched(state: State, batch: Batch, *rest: Any) -> dict[str, Tensor]:
+        seen.append(batch)
+        return learn(state, batch, *rest)
+
+    monkeypatch.setattr(loop, "train_step", watched)
+    distill(spec, tmp_path, EXECUTION, Events())
+
+    def key(image: Tensor, sketch: Tensor) -> bytes:
+        parts = (image.permute(1, 2, 0), sketch[0])
+        return b"".join(((x + 1) * 127.5).round().byte().numpy().tobytes() for x in parts)
+
+    stored = {}
+    dataset = PublishedDataset.open(spec.datasets[0], None)
+    for shard, size in enumerate(dataset.sizes):
+        for position in range(size):
+            image, sketch = dataset.pair(shard, position)
+            for step, name in ((1, "as stored"), (-1, "mirrored")):
+                pixels = (image[:, ::step], sketch[:, ::step])
+                stored[b"".join(x.tobytes() for x in pixels)] = name
+    found = [
+        stored.get(key(image, sketch))
+        for batch in seen
+        if len(batch.images) > 1
+        for image, sketch in zip(batch.images, batch.sketches, strict=True)
+    ]
+    assert None not in found and {"as stored", "mirrored"} == set(found)
+    true = [key(batch.images[0], batch.sketches[0]) for batch in seen if len(batch.images) == 1]
+    assert true == [spec.image.tobytes() + spec.drawing.tobytes()] * 2

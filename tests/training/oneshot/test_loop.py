@@ -235,3 +235,21 @@ def test_one_timestep_trains(spec: OneShotSpec, tmp_path: Path) -> None:
 def test_the_strip_shows_all_rows_and_snapshots(undisturbed: Path) -> None:
     strip = Image.open(undisturbed / "strip.png")
     assert strip.mode == "RGB" and strip.height > 4 * 160 and strip.width > 8 * 160
+
+
+def test_each_sample_is_learned_with_its_own_embedding(
+    spec: OneShotSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+    learn = loop.train_step
+
+    def watched(context: Any, state: Any, chunk: Any, at: int, embedding: Tensor) -> Any:
+        seen.append((context.objective.embed(chunk.images[at : at + 1]), embedding))
+        return learn(context, state, chunk, at, embedding)
+
+    monkeypatch.setattr(loop, "train_step", watched)
+    fit(spec, tmp_path, ignore)
+    for own, given in seen:
+        torch.testing.assert_close(given, own, atol=1e-5, rtol=1e-4)
+    # Samples differ, or this would prove nothing.
+    assert not torch.allclose(seen[0][1], seen[1][1], atol=1e-3)

@@ -73,3 +73,14 @@ def test_both_drawings_receive_gradient_from_their_terms(encoders: Encoders) -> 
         torch.stack([terms[name] for name in names]).sum().backward()
         magnitudes = drawn.grad.abs().sum(dim=(1, 2, 3))
         assert magnitudes[reached] > 0 and magnitudes[1 - reached] == 0
+
+
+def test_each_term_has_its_own_weight(encoders: Encoders) -> None:
+    clip, perceptual = encoders
+    weights = {"across": 2.0, "within": 3.0, "l1": 5.0, "lpips": 7.0, "clip": 11.0}
+    teach = DiffSketchTeach.model_validate({"weights": weights})
+    objective = Objective.of(pictures(1, 3, 0), pictures(1, 1, 1), teach, clip, perceptual)
+    powers = {name: torch.tensor(10.0**-power) for power, name in enumerate(TERMS)}
+    by_name = {**weights, "pixel": weights["l1"]}
+    expected = sum(by_name[name] * powers[name].item() for name in TERMS)
+    assert objective.total(powers).item() == pytest.approx(expected, rel=1e-6)

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from pipeline.diffusion.backbone import load_backbone
+from pipeline.diffusion.sampling import initial_noise, sample
+from pipeline.seeds import generator
 from tests.standins import tiny_spec
 from training.oneshot.loop import prepare
-from training.oneshot.samples import GeneratedSamples
+from training.oneshot.samples import CONDITION_STREAM, NOISE_STREAM, GeneratedSamples
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +50,13 @@ def test_batches_begin_at_fixed_indices(samples: GeneratedSamples) -> None:
         range(2, 4),
         range(4, 6),
     ]
+
+
+def test_a_dataset_of_the_same_seed_repeats_no_training_sample(samples: GeneratedSamples) -> None:
+    """The streams "noise" and "condition" are the dataset's, as its index says of each sample."""
+    made = samples.make([3])
+    noise = initial_noise(samples.backbone, [generator(samples.seed, 3, "noise")])
+    conditions = samples.conditions([3])
+    theirs = sample(samples.backbone, conditions, noise, samples.sampling, samples.timesteps)
+    assert not torch.allclose(made.images, theirs.images, atol=1e-2)
+    assert {NOISE_STREAM, CONDITION_STREAM}.isdisjoint({"noise", "condition"})

@@ -97,6 +97,49 @@ def test_an_extractor_of_before_opens_as_published() -> None:
     assert any(isinstance(layer, nn.ConvTranspose2d) for layer in network.modules())
 
 
+def literal_discriminators(
+    state: Mapping[str, Tensor], images: Tensor, sketches: Tensor
+) -> list[list[Tensor]]:
+    """The description of Wang et al. (3.2) with three strided layers and two scales."""
+    weights = iter(state.values())
+    x, found = torch.cat([images, sketches], 1), []
+    for scale in range(2):
+        if scale:
+            # Means over the windows' pixels that exist: padding does not count.
+            ones = torch.ones_like(x[:1, :1])
+            sums = F.avg_pool2d(x, 3, 2, 1, divisor_override=1)
+            x = sums / F.avg_pool2d(ones, 3, 2, 1, divisor_override=1)
+        y, maps = x, []
+        for stage, stride in enumerate((2, 2, 2, 1, 1)):
+            y = F.conv2d(y, next(weights), next(weights), stride, padding=2)
+            if 0 < stage < 4:
+                mean, variance = y.mean((2, 3), True), y.var((2, 3), correction=0, keepdim=True)
+                y = (y - mean) / (variance + 1e-5).sqrt()
+            if stage < 4:
+                y = torch.where(y > 0, y, 0.2 * y)
+            maps.append(y)
+        found.append(maps)
+    return found
+
+
+def test_the_discriminators_are_those_described() -> None:
+    torch.manual_seed(0)
+    network = MultiScaleDiscriminators(DiscriminatorConfig(width=4)).double()
+    batch = make_batch(64)
+    images, sketches = batch.images.double(), batch.sketches.double()
+    expected = literal_discriminators(network.state_dict(), images, sketches)
+    for scale, literal in zip(network(images, sketches), expected, strict=True):
+        for ours, theirs in zip(scale, literal, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-7)
+
+
+def test_both_phases_learn_by_the_paper_s_adam() -> None:
+    with torch.device("meta"):
+        student = Pix2PixHD(PRESETS["small"](), Halves())
+    # Wang et al., 3.1 and appendix: beta1 0.5.
+    assert [phase.betas for phase in student.phases()] == [(0.5, 0.999)] * 2
+
+
 def test_discriminators_see_both_pictures_at_both_scales() -> None:
     torch.manual_seed(0)
     network = MultiScaleDiscriminators(DiscriminatorConfig(width=4))
