@@ -120,6 +120,7 @@ OTHER_TESTS = {
     "jobs/dataset/test_dataset_commands.py": "the commands on one dataset that was made once",
     "jobs/dataset/test_far_commands.py": "the same on a real object store",
     "jobs/stages/test_stages.py": "the stages one after the other, on one run's folder",
+    "jobs/test_imports.py": "what commands load, processes of their own",
     "jobs/test_readme.py": "the commands in README.md",
     "pipeline/analysis/test_full_size_projection.py": "a process of its own, to measure memory",
     "pipeline/diffusion/test_tiny_backbone.py": "the tests' own backbone",

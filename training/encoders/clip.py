@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 import torch.nn.functional as F
 from huggingface_hub import try_to_load_from_cache
@@ -150,6 +149,8 @@ def _load_folder(folder: Path) -> nn.Module:
 
 
 def _load_named(name: str, weights: str) -> nn.Module:
+    import open_clip
+
     if name not in open_clip.list_models():
         similar = [model for model in open_clip.list_models() if model.startswith(name[:5])]
         raise ClipError(
@@ -165,6 +166,8 @@ def _load_named(name: str, weights: str) -> nn.Module:
 
 def _weights_file(name: str, weights: str) -> Path:
     """Find the weights of a named model: a file, or a tag's in the local cache."""
+    import open_clip
+
     if Path(weights).is_file():
         return Path(weights)
     if weights in open_clip.list_pretrained_tags_by_model(name):
@@ -177,6 +180,8 @@ def _weights_file(name: str, weights: str) -> Path:
 
 def _cached_weights(name: str, tag: str) -> Path:
     """Return the file of a tag's weights in the local cache."""
+    import open_clip
+
     config = open_clip.get_pretrained_cfg(name, tag)
     repository = config.get("hf_hub", "").rstrip("/")
     cached = _cached_file(repository) if repository else None
@@ -190,6 +195,8 @@ def _cached_weights(name: str, tag: str) -> Path:
 
 
 def _load_tag(name: str, tag: str, file: Path) -> nn.Module:
+    import open_clip
+
     config = open_clip.get_pretrained_cfg(name, tag)
     # A tag fixes the activation and the statistics that its weights were trained with; open_clip
     # itself only warns when they differ from the architecture's own.
@@ -212,6 +219,8 @@ def _cached_file(repository: str) -> str | None:
 
 
 def _config_of(model_name: str) -> dict[str, Any]:
+    import open_clip
+
     try:
         return open_clip.get_model_config(model_name)
     except ValueError as error:
@@ -228,6 +237,8 @@ def _refuse_remote_text_tower(config: dict[str, Any], name: str) -> None:
 
 
 def _create(model_name: str, shown: str, **options: Any) -> nn.Module:
+    import open_clip
+
     try:
         return open_clip.create_model(model_name, require_pretrained=True, **options)
     except (RuntimeError, KeyError, ValueError, TypeError, OSError) as error:

@@ -11,7 +11,6 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
 from pipeline.pixels import unit_from_signed
@@ -95,6 +94,8 @@ def load_features(location: str | Path, device: str | torch.device = "cpu") -> F
 
 
 def _load_vgg19(path: Path) -> Vgg19:
+    import torchvision
+
     if not path.is_file():
         raise PerceptualError(
             f"feature network 'vgg19': looked for {path}, which does not exist. Save the state "

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision.models import inception_v3
 
 from pipeline.arrays import Pixels
 from pipeline.canonical import sha256_of_file
@@ -109,6 +108,8 @@ class Pool:
 
 
 def _torchvision_network(state: dict[str, Tensor], path: Path) -> nn.Module:
+    from torchvision.models import inception_v3
+
     with warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # torchvision warns that its initialisation will change
         network = inception_v3(weights=None, aux_logits=False, init_weights=False)

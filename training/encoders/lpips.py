@@ -11,12 +11,16 @@ import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lpips
 import torch
 from torch import Tensor, nn
 
 from training.encoders.state_file import read_state
+
+if TYPE_CHECKING:
+    # Imported where they are used: torchvision costs a second that commands without a loss save.
+    import lpips
 
 NUM_SLICES = 5
 SMALLEST_SIDE = 32  # below it AlexNet's second pooling has nothing left to pool
@@ -147,6 +151,8 @@ def _load_folder(folder: Path) -> Perceptual:
 
 
 def _load_trunk(name: str, file: str) -> Perceptual:
+    import lpips
+
     trunk = TRUNKS[name]
     path = Path(file) if file else Path(torch.hub.get_dir()) / "checkpoints" / trunk.cache_name
     if not path.is_file():
@@ -164,6 +170,8 @@ def _load_trunk(name: str, file: str) -> Perceptual:
 
 
 def _empty_network(name: str) -> lpips.LPIPS:
+    import lpips
+
     if name not in TRUNKS:
         raise PerceptualError(f"perceptual network {name!r}: expected one of {sorted(TRUNKS)}")
     # On the meta device nothing is initialised: the package would otherwise fill the trunk's
