@@ -81,6 +81,11 @@ def load_image(path: Path, upright: bool = False) -> Image.Image:
         return _upright(picture) if upright else picture
 
 
+def pixels_of(picture: Image.Image) -> Pixels:
+    """Convert a picture to uint8 (H, W, 3), upright, on white paper where it is transparent."""
+    return np.asarray(_to_rgb(_upright(picture)))
+
+
 def grey_on_white(picture: Image.Image) -> Pixels:
     """Convert a drawing to uint8 (H, W), 255 = paper; what is transparent counts as paper."""
     return np.asarray(_to_rgb(picture).convert("L"))

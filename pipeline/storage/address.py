@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from pipeline.storage.local import LocalStore
-from pipeline.storage.s3 import S3Store
 from pipeline.storage.store import StorageError, Store
 
 # An @ before the first slash would end a user's name and key.
@@ -43,7 +42,9 @@ def open_store(url: str, single_writer: bool = False) -> Store:
     return LocalStore(Path(url).absolute(), single_writer)
 
 
-def _open_s3(url: str, single_writer: bool) -> S3Store:
+def _open_s3(url: str, single_writer: bool) -> Store:
+    from pipeline.storage.s3 import S3Store  # boto3 is for those alone who have an address
+
     match = _S3.fullmatch(url)
     if match is None:
         # The address is not shown: somebody may have put a secret into it.

@@ -15,7 +15,6 @@ ALLOWED = {
         "replace": "the place itself",
         "rename": "the place itself",
         "open": "the place itself",
-        "save_file": "into the temporary file, which then gets its permissions",
         "write_bytes": "into the temporary file",
     },
     "pipeline/storage/local.py": {

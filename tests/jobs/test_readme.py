@@ -12,10 +12,16 @@ from typing import Any
 
 import pytest
 import typer.main
+from PIL import Image
 
 from jobs.cli.command_group import commands_by_heading
 from jobs.cli.main import app
 from tests.standins.published_blobs import write_dataset
+from training.distillation.extractor import write_extractor
+from training.encoders.features import FeatureNetwork
+from training.students.pix2pixhd import Pix2PixHD, Preset
+from training.students.pix2pixhd_discriminators import DiscriminatorConfig
+from training.students.pix2pixhd_generator import GeneratorConfig
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -37,9 +43,15 @@ def of_program(program: str) -> list[list[str]]:
 def test_printed_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(tmp_path / "runs/xdog/dataset")
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
+    preset = Preset(GeneratorConfig(width=4, downs=1, blocks=1), DiscriminatorConfig(width=4))
+    extractor = tmp_path / "runs/xdog/extractor"
+    extractor.mkdir(parents=True)
+    write_extractor(extractor, Pix2PixHD(preset, FeatureNetwork), "pix2pixhd", {})
+    Image.new("RGB", (33, 21), "white").save("photo.jpg")
     names: dict[str, Any] = {}
-    exec(block, names)
+    for block in re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S):
+        exec(block, names)
+    assert Image.open("drawing.png").size == (33, 21)
     assert names["order"].steps == 2
     assert names["images"].shape == (8, 32, 32, 3) and names["sketches"].shape == (8, 32, 32)
 

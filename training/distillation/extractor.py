@@ -107,11 +107,15 @@ class Extractor:
         return resized(drawn, height, width)
 
     def sketches(self, images: Iterable[Pixels], batch: int = 8) -> Iterator[Pixels]:
-        """Draw many pictures as `sketch` does, neighbours of one size together in batches."""
+        """Draw many pictures as `sketch` does, neighbours of one size together in batches.
+
+        Batches hold no more pixels than one large picture.
+        """
         waiting: list[Pixels] = []
         for image in images:
             check_picture(image)
-            if waiting and (image.shape != waiting[0].shape or len(waiting) == batch):
+            room = max(1, min(batch, MAX_PIXELS // (image.shape[0] * image.shape[1])))
+            if waiting and (image.shape != waiting[0].shape or len(waiting) == room):
                 yield from self._draw_equal(waiting)
                 waiting = []
             waiting.append(image)
