@@ -33,18 +33,25 @@ _NOTES: dict[SetName, str] = {
 }
 
 
+_REAL = ("photographs", "drawn")
+# Pixels of the longer side.
+_SIDE, _LARGE_SIDE = 448, 1024
 # Other columns are other systems' drawings.
 _OWN = (PICTURE, TRUTH, TEACHER, EXTRACTOR, SHOWN_BASELINE)
 
 
 @dataclass(frozen=True)
 class ShownSet:
-    """One section of side-by-side pictures: rows of figures under column headings."""
+    """One section of side-by-side pictures: rows of figures under column headings.
+
+    `large` shows one of real pictures and its drawing so large that lines can be judged.
+    """
 
     heading: str
     note: str
     columns: list[str]
     rows: list[list[Figure]]
+    large: list[Figure]
 
 
 def shown_sets(folder: Path, sets: Sequence[SetScores]) -> list[ShownSet]:
@@ -59,7 +66,14 @@ def _shown_set(folder: Path, scores: SetScores) -> ShownSet:
         for name in scores.shown
     ]
     heads = [titles[column] for column in scores.columns]
-    return ShownSet(_HEADINGS[scores.name], _NOTES[scores.name], heads, rows)
+    large: list[Figure] = []
+    if scores.name in _REAL and scores.shown:
+        name = scores.shown[len(scores.shown) // 2]
+        large = [
+            _read_figure(folder, name, column, titles[column], _LARGE_SIDE)
+            for column in (PICTURE, EXTRACTOR)
+        ]
+    return ShownSet(_HEADINGS[scores.name], _NOTES[scores.name], heads, rows, large)
 
 
 def _column_titles(scores: SetScores) -> dict[str, str]:
@@ -74,10 +88,10 @@ def _column_titles(scores: SetScores) -> dict[str, str]:
     }
 
 
-def _read_figure(folder: Path, name: str, column: str, title: str) -> Figure:
+def _read_figure(folder: Path, name: str, column: str, title: str, max_side: int = _SIDE) -> Figure:
     """Read one picture; drawings become grey so that they are kept without loss."""
     pixels = read_photograph(folder / f"{name}.{column}.png")
     if column != PICTURE:
         pixels = pixels[..., 0]
     alt = f"{title}: {name}" if column == PICTURE else f"{title} of {name}"
-    return make_figure(pixels, alt, title)
+    return make_figure(pixels, alt, title, max_side)

@@ -15,6 +15,7 @@ from jobs.pages.facts import Fact, fingerprints_text
 from jobs.pages.figures import Figure, make_figure
 from jobs.pages.page import write_page
 from jobs.report.dataset_section import show_dataset
+from jobs.report.limits_section import limits
 from jobs.report.lineage import mismatches
 from jobs.report.provenance_section import last_machine, provenance_facts
 from jobs.report.stage_times import read_events, stage_seconds, stage_times
@@ -62,6 +63,7 @@ def write_report(session: Session) -> str:
         sets=shown_sets(folder.evaluation, scores.sets),
         metrics=groups[0].metrics if groups else [],
         groups=groups,
+        limits=limits(recipe, groups),
         interval_note="Mean and its 95 % interval over pictures. Best mean in bold.",
         times=stage_times(seconds),
         times_note=f"Together {in_words(sum(seconds.values()))} on "

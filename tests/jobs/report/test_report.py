@@ -15,6 +15,8 @@ from PIL import Image
 from jobs.evaluation.evaluate import measure_set
 from jobs.evaluation.picture_sets import generated_set, photograph_set, scene_set
 from jobs.evaluation.scores import EvaluationScores, write_scores
+from jobs.evaluation.scores_section import ScoreGroup
+from jobs.report.limits_section import limits
 from jobs.report.report import write_report
 from jobs.runtime.recipes import open_recipe
 from jobs.runtime.run_folder import RunFolder
@@ -28,6 +30,7 @@ from pipeline.images.write import write_png
 from pipeline.pair import Pair
 from pipeline.publishing.finish import complete
 from pipeline.publishing.publish import publish
+from pipeline.recipe.recipe import parse_recipe
 from pipeline.storage.address import open_store
 from tests.standins.tiny_encoders import write_perceptual
 from training.encoders.lpips import load_perceptual
@@ -121,8 +124,9 @@ def test_page_needs_no_other_file(run: Path) -> None:
 
 def test_every_picture_says_what_it_shows(run: Path) -> None:
     page = Page((run / "run" / "report.html").read_text())
-    # Example 3, strip 1, six pairs, two generated rows of five, two photographs of four.
-    assert len(page.alts) == 3 + 1 + 2 * 6 + 2 * 5 + 2 * 4
+    # Example 3, strip 1, six pairs, two generated rows of five, two photographs of four, and one
+    # of them large with its drawing.
+    assert len(page.alts) == 3 + 1 + 2 * 6 + 2 * 5 + 2 + 2 * 4
     assert all(page.alts)
 
 
@@ -144,3 +148,21 @@ def test_a_run_without_dataset_is_refused_clearly(run: Path, tmp_path: Path) -> 
         pytest.raises(ValueError, match=r"image\.png: no such image|manifest"),
     ):
         write_report(session)
+
+
+def test_the_page_says_what_the_extractor_cannot_do(run: Path) -> None:
+    text = (run / "run" / "report.html").read_text()
+    (listed,) = re.findall(r'<ul class="limits">(.*?)</ul>', text, re.S)
+    # Two photographs decide nothing, and its frames flicker however well it draws.
+    assert "Photographs: it is not shown to be better than" in listed and "flicker" in listed
+
+
+def test_limits_are_those_of_the_run() -> None:
+    group = ScoreGroup("Photographs", "", [], [], "✓", beats=True)
+    recipe = parse_recipe(
+        {"style": "ink", "backbone": "sd", "example": {"prompt": "a", "seed": 1, "drawing": "d"}},
+        Path(),
+    )
+    said = " ".join(limits(recipe, [group]))
+    assert "not shown" not in said and "toys" not in said and "small network" not in said
+    assert "30,000 drawings" in said
