@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from jobs.nodes.cluster import check_store_of_nodes, share_cluster
 from jobs.nodes.ray_session import ray_runtime
 from jobs.nodes.teacher_factory import TeacherFactory, teacher_factory
 from jobs.runtime.provenance import versions
 from jobs.runtime.session import Session
-from jobs.stages.run_summary import summary_table
+from jobs.stages.run_summary import Tally, summary_table
 from pipeline.dataset.commit import committed_shards
 from pipeline.dataset.plan import Plan, check_plan, plan_from_recipe
+from pipeline.events import OnEvent
 from pipeline.generation.ray_actors import generate
 from pipeline.generation.scheduling import Policy
 from pipeline.generation.summary import Summary
@@ -65,16 +67,18 @@ def run_generate(session: Session, fleet: Fleet | None = None) -> None:
             pairs = finished.counts.committed
             session.events("generate.ready", dataset=recipe.dataset.out, pairs=pairs, made=0)
             return
+        tally = Tally(session.events)
         try:
-            summary = _make_missing(session, fleet, plan, store, factory)
+            summary = _make_missing(session, fleet, plan, store, factory, tally)
         except KeyboardInterrupt:
             with suppress(StorageError):
-                kept = sum(len(plan.indices(shard)) for shard in committed_shards(store))
+                done = committed_shards(store)
+                kept = sum(len(plan.indices(shard)) for shard in done)
                 session.events("generate.stopped", kept=kept, of=plan.samples, what="pairs")
+                stopped = tally.summary(plan.samples, kept, plan.num_shards)
+                _record(session, fleet, "stopped", stopped)
             raise
-    at = {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    paid = {"money": fleet.price * summary.worker_hours} if fleet.price else {}
-    session.place.add_generation(at | summary.to_dict() | paid)
+    _record(session, fleet, "finished", summary)
     session.events.console.print(summary_table(summary))
     session.events(
         "generate.ready",
@@ -84,8 +88,22 @@ def run_generate(session: Session, fleet: Fleet | None = None) -> None:
     )
 
 
+def _record(
+    session: Session, fleet: Fleet, end: Literal["finished", "stopped"], summary: Summary
+) -> None:
+    """Add a run to those that have worked on the dataset."""
+    at = {end: datetime.now(UTC).isoformat(timespec="seconds")}
+    paid = {"money": fleet.price * summary.worker_hours} if fleet.price else {}
+    session.place.add_generation(at | summary.to_dict() | paid)
+
+
 def _make_missing(
-    session: Session, fleet: Fleet, plan: Plan, store: Store, factory: TeacherFactory
+    session: Session,
+    fleet: Fleet,
+    plan: Plan,
+    store: Store,
+    factory: TeacherFactory,
+    on_event: OnEvent,
 ) -> Summary:
     """Make the shards that a plan still lacks, on Ray."""
     with ray_runtime(session.asked):
@@ -98,6 +116,6 @@ def _make_missing(
             replace(factory, device=share.device),
             workers=share.workers,
             gpus_per_worker=share.gpus,
-            on_event=session.events,
+            on_event=on_event,
             policy=Policy(grace_s=fleet.grace_s),
         )
