@@ -147,7 +147,10 @@ def read_plan(store: Store) -> Plan:
     try:
         return Plan.model_validate_json(store.read(layout.PLAN))
     except MissingKeyError as error:
-        raise MissingKeyError(f"no dataset at {store.url}: it has no {layout.PLAN}") from error
+        raise MissingKeyError(
+            f"no dataset at {store.url}: expected a folder or address that `onesketch generate` has "
+            f"written to, and found no {layout.PLAN}"
+        ) from error
     except ValidationError as error:
         raise ValueError(
             f"{store.url}/{layout.PLAN} is not a plan of the format {FORMAT} "

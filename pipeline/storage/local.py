@@ -200,5 +200,5 @@ def _advice(error: OSError) -> str:
     if error.errno in _NO_RIGHT:
         return f"{error.strerror}; choose a dataset.out that you may write to"
     if error.errno in _NO_FOLDER:
-        return "a file is in the way of the folder; choose another dataset.out"
+        return "expected a folder, found a file; give another place, such as another dataset.out"
     return str(error.strerror or error)
