@@ -64,7 +64,7 @@ def test_unfinished_files_are_not_listed(store: LocalStore) -> None:
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(StorageError, match="a file is in the way"):
+    with pytest.raises(StorageError, match="expected a folder, found a file"):
         probe(LocalStore(tmp_path / "file" / "dataset"))
     assert (tmp_path / "file").read_text() == "mine"
 
