@@ -19,8 +19,8 @@ _PROMPT, _SEED = "a red house on grass under a blue sky", 50
 _LAPTOP: dict[str, dict[str, Any]] = {
     "sampler": {"steps": 25},
     "teach": {"iterations": 192, "diffusion_duration": 160},
-    "dataset": {"samples": 224, "shard_size": 32},
-    "distill": {"preset": "small", "epochs": 8},
+    "dataset": {"samples": 448, "shard_size": 32},
+    "distill": {"preset": "small", "epochs": 4},
 }
 # The rate at which the embedded models learn; DiffSketch's suits Stable Diffusion.
 _EMBEDDED_RATE = 1e-3

@@ -13,7 +13,7 @@ from pipeline.recipe.recipe import load_recipe
 @pytest.mark.parametrize(
     ("size", "run", "samples", "preset"),
     [
-        ("laptop", "", 224, "small"),
+        ("laptop", "", 448, "small"),
         ("gpu", "", 30_000, "paper"),
         ("cluster", "s3://b/c", 30_000, "paper"),
     ],

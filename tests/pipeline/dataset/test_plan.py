@@ -128,7 +128,7 @@ def test_a_plan_that_is_no_json_has_no_place_to_name(store: LocalStore) -> None:
 def test_a_dataset_begun_by_the_first_version_is_resumed(tmp_path: Path) -> None:
     """The shipped style's plan, as version 0.1.0 wrote it: to the byte what today's code plans.
 
-    Its rate was the paper's, which the shipped style has left since.
+    Its rate was the paper's, and its sizes others, which the shipped style has left since.
     """
     written = Path(__file__).with_name("plan_of_the_first_version.json").read_bytes()
     store = LocalStore(tmp_path)
@@ -136,7 +136,9 @@ def test_a_dataset_begun_by_the_first_version_is_resumed(tmp_path: Path) -> None
     stored = read_plan(store)
     recipe = open_recipe("xdog", "runs/demo")
     teach = recipe.teach.model_copy(update={"learning_rate": 1e-4})
-    recipe = recipe.model_copy(update={"teach": teach})
+    dataset = recipe.dataset.model_copy(update={"samples": 224})
+    distill = recipe.distill.model_copy(update={"epochs": 8})
+    recipe = recipe.model_copy(update={"teach": teach, "dataset": dataset, "distill": distill})
     plan = plan_from_recipe(recipe, stored.fingerprints, stored.versions)
     assert plan.to_bytes() == written
     assert write_or_check(store, plan) == stored
