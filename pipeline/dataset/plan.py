@@ -148,8 +148,8 @@ def read_plan(store: Store) -> Plan:
         return Plan.model_validate_json(store.read(layout.PLAN))
     except MissingKeyError as error:
         raise MissingKeyError(
-            f"no dataset at {store.url}: expected a place that `onesketch generate` has written to, "
-            f"found no {layout.PLAN}"
+            f"no dataset at {store.url}: expected a place that `onesketch generate` has written "
+            f"to, found no {layout.PLAN}"
         ) from error
     except ValidationError as error:
         raise ValueError(
