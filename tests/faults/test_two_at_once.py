@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.dataset import layout
 from pipeline.storage.address import open_store
 from tests.standins.tiny_encoders import write_clip, write_perceptual
 
 ROOT = Path(__file__).parents[2]
 # Each is two cold starts; a night may ask for twenty.
 ROUNDS = int(os.environ.get("ONESKETCH_ROUNDS", "1"))
-SAMPLES, ITERATIONS = 12, 6
+SAMPLES, SHARD_SIZE, ITERATIONS = 12, 2, 6
 
 pytestmark = [pytest.mark.faults, pytest.mark.ray]
 
@@ -40,7 +41,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_backbone_folder: Path
         "teach": {"iterations": ITERATIONS, "diffusion_duration": 2, "timesteps": [0, 2],
                   "prompts": "prompts.txt", "clip": str(folder / "clip"),
                   "perceptual": perceptual},
-        "dataset": {"samples": SAMPLES, "shard_size": 2},
+        "dataset": {"samples": SAMPLES, "shard_size": SHARD_SIZE},
         "distill": {"preset": "small", "epochs": 2, "batch": 2, "workers": 1,
                     "perceptual": perceptual},
     }  # fmt: skip
@@ -77,9 +78,10 @@ def two_at_once(folder: Path, stage: str, run: str) -> list[int]:
 
 
 def objects(address: str) -> dict[str, bytes]:
-    """All of a dataset that is published."""
+    """Shards and index of a dataset; its records name the run, which is another in each round."""
     store = open_store(address)
-    return {key: store.read(key) for key in store.keys("")}
+    keys = [*store.keys(layout.SHARDS), *store.keys(layout.INDEX)]
+    return {key: store.read(key) for key in keys}
 
 
 @pytest.mark.parametrize("place", ["folder", "s3"])
@@ -104,8 +106,10 @@ def test_each_stage(
         assert iterations_of(read("teacher/history.jsonl")) == list(range(ITERATIONS))
         assert two_at_once(project, "generate", run) == [0, 0]
         assert pairs_made(place, project, run) == SAMPLES
-        dataset = objects(run + "/dataset" if place == "s3" else str(project / run / "dataset"))
-        assert not [key for key in dataset if key.startswith("workers/")]
+        address = run + "/dataset" if place == "s3" else str(project / run / "dataset")
+        assert open_store(address).keys(layout.WORKERS) == []
+        dataset = objects(address)
+        assert len(dataset) == 2 * SAMPLES / SHARD_SIZE
         known = known or dataset
         assert dataset == known
         assert 0 in two_at_once(project, "distill", run)
