@@ -14,7 +14,8 @@ from torch import Tensor
 from onesketch.pictures import Picture, to_pixels
 from pipeline.arrays import Pixels
 from pipeline.storage.address import is_address
-from training.distillation.extractor import Extractor, ExtractorError
+from training.extraction.extractor import Extractor
+from training.extraction.extractor_folder import ExtractorError
 
 OutputType = Literal["pil", "np", "pt", "alpha"]
 Drawing: TypeAlias = "Image.Image | Pixels | Tensor"

@@ -25,7 +25,7 @@ from pipeline.teachers.composed import DRAW_STREAM
 from pipeline.teachers.drawer import Drawer, DrawOptions
 from pipeline.teachers.teacher import TeacherFiles
 from pipeline.whole_file import write_json
-from training.distillation.extractor import MODEL
+from training.extraction.extractor_folder import MODEL
 from training.oneshot.record import RECORD, taught_teacher
 
 Item = TypeVar("Item")

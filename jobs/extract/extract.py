@@ -13,7 +13,8 @@ from jobs.extract.drawings import drawing_path, find_to_draw, readable, refuse_u
 from jobs.runtime.devices import Machine
 from pipeline.events import OnEvent
 from pipeline.images.write import write_png
-from training.distillation.extractor import MODEL, Extractor, ExtractorError
+from training.extraction.extractor import Extractor
+from training.extraction.extractor_folder import MODEL, ExtractorError
 from training.oneshot.record import RECORD
 
 

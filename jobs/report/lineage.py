@@ -13,7 +13,7 @@ from pipeline.diffusion.example import check_same_source
 from pipeline.images.read import read_photograph
 from pipeline.recipe.recipe import Recipe
 from pipeline.storage.address import open_store
-from training.distillation.extractor import CONFIG, read_config
+from training.extraction.extractor_folder import CONFIG, read_config
 from training.oneshot.record import read_record
 
 

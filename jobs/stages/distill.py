@@ -16,10 +16,10 @@ from pipeline.diffusion.example import load_example
 from pipeline.recipe.recipe import at_home
 from pipeline.recipe.workers import WorkerRange
 from pipeline.storage.node_cache import NodeCache
-from training.distillation.extractor import CONFIG
 from training.distillation.loop import distill
 from training.distillation.ray_train import distill_on_ray
 from training.distillation.spec import DistillationSpec, Execution
+from training.extraction.extractor_folder import CONFIG
 from training.keeper import StoreKeeper
 
 

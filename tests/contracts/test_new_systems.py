@@ -32,10 +32,10 @@ from tests.standins import tiny_project, toy_modules
 from tests.standins.published_blobs import write_dataset
 from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
-from training.distillation.extractor import Extractor
 from training.distillation.loop import distill
 from training.distillation.spec import DistillationSpec, Execution
 from training.encoders.features import load_features
+from training.extraction.extractor import Extractor
 from training.oneshot.inputs import TeachInputs
 from training.oneshot.record import check_same_teacher
 from training.oneshot.registry import TRAININGS, find_training

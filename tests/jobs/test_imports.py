@@ -13,7 +13,7 @@ MODELS = {"torchvision", "open_clip", "lpips", "diffusers", "transformers"}
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("training.distillation.extractor", MODELS | {"ray", "cv2", "scipy", "boto3", "pydantic"}),
+        ("training.extraction.extractor", MODELS | {"ray", "cv2", "scipy", "boto3", "pydantic"}),
         ("jobs.dataset.status", MODELS | {"ray", "cv2", "torch"}),
         ("jobs.dataset.listing", MODELS | {"ray", "cv2", "torch"}),
         # They find out that nothing is left to do without a model.

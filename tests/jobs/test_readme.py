@@ -17,8 +17,8 @@ from PIL import Image
 from jobs.cli.command_group import commands_by_heading
 from jobs.cli.main import app
 from tests.standins.published_blobs import write_dataset
-from training.distillation.extractor import write_extractor
 from training.encoders.features import FeatureNetwork
+from training.extraction.extractor_folder import write_extractor
 from training.students.pix2pixhd import Pix2PixHD, Preset
 from training.students.pix2pixhd_discriminators import DiscriminatorConfig
 from training.students.pix2pixhd_generator import GeneratorConfig

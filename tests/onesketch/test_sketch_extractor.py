@@ -21,8 +21,8 @@ from onesketch import SketchExtractor, open_dataset
 from pipeline.arrays import Pixels
 from pipeline.storage.address import open_store
 from tests.standins.published_blobs import write_dataset
-from training.distillation.extractor import ExtractorError, write_extractor
 from training.encoders.features import FeatureNetwork
+from training.extraction.extractor_folder import ExtractorError, write_extractor
 from training.students.pix2pixhd import Pix2PixHD, Preset
 from training.students.pix2pixhd_discriminators import DiscriminatorConfig
 from training.students.pix2pixhd_generator import GeneratorConfig

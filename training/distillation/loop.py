@@ -31,7 +31,6 @@ from training.checkpoint import (
     check_identity,
     trim_history,
 )
-from training.distillation.extractor import CONFIG, read_config, write_extractor
 from training.distillation.metrics import (
     MetricsListener,
     StepTimes,
@@ -55,6 +54,7 @@ from training.distillation.step import (
     train_step,
 )
 from training.encoders.features import FeatureNetwork, load_features
+from training.extraction.extractor_folder import CONFIG, read_config, write_extractor
 from training.keeper import FolderKeeper, Keeper
 from training.snapshots import STRIP, StripRow, snapshot_iterations, write_strip
 from training.students.registry import find_student

@@ -39,8 +39,8 @@ from pipeline.pixels import image_to_uint8
 from pipeline.recipe.recipe import Recipe, parse_recipe
 from pipeline.recipe.workers import WorkerRange
 from pipeline.whole_file import write_json
-from training.distillation.extractor import Extractor
 from training.encoders.lpips import Perceptual, load_perceptual
+from training.extraction.extractor import Extractor
 from training.oneshot.stored_samples import read_batch
 from training.styles.registry import STYLES
 

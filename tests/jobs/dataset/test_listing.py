@@ -16,7 +16,7 @@ from pipeline.publishing.publish import publish
 from pipeline.storage.address import open_store
 from tests.standins.published_blobs import encode_shard, write_dataset
 from tests.standins.standin_teacher import make_plan
-from training.distillation.extractor import CONFIG
+from training.extraction.extractor_folder import CONFIG
 from training.oneshot.record import RECORD
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jobs.extract.drawings import check_drawings, find_to_draw, refuse_unreadable
 from tests.jobs.stages.test_stages import refusal
-from training.distillation.extractor import Extractor
+from training.extraction.extractor import Extractor
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,9 @@ from PIL import Image
 from jobs.extract.extract import load_extractor
 from pipeline.arrays import Pixels
 from tests.jobs.stages.test_stages import onesketch, refusal
-from training.distillation.extractor import Extractor, write_extractor
 from training.encoders.features import FeatureNetwork
+from training.extraction.extractor import Extractor
+from training.extraction.extractor_folder import write_extractor
 from training.students.pix2pixhd import Pix2PixHD, Preset
 from training.students.pix2pixhd_discriminators import DiscriminatorConfig
 from training.students.pix2pixhd_generator import GeneratorConfig

@@ -19,7 +19,7 @@ from pipeline.diffusion.drawing import ExampleError
 from pipeline.images.write import write_png
 from pipeline.recipe.recipe import Recipe
 from tests.standins.published_blobs import write_dataset
-from training.distillation.extractor import FORMAT
+from training.extraction.extractor_folder import FORMAT
 from training.oneshot.record import write_record
 
 DRAWING = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))

@@ -22,10 +22,10 @@ from tests.standins.standin_teacher import StandinTeacher, make_plan
 from tests.standins.tiny_encoders import write_perceptual
 from training.checkpoint import CHECKPOINT, OtherRunError
 from training.distillation import loop
-from training.distillation.extractor import Extractor
 from training.distillation.loop import DivergenceError, distill
 from training.distillation.spec import DistillationSpec, Execution
 from training.distillation.state import State
+from training.extraction.extractor import Extractor
 from training.students.student import Batch
 
 EXECUTION = Execution(record_every=3, checkpoint_every_s=0)
