@@ -22,7 +22,7 @@ from torch import Tensor, nn
 # phone's 12 megapixels in half precision, and the next one, a quarter of its rows, just fits.
 KEPT_BYTES = 768 * 2**20
 # Of one strip of the widest map; layers hold a few of them at a time.
-STRIP_BYTES = 96 * 2**20
+STRIP_BYTES = 32 * 2**20
 
 ReadRows = Callable[[int, int], Tensor]
 OnShare = Callable[[float], None]
