@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+
+from pipeline.images.read import HEIF_SUFFIXES
 
 BUNDLED = "bundled"
 # Everyday photographs that need no download (scikit-image fetches many of its others).
@@ -19,9 +22,20 @@ BUNDLED_FILES = {
     "motorcycle": "motorcycle_left.png",
     "rocket": "rocket.jpg",
 }
-SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-)
+SUFFIXES = HEIF_SUFFIXES | {
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".jfif",
+    ".jp2",
+    ".jpe",
+    ".jpeg",
+    ".jpg",
+    ".png",
+    ".tif",
+    ".tiff",
+    ".webp",
+}
 
 
 @dataclass(frozen=True)
@@ -148,9 +162,11 @@ def _refuse_twins(photographs: Sequence[Photograph]) -> None:
     """Raise ValueError when two photographs have the same name."""
     seen: dict[str, Path] = {}
     for photograph in photographs:
-        if photograph.name in seen:
+        key = unicodedata.normalize("NFC", photograph.name).casefold()
+        if key in seen:
             raise ValueError(
-                f"{photograph.path} and {seen[photograph.name]} would both be drawn as "
-                f"{photograph.name}.png: rename one, or extract them into two folders"
+                f"{photograph.path} and {seen[key]} would both be drawn as "
+                f"{photograph.name}.png (many disks do not tell A from a): rename one, or extract "
+                "them into two folders"
             )
-        seen[photograph.name] = photograph.path
+        seen[key] = photograph.path

@@ -10,8 +10,11 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from pipeline.arrays import Pixels
+from pipeline.images.depth import is_deep, to_eight_bits
+from pipeline.images.profile import to_srgb
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 # The transposition that each EXIF orientation asks for.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -75,10 +78,23 @@ def load_image(path: Path, upright: bool = False) -> Image.Image:
     Raises:
         UNREADABLE: any of them: the file is missing, or is no image that can be read.
     """
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        return _load_heif(path)
     with Image.open(path, formats=FORMATS) as picture:
         picture.load()
         # Here, since some formats read their tags from the file.
         return _upright(picture) if upright else picture
+
+
+def count_frames(path: Path) -> int:
+    """Count the frames of an animation or the pages of a document; 1 where that cannot be told."""
+    if path.suffix.lower() in HEIF_SUFFIXES:
+        return 1
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return int(getattr(picture, "n_frames", 1))
+    except UNREADABLE:
+        return 1
 
 
 def pixels_of(picture: Image.Image) -> Pixels:
@@ -91,14 +107,28 @@ def grey_on_white(picture: Image.Image) -> Pixels:
     return np.asarray(_to_rgb(picture).convert("L"))
 
 
+def _load_heif(path: Path) -> Image.Image:
+    """Load what iPhones write; its decoder turns it upright by itself."""
+    try:
+        from pi_heif import open_heif
+    except ImportError as error:
+        raise ValueError(
+            f"reading {path.suffix} needs the extra `heif`: pip install 'onesketch[heif]'"
+        ) from error
+    # Not by the decoder's own opener for Pillow, which would change what other programs open.
+    return open_heif(path).to_pillow()
+
+
 def _to_rgb(picture: Image.Image) -> Image.Image:
     """Drop alpha onto white paper, convert to RGB."""
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
+        shown = picture.convert("RGB") if picture.mode in ("RGBA", "RGB") else rgba.convert("RGB")
+        rgba = Image.merge("RGBA", (*to_srgb(shown).split(), rgba.getchannel("A")))
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
-    return picture.convert("RGB")
+    if is_deep(picture):
+        return Image.fromarray(to_eight_bits(picture)).convert("RGB")
+    return to_srgb(picture)
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -38,10 +38,10 @@ def test_hidden_files_and_folders_are_left_out_and_counted(tmp_path: Path) -> No
     for name in ("a.png", "._a.png", ".b.png", ".cache/c.png", "trip/.d/e.png", "trip/f.png"):
         save(tmp_path / name, picture)
     (tmp_path / "trip" / "notes.txt").write_text("not an image")
-    (tmp_path / "trip" / "g.HEIC").write_bytes(b"")
+    (tmp_path / "trip" / "g.MP4").write_bytes(b"")
     found = search([str(tmp_path)])
     assert [photograph.name for photograph in found.photographs] == ["a", "trip/f"]
-    assert (found.hidden, sorted(found.others), found.skipped) == (4, [".heic", ".txt"], 6)
+    assert (found.hidden, sorted(found.others), found.skipped) == (4, [".mp4", ".txt"], 6)
 
 
 def test_what_is_hidden_is_found_when_it_is_named(tmp_path: Path) -> None:
@@ -94,6 +94,14 @@ def test_two_drawings_of_one_name_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "a.jpg", np.zeros((4, 4), np.uint8))
     with pytest.raises(ValueError, match="would both be drawn as a.png"):
         find_photographs([str(tmp_path)])
+
+
+@pytest.mark.parametrize("twin", ["A.png", "a\u0301.png"])
+def test_names_that_some_disks_do_not_tell_apart_are_refused(tmp_path: Path, twin: str) -> None:
+    save(tmp_path / "one" / ("\u00e1.png" if twin != "A.png" else "a.png"), np.zeros((4, 4), "u1"))
+    save(tmp_path / "two" / twin, np.zeros((4, 4), "u1"))
+    with pytest.raises(ValueError, match="many disks do not tell A from a"):
+        find_photographs([str(tmp_path / "one"), str(tmp_path / "two")])
 
 
 def test_missing_input_and_empty_folder_are_named(tmp_path: Path) -> None:
