@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.evaluation.evaluate import Measurement, run_evaluate
-from jobs.extract.extract import run_extract
+from jobs.extract.extract import ExtractOptions, run_extract
 from jobs.nodes.ray_session import ray_runtime
 from jobs.report.report import write_report
 from jobs.runtime.session import Session
@@ -32,7 +32,11 @@ def _extract_bundled(session: Session) -> None:
     """Draw the bundled photographs."""
     folder = session.folder
     with session.events.stage("extract"):
-        run_extract(folder.extractor, [BUNDLED], folder.drawings, session.machine, session.events)
+        # Those of an extractor before this one are replaced: the folder is the demo's own.
+        options = ExtractOptions(again=True)
+        run_extract(
+            folder.extractor, [BUNDLED], folder.drawings, session.machine, session.events, options
+        )
 
 
 def _evaluate(session: Session) -> None:

@@ -2,71 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-import torch
-from PIL import Image, ImageFilter
-from torch import Tensor
+from PIL import Image
 
-from onesketch.pictures import Picture, to_pixels
+from onesketch.pictures import Picture, Seen, to_pixels
 from pipeline.arrays import Pixels
+from pipeline.drawings.finish import Finish
 from pipeline.storage.address import is_address
-from training.extraction.extractor import Extractor
 from training.extraction.extractor_folder import ExtractorError
+from training.extraction.picture_drawer import PictureDrawer
 
-OutputType = Literal["pil", "np", "pt", "alpha"]
-Drawing: TypeAlias = "Image.Image | Pixels | Tensor"
-# Pixels on either side: beyond them a line fills whole pictures.
-MOST_THICKNESS = 32
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+OutputType = Literal["pil", "np", "pt", "alpha", "svg"]
+Runtime = Literal["torch", "onnx"]
+Drawing: TypeAlias = "Image.Image | Pixels | Tensor | str"
 
 
 class SketchExtractor:
     """Draws pictures of any size, dark on white, at exactly their size.
 
-    Threads may share one.
+    Threads may share one. A picture's drawing does not depend on those beside it, to one grey
+    level; alone and on the same number of threads it has the same bytes each time. Large pictures
+    are drawn in strips and take no more memory than a few of their layers' maps.
     """
 
-    def __init__(self, extractor: Extractor) -> None:
-        self._extractor = extractor
+    def __init__(self, drawer: PictureDrawer) -> None:
+        self._drawer = drawer
 
     @classmethod
     def from_pretrained(
         cls,
         location: str | Path,
         *,
-        device: str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+        dtype: str | torch.dtype = "float32",
+        runtime: Runtime = "torch",
         revision: str | None = None,
         download: bool = False,
     ) -> Self:
         """Open an extractor.
 
         Args:
-            location: the folder that `onesketch distill` finished; its s3://... address; or a
-                repository's name on the Hugging Face hub.
+            location: the folder that `onesketch distill` finished, or `onesketch publish` wrote;
+                its s3://... address; or a repository's name on the Hugging Face hub.
             device: where to draw.
-            dtype: of the network's numbers.
+            dtype: of the network's numbers: float32, bfloat16, float16.
+            runtime: what computes the network; "onnx" takes what `onesketch publish` wrote, and
+                needs no torch.
             revision: of the hub's repository.
             download: let the hub's files be downloaded; else they must be in the local cache.
 
         Raises:
             ExtractorError: there is no extractor, or not a whole one.
+            ValueError: `runtime` is unknown, or its extra is not installed.
         """
+        if runtime not in get_args(Runtime):
+            raise ValueError(f"runtime: expected one of {_listed(Runtime)}, got {runtime!r}")
         folder = _locate(str(location), revision, download)
-        return cls(Extractor.load(folder, device, dtype))
+        if runtime == "onnx":
+            from training.extraction.onnx_extractor import OnnxExtractor
+
+            return cls(OnnxExtractor.load(folder, device=str(device)))
+        import torch
+
+        from training.extraction.extractor import Extractor
+
+        number = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+        if not (isinstance(number, torch.dtype) and number.is_floating_point):
+            raise ValueError(f"dtype: expected float32, bfloat16 or float16, got {dtype!r}")
+        return cls(Extractor.load(folder, device, number))
 
     @property
     def device(self) -> str:
         """Where it draws."""
-        return self._extractor.device
+        return self._drawer.device
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the network to a device; return this extractor."""
-        self._extractor.network.to(device)
-        self._extractor.device = str(device)
+        """Move the network to a device; return this extractor.
+
+        Raises:
+            ValueError: an ONNX runtime draws on the device that it was opened for.
+        """
+        self._drawer.move_to(str(device))
         return self
 
     def __call__(
@@ -90,10 +114,12 @@ class SketchExtractor:
             invert: white on black.
             threshold: in (0, 1); what is darker becomes black, all else white. None: greys stay.
             thickness: pixels by which lines grow on either side, or shrink where negative; at most
-                `MOST_THICKNESS`.
-            batch_size: the most pictures of one size that are drawn at once.
+                32 (`pipeline.drawings.lines.MOST_THICKNESS_PX`).
+            batch_size: the most pictures of one size that are drawn at once; large pictures are
+                drawn alone.
             output_type: "pil": images of mode L; "np": uint8 (H, W); "pt": float32 (1, H, W) in
-                [0, 1]; "alpha": PIL images of mode LA, ink that is black over nothing.
+                [0, 1]; "alpha": PIL images of mode LA, ink over nothing, and none where the picture
+                is transparent; "svg": texts, filled outlines of the lines over nothing.
 
         Returns:
             The drawing; a list of drawings for a list or a batch.
@@ -101,21 +127,17 @@ class SketchExtractor:
         Raises:
             ValueError: a picture or an argument is not what is said above.
         """
-        _check(short_side, threshold, thickness, batch_size, output_type)
+        finish = Finish(threshold=threshold, thickness=thickness, invert=invert)
+        _check(short_side, batch_size, output_type)
         pictures, single = to_pixels(images)
-        drawn = self._draw(pictures, short_side, batch_size)
+        drawn = self._drawer.sketches(
+            (picture.pixels for picture in pictures), batch_size, short_side
+        )
         finished = [
-            _present(_touched(drawing, threshold, thickness), invert, output_type)
-            for drawing in drawn
+            _presented(finish, drawing, picture, output_type)
+            for picture, drawing in zip(pictures, drawn, strict=True)
         ]
         return finished[0] if single else finished
-
-    def _draw(
-        self, pictures: list[Pixels], short_side: int | None, batch_size: int
-    ) -> Iterator[Pixels]:
-        if short_side is None:
-            return self._extractor.sketches(pictures, batch_size)
-        return (self._extractor.sketch(picture, short_side) for picture in pictures)
 
 
 def _locate(location: str, revision: str | None, download: bool) -> Path:
@@ -128,9 +150,17 @@ def _locate(location: str, revision: str | None, download: bool) -> Path:
     if folder.exists() or location.count("/") != 1 or location.startswith((".", "~")):
         return folder
     # A hub id has one slash, as folders may have, too; those that are there go first.
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+        )
+    except ImportError as error:
+        raise ExtractorError(
+            f"{location}: no such folder; if it is a name on the hub: pip install huggingface_hub"
+        ) from error
     try:
         return Path(snapshot_download(location, revision=revision, local_files_only=not download))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
@@ -140,48 +170,36 @@ def _locate(location: str, revision: str | None, download: bool) -> Path:
         ) from error
 
 
-def _check(
-    short_side: int | None,
-    threshold: float | None,
-    thickness: int,
-    batch_size: int,
-    output_type: str,
-) -> None:
+def _check(short_side: int | None, batch_size: int, output_type: str) -> None:
     for name, value, fine, expected in (
         ("short_side", short_side, short_side is None or short_side >= 1, "1 pixel or more"),
-        ("threshold", threshold, threshold is None or 0 < threshold < 1, "between 0 and 1"),
-        ("thickness", thickness, abs(thickness) <= MOST_THICKNESS, f"at most {MOST_THICKNESS} px"),
         ("batch_size", batch_size, batch_size >= 1, "1 or more"),
         (
             "output_type",
             output_type,
             output_type in get_args(OutputType),
-            f"one of {', '.join(get_args(OutputType))}",
+            f"one of {_listed(OutputType)}",
         ),
     ):
         if not fine:
             raise ValueError(f"{name}: expected {expected}, got {value!r}")
 
 
-def _touched(drawing: Pixels, threshold: float | None, thickness: int) -> Pixels:
-    """Change a drawing's lines, uint8 (H, W), 255 = paper."""
-    if thickness:
-        window = ImageFilter.MinFilter if thickness > 0 else ImageFilter.MaxFilter
-        grown = Image.fromarray(drawing).filter(window(2 * abs(thickness) + 1))
-        drawing = np.asarray(grown)
-    if threshold is not None:
-        drawing = np.where(drawing < threshold * 255, 0, 255).astype(np.uint8)
-    return drawing
+def _listed(choices: Any) -> str:
+    return ", ".join(get_args(choices))
 
 
-def _present(drawing: Pixels, invert: bool, output_type: OutputType) -> Any:
+def _presented(finish: Finish, drawing: Pixels, picture: Seen, output_type: OutputType) -> Any:
     """Give a drawing, uint8 (H, W), 255 = paper, in the form that was asked for."""
+    if output_type == "svg":
+        return finish.svg(drawing)
     if output_type == "alpha":
-        ink = np.full_like(drawing, 255 if invert else 0)
-        return Image.fromarray(np.stack([ink, 255 - drawing], axis=-1), mode="LA")
-    shown = 255 - drawing if invert else drawing
+        return Image.fromarray(finish.alpha(drawing, picture.opacity), mode="LA")
+    shown = finish.grey(drawing)
     if output_type == "np":
         return shown
     if output_type == "pt":
+        import torch
+
         return torch.from_numpy(np.ascontiguousarray(shown))[None].float() / 255
     return Image.fromarray(shown)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli import cluster, dataset, experiments, project, recipes, stages
+from jobs.cli import cluster, dataset, drawing, experiments, project, recipes, stages
 from jobs.cli.command_group import CommandGroup, add_under_heading
 from jobs.runtime.cores import calm_threads
 from jobs.runtime.events import quiet_libraries, show_no_progress
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 add_under_heading(app, "Recipes", recipes.app)
 add_under_heading(app, "From a drawing to an extractor", stages.app)
+add_under_heading(app, "Drawing with an extractor", drawing.app)
 add_under_heading(app, "Cluster", cluster.app)
 add_under_heading(app, "Looking after a dataset", dataset.app)
 add_under_heading(app, "The method, checked", experiments.app)

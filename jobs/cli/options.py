@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -73,6 +73,10 @@ Drawings = Annotated[
         help="For the drawings, outside the folders that hold the photographs.",
     ),
 ]
+Model = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Folder or address of an extractor (<run>/extractor)."),
+]
 ShortSide = Annotated[
     int | None,
     typer.Option("--short-side", min=16, help="Draw at this many pixels, then enlarge."),
@@ -107,6 +111,15 @@ def node_cache(folder: Path | None, gib: float | None) -> NodeCache:
     from pipeline.storage.node_cache import NodeCache
 
     return NodeCache(folder and folder.absolute(), None if gib is None else int(gib * 2**30))
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """What of this machine is used."""
+
+    device: Device = "auto"
+    cache: CacheFolder = None
+    cache_gib: CacheGib = None
 
 
 def unfold_options(command: Callable[..., None]) -> Callable[..., None]:

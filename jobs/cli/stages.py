@@ -14,11 +14,11 @@ from jobs.cli.options import (
     CacheFolder,
     CacheGib,
     Device,
-    Drawings,
     Dtype,
     GpusPerWorker,
     Grace,
-    Inputs,
+    Model,
+    NodeOptions,
     Price,
     RecipeName,
     Run,
@@ -44,10 +44,6 @@ Again = Annotated[
         "--again",
         help="Make it anew: what it and later stages made is removed, after it is said.",
     ),
-]
-Model = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help="Folder or address of an extractor (<run>/extractor)."),
 ]
 
 
@@ -191,35 +187,6 @@ def all_stages(
         run_all(session, asked)
 
 
-@app.command()
-def extract(
-    model: Model,
-    inputs: Inputs,
-    out: Drawings,
-    short_side: ShortSide = None,
-    device: Device = "auto",
-    dtype: Annotated[
-        str, typer.Option("--dtype", help="Extractor's numbers: float32, float16, bfloat16.")
-    ] = "float32",
-    cache: CacheFolder = None,
-    cache_gib: CacheGib = None,
-) -> None:
-    """Draw photographs with the extractor.
-
-    One PNG each, of the photograph's size, black on white. A folder is searched with all folders in
-    it; names that begin with a dot are left out.
-    """
-    from jobs.extract.extract import ExtractOptions, run_extract
-    from jobs.runtime.devices import choose_machine
-    from jobs.runtime.session import open_events
-
-    machine = choose_machine(device, dtype)
-    with open_events() as events:
-        drawing = ExtractOptions(short_side, machine.dtype)
-        folder = Path(node_cache(cache, cache_gib).local_path(model))
-        run_extract(folder, inputs, out, machine, events, drawing)
-
-
 @dataclass(frozen=True)
 class EvaluateOptions:
     """What to evaluate on; the fields are those of `Measurement`, which explains them."""
@@ -268,15 +235,6 @@ def _named_folder(text: str) -> tuple[str, Path]:
             f"--rival {text}: expected NAME=FOLDER, and a folder that is there"
         )
     return name, Path(folder)
-
-
-@dataclass(frozen=True)
-class NodeOptions:
-    """What of this machine is used."""
-
-    device: Device = "auto"
-    cache: CacheFolder = None
-    cache_gib: CacheGib = None
 
 
 @app.command()

@@ -48,9 +48,10 @@ def run_extract_by_teacher(
     photographs = find_to_draw(inputs, out, on_event)
     unreadable: list[ValueError] = []
     fidelities: dict[str, Mapping[str, float]] = {}
-    for group in groups(readable(photographs, unreadable), teacher_extractor.batch):
+    for group in groups(readable(photographs, unreadable, on_event), teacher_extractor.batch):
         drawn = teacher_extractor.draw([picture for _, picture in group])
-        for (name, _), result in zip(group, drawn, strict=True):
+        for (photograph, _), result in zip(group, drawn, strict=True):
+            name = photograph.name
             write_png(drawing_path(out, name), result.drawing)
             fidelities[name] = result.fidelity
             on_event("extract.drawing", done=len(fidelities), total=len(photographs), image=name,

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.arrays import Pixels
 from pipeline.events import OnEvent
 from pipeline.images.find import SUFFIXES, Found, Photograph, search
-from pipeline.images.read import read_photograph
+from pipeline.images.read import count_frames, read_photograph
+from pipeline.whole_file import write_text
 
+# Why photographs were not drawn, a line each.
+FAILED = "extract-failed.txt"
 # An event is one line, however many kinds of files there are.
 _MOST_SUFFIXES = 8
 
 
-def find_to_draw(inputs: Sequence[str], out: Path, on_event: OnEvent) -> list[Photograph]:
+def find_to_draw(
+    inputs: Sequence[str], out: Path, on_event: OnEvent, suffix: str = ".png"
+) -> list[Photograph]:
     """List the photographs of the inputs, whose drawings may be written into `out`.
 
     The event `extract.skipped` says how many files of the inputs' folders were left out.
@@ -27,7 +32,7 @@ def find_to_draw(inputs: Sequence[str], out: Path, on_event: OnEvent) -> list[Ph
     Raises:
         ValueError: as `check_drawings`.
     """
-    found = check_drawings(inputs, out)
+    found = check_drawings(inputs, out, suffix)
     if found.skipped:
         suffixes = sorted(set(found.others))
         shown = " ".join(suffixes[:_MOST_SUFFIXES]) + " ..." * (len(suffixes) > _MOST_SUFFIXES)
@@ -36,7 +41,7 @@ def find_to_draw(inputs: Sequence[str], out: Path, on_event: OnEvent) -> list[Ph
     return found.photographs
 
 
-def check_drawings(inputs: Sequence[str], out: Path) -> Found:
+def check_drawings(inputs: Sequence[str], out: Path, suffix: str = ".png") -> Found:
     """Search the inputs, and see that their drawings can be written into `out`.
 
     Raises:
@@ -55,25 +60,52 @@ def check_drawings(inputs: Sequence[str], out: Path) -> Found:
     _refuse_among(folders, out, f"--out {out}")
     photographs = {_place(photograph.path): photograph.path for photograph in found.photographs}
     for photograph in found.photographs:
-        drawing = drawing_path(out, photograph.name)
+        drawing = drawing_path(out, photograph.name, suffix)
         _refuse_among(folders, drawing, f"the drawing {drawing}")
         _refuse_replacing(photographs, drawing)
     return found
 
 
+def refuse_strangers(drawings: Iterable[Path]) -> None:
+    """Raise ValueError where a file is in the place of a drawing that was not made yet."""
+    strangers = [path for path in drawings if os.path.lexists(path)]
+    if strangers:
+        more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+        raise ValueError(
+            f"{strangers[0]}{more} would be replaced, and no record tells that it was drawn by "
+            "this command: give another --out, or --again to replace it"
+        )
+
+
 def readable(
-    photographs: Sequence[Photograph], unreadable: list[ValueError]
-) -> Iterator[tuple[str, Pixels]]:
-    """Yield the name and the pixels of each photograph, uint8 (H, W, 3), that can be read.
+    photographs: Sequence[Photograph], unreadable: list[ValueError], on_event: OnEvent
+) -> Iterator[tuple[Photograph, Pixels]]:
+    """Yield each photograph that can be read, with its pixels, uint8 (H, W, 3).
 
     Args:
+        photographs: the files.
         unreadable: gets the errors of the others.
+        on_event: is told where only the first of several frames is drawn.
     """
     for photograph in photographs:
         try:
-            yield photograph.name, read_photograph(photograph.path)
+            picture = read_photograph(photograph.path)
         except ValueError as error:
             unreadable.append(error)
+            continue
+        frames = count_frames(photograph.path)
+        if frames > 1:
+            on_event("extract.first_frame", image=photograph.name, frames=frames)
+        yield photograph, picture
+
+
+def write_failures(out: Path, unreadable: Sequence[ValueError]) -> None:
+    """List in a file why photographs were not drawn; where all were, there is no such file."""
+    path = out / FAILED
+    if unreadable:
+        write_text(path, "".join(f"{error}\n" for error in unreadable))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def refuse_unreadable(unreadable: Sequence[ValueError], count: int) -> None:
@@ -83,9 +115,9 @@ def refuse_unreadable(unreadable: Sequence[ValueError], count: int) -> None:
         raise ValueError(f"{share}{unreadable[0]}")
 
 
-def drawing_path(out: Path, name: str) -> Path:
+def drawing_path(out: Path, name: str, suffix: str = ".png") -> Path:
     """Return the file of a photograph's drawing."""
-    return out / f"{name}.png"
+    return out / f"{name}{suffix}"
 
 
 def check_drawing_file(photograph: Path, drawing: Path) -> None:

@@ -72,6 +72,15 @@ def read_photograph(path: Path) -> Pixels:
         ) from error
 
 
+def read_opacity(path: Path) -> Pixels | None:
+    """Return how much of an image file is there, uint8 (H, W), 255 = all; None: all of it.
+
+    Raises:
+        UNREADABLE: as `load_image`.
+    """
+    return opacity_of(load_image(path, upright=True))
+
+
 def load_image(path: Path, upright: bool = False) -> Image.Image:
     """Load an image file as it is stored, or turned upright as the camera was held.
 
@@ -100,6 +109,16 @@ def count_frames(path: Path) -> int:
 def pixels_of(picture: Image.Image) -> Pixels:
     """Convert a picture to uint8 (H, W, 3), upright, on white paper where it is transparent."""
     return np.asarray(_to_rgb(_upright(picture)))
+
+
+def opacity_of(picture: Image.Image) -> Pixels | None:
+    """Return how much of a picture is there, uint8 (H, W), 255 = all; None: all of it everywhere.
+
+    It is turned upright, as `pixels_of` does.
+    """
+    if not picture.has_transparency_data:
+        return None
+    return np.asarray(_upright(picture).convert("RGBA").getchannel("A"))
 
 
 def grey_on_white(picture: Image.Image) -> Pixels:

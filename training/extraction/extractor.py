@@ -43,7 +43,7 @@ class Extractor(PictureDrawer):
         super().__init__(config["multiple"], least_side)
         self.network = network.eval().requires_grad_(False)
         self.config = config
-        self.device = device
+        self._device = device
         self.dtype = dtype
 
     @classmethod
@@ -84,6 +84,16 @@ class Extractor(PictureDrawer):
         network.to(memory_format=layout)  # the type stubs know it only without a dtype
         least_side = student.least_side(config["network"])
         return cls(network, least_side, config, device, dtype)
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return self._device
+
+    def move_to(self, device: str) -> None:
+        """Move the network."""
+        self.network.to(device)
+        self._device = device
 
     @torch.no_grad()
     def draw(self, pictures: Pixels, on_share: OnShare = be_silent) -> Pixels:

@@ -31,6 +31,15 @@ class PictureDrawer(ABC):
         self.multiple = multiple
         self.least_side = least_side
 
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """Where it draws."""
+
+    def move_to(self, device: str) -> None:
+        """Draw on another device from now on; ValueError where that cannot be."""
+        raise ValueError(f"{type(self).__name__} draws on {self.device}, where it was opened")
+
     @abstractmethod
     def draw(self, pictures: Pixels, on_share: OnShare = be_silent) -> Pixels:
         """Draw pictures of a fitting size: (B, H, W, 3) -> (B, H, W).
@@ -63,11 +72,16 @@ class PictureDrawer(ABC):
         return resized(self._draw(shown[None], on_share)[0], height, width)
 
     def sketches(
-        self, images: Iterable[Pixels], batch: int = 8, short_side_px: int | None = None
+        self,
+        images: Iterable[Pixels],
+        batch: int = 8,
+        short_side_px: int | None = None,
+        on_share: OnShare = be_silent,
     ) -> Iterator[Pixels]:
         """Draw many pictures as `sketch` does, neighbours of one size together in batches.
 
-        Batches hold at most `MOST_BATCH_PIXELS`, or one picture.
+        Batches hold at most `MOST_BATCH_PIXELS`, or one picture; `on_share` is told how much of
+        one is done.
         """
         waiting: list[Pixels] = []
         for image in images:
@@ -75,16 +89,18 @@ class PictureDrawer(ABC):
             height, width = working_size(image.shape[0], image.shape[1], short_side_px)
             room = max(1, min(batch, MOST_BATCH_PIXELS // (height * width)))
             if waiting and (image.shape != waiting[0].shape or len(waiting) == room):
-                yield from self._draw_equal(waiting, short_side_px)
+                yield from self._draw_equal(waiting, short_side_px, on_share)
                 waiting = []
             waiting.append(image)
         if waiting:
-            yield from self._draw_equal(waiting, short_side_px)
+            yield from self._draw_equal(waiting, short_side_px, on_share)
 
-    def _draw_equal(self, images: list[Pixels], short_side_px: int | None) -> Iterator[Pixels]:
+    def _draw_equal(
+        self, images: list[Pixels], short_side_px: int | None, on_share: OnShare
+    ) -> Iterator[Pixels]:
         height, width = images[0].shape[:2]
         size = working_size(height, width, short_side_px)
-        drawn = self._draw(np.stack([resized(image, *size) for image in images]), be_silent)
+        drawn = self._draw(np.stack([resized(image, *size) for image in images]), on_share)
         yield from (resized(drawing, height, width) for drawing in drawn)
 
     def _draw(self, images: Pixels, on_share: OnShare) -> Pixels:

@@ -99,13 +99,13 @@ def test_drawings_beside_the_photographs_are_fine(source: str, out: str) -> None
 
 def test_what_is_left_out_is_told_in_one_event() -> None:
     told: list[tuple[str, dict[str, Any]]] = []
-    for name in (".hidden.png", "a.heic", "b.heic", "notes.txt"):
+    for name in (".hidden.png", "a.mp4", "b.mp4", "notes.txt"):
         Path("photos", name).write_bytes(b"")
     photographs = find_to_draw(
         ["photos"], Path("out"), lambda name, **fields: told.append((name, fields))
     )
     assert len(photographs) == 4
-    expected = {"files": 4, "hidden": 1, "closed_folders": 0, "suffixes": ".heic .txt"}
+    expected = {"files": 4, "hidden": 1, "closed_folders": 0, "suffixes": ".mp4 .txt"}
     assert told == [("extract.skipped", expected)]
 
 
