@@ -15,6 +15,7 @@ from jobs.cli.errors import (
     EXIT_MISTAKE,
     EXIT_TERMINATED,
     explain,
+    is_missing_extra,
     resume_hint,
 )
 from jobs.runtime.interrupts import Terminated, catch_sigterm
@@ -37,8 +38,9 @@ class CommandGroup(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except (ValueError, OSError, SafetensorError) as error:
-            if ctx.params.get("traceback"):
+        except (ValueError, OSError, SafetensorError, ModuleNotFoundError) as error:
+            broken = isinstance(error, ModuleNotFoundError) and not is_missing_extra(error)
+            if broken or ctx.params.get("traceback"):
                 raise
             print(f"onesketch: {explain(error)}", file=sys.stderr)
             raise typer.Exit(EXIT_MISTAKE) from error

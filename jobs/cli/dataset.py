@@ -89,7 +89,7 @@ def verify(dataset: StoreAddress, as_json: AsJson = False) -> None:
     there is no dataset that can be read.
     """
     from jobs.dataset.verify import run_verify
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     with open_events() as events:
         code = run_verify(dataset, events, as_json)
@@ -150,7 +150,7 @@ def export(
     For tools that do not read tar files.
     """
     from jobs.dataset.export import run_export
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     with open_events() as events:
         run_export(dataset, out, form, where, events)

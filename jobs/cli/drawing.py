@@ -79,7 +79,7 @@ def extract(
     """
     from jobs.extract.extract import ExtractOptions, run_extract
     from jobs.runtime.devices import choose_machine
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     finish = drawing.finish()
     machine = choose_machine(node.device, drawing.dtype)

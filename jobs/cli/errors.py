@@ -7,6 +7,19 @@ import signal
 from pipeline.storage.local import NO_SPACE
 
 EXIT_MISTAKE = 2
+# What is installed with each extra, by the name that it is imported by; all else with `teach`.
+_EXTRAS = {
+    "av": "video",
+    "boto3": "cluster",
+    "botocore": "cluster",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
+    "pi_heif": "heif",
+    "ray": "cluster",
+    "vtracer": "svg",
+}
+_OWN = frozenset({"jobs", "onesketch", "pipeline", "training"})
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -18,7 +31,17 @@ def explain(error: BaseException) -> str:
         return explain(cause)
     if isinstance(error, OSError):
         return _explain_os_error(error)
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        extra = _EXTRAS.get(package, "teach")
+        return f"this needs {package}, of the extra `{extra}`: pip install 'onesketch[{extra}]'"
     return one_line(str(error))
+
+
+def is_missing_extra(error: BaseException) -> bool:
+    """Tell whether a command ended because a library of an extra is not installed."""
+    missing = isinstance(error, ModuleNotFoundError) and error.name
+    return bool(missing) and str(missing).partition(".")[0] not in _OWN
 
 
 def resume_hint(stopped: KeyboardInterrupt) -> str:

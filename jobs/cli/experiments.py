@@ -75,7 +75,7 @@ def select(
     from jobs.experiments.select import run_select
     from jobs.nodes.ray_session import machine_for_tasks
     from jobs.runtime.devices import Asked
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     asked = Asked(device, dtype)
     with open_events(out / "events.jsonl") as events, machine_for_tasks(asked) as machine:
@@ -97,7 +97,7 @@ def prior(
     """
     from jobs.experiments.prior import run_prior
     from jobs.runtime.devices import choose_machine
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     with open_events(out / "events.jsonl") as events:
         run_prior(backbone, out, prompts, seed, choose_machine(device, dtype), events)
@@ -120,7 +120,7 @@ def confidence(
     """
     from jobs.experiments.confidence import run_confidence
     from jobs.runtime.devices import choose_machine
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     with open_events(out / "events.jsonl") as events:
         run_confidence(domain_a, domain_b, out, clip, choose_machine(device), events)
@@ -168,8 +168,8 @@ def ablate(
     from jobs.experiments.ablate import run_ablate
     from jobs.nodes.ray_session import machine_for_tasks
     from jobs.runtime.devices import Asked
+    from jobs.runtime.events import open_events
     from jobs.runtime.recipes import open_recipe
-    from jobs.runtime.session import open_events
 
     asked = Asked(device, dtype)
     with open_events(out / "events.jsonl") as events, machine_for_tasks(asked) as machine:
@@ -202,7 +202,7 @@ def extract_by_teacher(
     )
     from jobs.extract.drawings import check_drawings
     from jobs.runtime.devices import choose_machine
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     options = InversionOptions(prompt, inversion)
     machine = choose_machine(device, dtype)

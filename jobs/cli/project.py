@@ -78,7 +78,7 @@ def bench(
     Each is measured against a peer in the same run.
     """
     from jobs.bench import run_bench
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     with open_events() as events:
         run_bench(names or [], options.effort(), events, out, page)
@@ -113,7 +113,7 @@ def train_embedded(
     """
     from jobs.experiments.train_embedded import run_train_embedded
     from jobs.runtime.devices import choose_machine
-    from jobs.runtime.session import open_events
+    from jobs.runtime.events import open_events
 
     with open_events(work / "events.jsonl") as events:
         run_train_embedded(out, work, seed, photographs, choose_machine(device), events)

@@ -37,9 +37,9 @@ from jobs.nodes.teacher_factory import held_out_pairs
 from jobs.pages.answers import print_json
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine, choose_machine
-from jobs.runtime.events import Events
+from jobs.runtime.events import Events, open_events
 from jobs.runtime.run_folder import EVALUATION
-from jobs.runtime.session import Session, open_events, open_session
+from jobs.runtime.session import Session, open_session
 from jobs.runtime.weights import locate_backbone
 from pipeline.arrays import Pixels
 from pipeline.events import OnEvent

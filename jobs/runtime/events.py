@@ -206,6 +206,18 @@ def screen() -> Console:
     return Console(stderr=True, quiet=_quiet)
 
 
+@contextmanager
+def open_events(path: Path | None = None) -> Iterator[Events]:
+    """Open progress and log lines of a command without a recipe.
+
+    Args:
+        path: file for the events, one JSON object a line; None: none is kept.
+    """
+    console = screen()
+    with logging_to(console), Events(console, path) as events:
+        yield events
+
+
 def show_no_progress() -> None:
     """Keep progress and log lines of this process off the screen; files of events get them."""
     global _quiet  # noqa: PLW0603 - one screen, one choice

@@ -94,18 +94,6 @@ def open_session(
         yield session
 
 
-@contextmanager
-def open_events(path: Path | None = None) -> Iterator[Events]:
-    """Open progress and log lines of a command without a recipe.
-
-    Args:
-        path: file for the events, one JSON object a line; None: none is kept.
-    """
-    console = screen()
-    with logging_to(console), Events(console, path) as events:
-        yield events
-
-
 class _RunEvents(Events):
     """Events of a run, held back until a stage has made its folder.
 
