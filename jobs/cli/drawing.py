@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from jobs.cli.options import (
-    Drawings,
-    Inputs,
     Model,
     NodeOptions,
     ShortSide,
+    local_path,
     node_cache,
     unfold_options,
 )
 
 if TYPE_CHECKING:
-    from pipeline.drawings.finish import Finish
+    from jobs.extract.extract import ExtractOptions
 
 app = typer.Typer()
 
@@ -48,8 +47,10 @@ class DrawingOptions:
         bool, typer.Option("--again", help="Draw those anew that are there, and replace them.")
     ] = False
 
-    def finish(self) -> Finish:
-        """Build what is done with drawings; ValueError for what contradicts itself."""
+    def options(self, device: str) -> ExtractOptions:
+        """Build what the stage takes; ValueError for what contradicts itself."""
+        from jobs.extract.extract import ExtractOptions
+        from jobs.runtime.devices import choose_dtype
         from pipeline.drawings.finish import Finish
         from pipeline.drawings.vectors import SVG_KINDS
 
@@ -60,32 +61,80 @@ class DrawingOptions:
                 else f"--svg {self.svg}: expected one of {', '.join(SVG_KINDS)}"
             )
         form = self.svg or ("alpha" if self.alpha else "grey")
-        return Finish(cast(Any, form), self.threshold, self.thickness, self.invert)
+        finish = Finish(cast(Any, form), self.threshold, self.thickness, self.invert)
+        dtype = choose_dtype(self.dtype, device)
+        return ExtractOptions(self.short_side, dtype, self.batch, finish, self.again)
 
 
 @app.command()
 @unfold_options
 def extract(
     model: Model,
-    inputs: Inputs,
-    out: Drawings,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Images, folders, `bundled`; or one s3://bucket/prefix."
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            metavar="FOLDER|s3://...",
+            help="For the drawings, outside the folders that hold the photographs.",
+        ),
+    ],
     drawing: DrawingOptions,
     node: NodeOptions,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Draw on Ray with so many.  [default: here]")
+    ] = 0,
 ) -> None:
     """Draw photographs with the extractor.
 
     One PNG or SVG each, of the photograph's size, black on white. A folder is searched with all
-    folders in it; names that begin with a dot are left out. Started again, it goes on.
+    folders in it; names that begin with a dot are left out. Started again, it goes on. With an
+    address or --workers Ray workers draw one folder or bucket into another.
     """
-    from jobs.extract.extract import ExtractOptions, run_extract
+    from pipeline.storage.address import is_address
+
+    options = drawing.options(node.device)
+    if workers or is_address(out) or any(map(is_address, inputs)):
+        _extract_far(model, inputs, out, options, node, workers)
+        return
+    from jobs.extract.extract import run_extract
     from jobs.runtime.devices import choose_machine
     from jobs.runtime.events import open_events
 
-    finish = drawing.finish()
     machine = choose_machine(node.device, drawing.dtype)
-    options = ExtractOptions(
-        drawing.short_side, machine.dtype, drawing.batch, finish, drawing.again
-    )
     with open_events() as events:
         folder = Path(node_cache(node.cache, node.cache_gib).local_path(model))
-        run_extract(folder, inputs, out, machine, events, options)
+        run_extract(folder, inputs, local_path(out), machine, events, options)
+
+
+def _extract_far(
+    model: str,
+    inputs: list[str],
+    out: str,
+    options: ExtractOptions,
+    node: NodeOptions,
+    workers: int,
+) -> None:
+    from jobs.extract.far import Job, run_extract_far
+    from jobs.nodes.ray_session import machine_for_tasks
+    from jobs.runtime.devices import Asked
+    from jobs.runtime.events import open_events
+    from pipeline.storage.address import open_store
+
+    if len(inputs) != 1 or options.again:
+        raise ValueError(
+            "on Ray nothing is drawn anew: leave --again out, and give another --out"
+            if options.again
+            else f"on Ray one folder or address is drawn, got {len(inputs)}: run once for each"
+        )
+    cache = node_cache(node.cache, node.cache_gib)
+    # Workers have other working directories.
+    extractor, source, target = (open_store(place).url for place in (model, inputs[0], out))
+    job = Job(extractor, source, target, options, cache)
+    with open_events() as events, machine_for_tasks(Asked(node.device)) as machine:
+        run_extract_far(job, machine, workers, events)

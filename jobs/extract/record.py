@@ -47,14 +47,9 @@ class DrawnRecord:
         values = [value for value in map(_parsed, lines) if value is not None]
         before = values[0] if values else {}
         if before != dict(pins):
-            differs = sorted(
-                f"{key}: {before.get(key)} there, {pins.get(key)} now"
-                for key in before.keys() | pins.keys()
-                if before.get(key) != pins.get(key)
-            )
             raise ValueError(
-                f"--out {out} holds drawings that were made in another way ({'; '.join(differs)}): "
-                "give another --out, or --again to draw all anew"
+                f"--out {out} {made_otherwise(before, pins)}: give another --out, or --again to "
+                "draw all anew"
             )
         return cls(
             out, pins, {line["name"]: (line["bytes"], line["mtime_ns"]) for line in values[1:]}
@@ -79,6 +74,16 @@ class DrawnRecord:
         line = {"name": photograph.name, "bytes": size, "mtime_ns": mtime_ns}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def made_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say in which way the drawings of a place were made otherwise."""
+    differs = sorted(
+        f"{key}: {before.get(key)} there, {now.get(key)} now"
+        for key in before.keys() | now.keys()
+        if before.get(key) != now.get(key)
+    )
+    return f"holds drawings that were made in another way ({'; '.join(differs)})"
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

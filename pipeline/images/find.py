@@ -98,7 +98,7 @@ def search(inputs: Sequence[str]) -> Found:
     found = Found()
     for text in inputs:
         _search_input(text, found)
-    _refuse_twins(found.photographs)
+    refuse_twins(found.photographs)
     return found
 
 
@@ -106,6 +106,20 @@ def bundled_photographs() -> list[Photograph]:
     """List scikit-image's photographs that are in the installed package."""
     folder = Path(str(resources.files("skimage") / "data"))
     return [Photograph(name, folder / file) for name, file in BUNDLED_FILES.items()]
+
+
+def refuse_twins(photographs: Sequence[Photograph]) -> None:
+    """Raise ValueError when two photographs have the same name."""
+    seen: dict[str, Path] = {}
+    for photograph in photographs:
+        key = unicodedata.normalize("NFC", photograph.name).casefold()
+        if key in seen:
+            raise ValueError(
+                f"{photograph.path} and {seen[key]} would both be drawn as "
+                f"{photograph.name}.png (many disks do not tell A from a): rename one, or extract "
+                "them into two folders"
+            )
+        seen[key] = photograph.path
 
 
 def _search_input(text: str, found: Found) -> None:
@@ -156,17 +170,3 @@ def _search_folder(root: Path, folder: Path, above: tuple[str, ...], found: Foun
             found.photographs.append(Photograph(name, path))
         else:
             found.others.append(path.suffix.lower() or path.name)
-
-
-def _refuse_twins(photographs: Sequence[Photograph]) -> None:
-    """Raise ValueError when two photographs have the same name."""
-    seen: dict[str, Path] = {}
-    for photograph in photographs:
-        key = unicodedata.normalize("NFC", photograph.name).casefold()
-        if key in seen:
-            raise ValueError(
-                f"{photograph.path} and {seen[key]} would both be drawn as "
-                f"{photograph.name}.png (many disks do not tell A from a): rename one, or extract "
-                "them into two folders"
-            )
-        seen[key] = photograph.path
