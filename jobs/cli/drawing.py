@@ -14,13 +14,26 @@ from jobs.cli.options import (
     ShortSide,
     local_path,
     node_cache,
+    place,
     unfold_options,
 )
 
 if TYPE_CHECKING:
     from jobs.extract.extract import ExtractOptions
+    from jobs.extract.film import FilmOptions
 
 app = typer.Typer()
+
+Dtype32 = Annotated[
+    str, typer.Option("--dtype", help="Extractor's numbers: float32, float16, bfloat16.")
+]
+Threshold = Annotated[
+    float | None, typer.Option("--threshold", help="In (0, 1): darker is black, else white.")
+]
+Thickness = Annotated[
+    int, typer.Option("--thickness", help="Pixels by which lines grow, or shrink below 0.")
+]
+Invert = Annotated[bool, typer.Option("--invert", help="White on black.")]
 
 
 @dataclass(frozen=True)
@@ -28,17 +41,11 @@ class DrawingOptions:
     """How photographs are drawn, and what becomes of the drawings."""
 
     short_side: ShortSide = None
-    dtype: Annotated[
-        str, typer.Option("--dtype", help="Extractor's numbers: float32, float16, bfloat16.")
-    ] = "float32"
+    dtype: Dtype32 = "float32"
     batch: Annotated[int, typer.Option("--batch", min=1, help="Of one size, drawn at once.")] = 1
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="In (0, 1): darker is black, else white.")
-    ] = None
-    thickness: Annotated[
-        int, typer.Option("--thickness", help="Pixels by which lines grow, or shrink below 0.")
-    ] = 0
-    invert: Annotated[bool, typer.Option("--invert", help="White on black.")] = False
+    threshold: Threshold = None
+    thickness: Thickness = 0
+    invert: Invert = False
     alpha: Annotated[bool, typer.Option("--alpha", help="Ink over nothing.")] = False
     svg: Annotated[
         str, typer.Option("--svg", metavar="KIND", help="SVG: outline or centerline.")
@@ -66,6 +73,37 @@ class DrawingOptions:
         return ExtractOptions(self.short_side, dtype, self.batch, finish, self.again)
 
 
+@dataclass(frozen=True)
+class VideoOptions:
+    """How films are drawn."""
+
+    short_side: ShortSide = None
+    dtype: Dtype32 = "float32"
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Frames drawn at once.")] = 4
+    form: Annotated[
+        str, typer.Option("--form", help="drawing, over (ink on the film), or alpha (in .mov).")
+    ] = "drawing"
+    steady: Annotated[
+        bool, typer.Option("--steady", help="Average drawings in time where the film stands still.")
+    ] = False
+    threshold: Threshold = None
+    thickness: Thickness = 0
+    invert: Invert = False
+    again: Annotated[bool, typer.Option("--again", help="Replace a film of this name.")] = False
+
+    def options(self, device: str) -> FilmOptions:
+        """Build what the stage takes; ValueError for what contradicts itself."""
+        from jobs.extract.film import FilmOptions
+        from jobs.runtime.devices import choose_dtype
+        from pipeline.drawings.finish import Finish
+        from pipeline.video.film import FilmStyle
+
+        finish = Finish("grey", self.threshold, self.thickness, self.invert)
+        style = FilmStyle(cast(Any, self.form), finish, self.steady)
+        dtype = choose_dtype(self.dtype, device)
+        return FilmOptions(style, self.short_side, dtype, self.batch, self.again)
+
+
 @app.command()
 @unfold_options
 def extract(
@@ -80,6 +118,7 @@ def extract(
         str,
         typer.Option(
             "--out",
+            parser=place,
             metavar="FOLDER|s3://...",
             help="For the drawings, outside the folders that hold the photographs.",
         ),
@@ -109,7 +148,7 @@ def extract(
     machine = choose_machine(node.device, drawing.dtype)
     with open_events() as events:
         folder = Path(node_cache(node.cache, node.cache_gib).local_path(model))
-        run_extract(folder, inputs, local_path(out), machine, events, options)
+        run_extract(folder, inputs, Path(out), machine, events, options)
 
 
 def _extract_far(
@@ -138,3 +177,43 @@ def _extract_far(
     job = Job(extractor, source, target, options, cache)
     with open_events() as events, machine_for_tasks(Asked(node.device)) as machine:
         run_extract_far(job, machine, workers, events)
+
+
+@app.command("extract-video")
+@unfold_options
+def extract_video(
+    model: Model,
+    film: Annotated[
+        Path,
+        typer.Argument(parser=local_path, metavar="FILM", help="mp4, mov, mkv, webm or avi."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            parser=local_path,
+            metavar="FILE",
+            help="The new film: .mp4, .mov or .mkv.",
+        ),
+    ],
+    video: VideoOptions,
+    node: NodeOptions,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Draw on Ray with so many.  [default: here]")
+    ] = 0,
+) -> None:
+    """Draw a film with the extractor.
+
+    Size, times and sound are those of the film, which is drawn upright. The answer says how much
+    the drawings flicker, in grey levels, as they were drawn and as they were written. Stopped, it
+    goes on.
+    """
+    from jobs.extract.film import run_extract_film
+    from jobs.runtime.devices import choose_machine
+    from jobs.runtime.events import open_events
+
+    options = video.options(node.device)
+    machine = choose_machine(node.device, video.dtype)
+    with open_events() as events:
+        folder = Path(node_cache(node.cache, node.cache_gib).local_path(model))
+        run_extract_film(folder, film, out, machine, events, options, workers)

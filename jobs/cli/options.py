@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from pipeline.storage.node_cache import NodeCache
 
 
+def place(text: str) -> str:
+    """Return a local folder as it was typed, or an address of an object store.
+
+    Raises:
+        typer.BadParameter: nothing was typed, or another kind of address.
+    """
+    from pipeline.storage.address import is_address
+
+    return text if is_address(text) else str(local_path(text))
+
+
 def local_path(text: str | Path) -> Path:
     """Return the path of a local file or folder as it was typed.
 

@@ -11,13 +11,13 @@ import typer
 from typer.testing import CliRunner
 
 from jobs.cli.main import app as onesketch
-from jobs.cli.options import local_path, unfold_options
+from jobs.cli.options import local_path, place, unfold_options
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        ["extract", "model", "photo.png"],
+        ["extract-video", "model", "film.mp4"],
         ["extract-by-teacher", "teacher", "photo.png"],
         ["evaluate", "model"],
         ["export", "dataset"],
@@ -40,6 +40,13 @@ def test_out_is_a_local_path(
         assert result.exit_code == 2
         assert f"Invalid value for '--out': {expected}" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_is_a_local_path_or_an_address() -> None:
+    assert place("a/b") == "a/b" and place("s3://bucket/x") == "s3://bucket/x"
+    for wrong in ("", "gs://bucket/x"):
+        with pytest.raises(typer.BadParameter):
+            place(wrong)
 
 
 def test_local_paths_stay_as_they_are() -> None:
