@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -161,6 +162,7 @@ def _extract_far(
 ) -> None:
     from jobs.extract.far import Job, run_extract_far
     from jobs.nodes.ray_session import machine_for_tasks
+    from jobs.nodes.ray_tasks import run_tasks
     from jobs.runtime.devices import Asked
     from jobs.runtime.events import open_events
     from pipeline.storage.address import open_store
@@ -176,7 +178,8 @@ def _extract_far(
     extractor, source, target = (open_store(place).url for place in (model, inputs[0], out))
     job = Job(extractor, source, target, options, cache)
     with open_events() as events, machine_for_tasks(Asked(node.device)) as machine:
-        run_extract_far(job, machine, workers, events)
+        spread = partial(run_tasks, machine=machine, workers=workers)
+        run_extract_far(job, machine.device, spread, events)
 
 
 @app.command("extract-video")
@@ -214,6 +217,11 @@ def extract_video(
 
     options = video.options(node.device)
     machine = choose_machine(node.device, video.dtype)
+    spread = None
+    if workers:
+        from jobs.nodes.ray_tasks import run_tasks
+
+        spread = partial(run_tasks, machine=machine, workers=workers)
     with open_events() as events:
         folder = Path(node_cache(node.cache, node.cache_gib).local_path(model))
-        run_extract_film(folder, film, out, machine, events, options, workers)
+        run_extract_film(folder, film, out, machine, events, options, spread)

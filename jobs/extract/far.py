@@ -7,20 +7,18 @@ killed at any time, and what is there is not drawn again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from jobs.extract.drawings import refuse_unreadable
 from jobs.extract.extract import ExtractOptions, load_extractor
 from jobs.extract.record import made_otherwise
-from jobs.nodes.ray_tasks import run_tasks
-from jobs.runtime.devices import Machine
 from pipeline.events import OnEvent
 from pipeline.images.find import SUFFIXES, Photograph, refuse_twins
 from pipeline.images.read import read_opacity, read_photograph
@@ -29,6 +27,9 @@ from pipeline.storage.node_cache import NodeCache
 from pipeline.storage.store import Created, MissingKeyError, StorageError, Store
 from training.extraction.extractor import Extractor
 from training.extraction.extractor_folder import read_config
+
+# Runs a function on items wherever there is room; yields each with its result.
+Spread: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[Any, Any]]]
 
 # Beside the drawings: the model and the options that made them.
 RECORD = "extract.json"
@@ -59,13 +60,13 @@ class Job:
         return f"{name}{self.options.finish.suffix}"
 
 
-def run_extract_far(job: Job, machine: Machine, workers: int, on_event: OnEvent) -> int:
+def run_extract_far(job: Job, device: str, spread: Spread, on_event: OnEvent) -> int:
     """Draw all photographs of a place that are not drawn yet; return how many are there then.
 
     Args:
         job: from where to where.
-        machine: this one, or what the cluster has.
-        workers: how many draw at once; 0: by the machine.
+        device: where the network runs on every worker.
+        spread: runs a function on many items, on Ray.
         on_event: is told `extract.ready`, `extract.drawing` and `extract.drawings`.
 
     Raises:
@@ -84,10 +85,10 @@ def run_extract_far(job: Job, machine: Machine, workers: int, on_event: OnEvent)
     parts = [tuple(waiting[n : n + _PART]) for n in range(0, len(waiting), _PART)]
 
     def draw(part: Sequence[Photograph]) -> list[str]:
-        return _draw_part(job, machine.device, part)
+        return _draw_part(job, device, part)
 
     done, failed = 0, list[ValueError]()
-    for part, errors in run_tasks(draw, parts, machine, workers):
+    for part, errors in spread(draw, parts):
         done += len(part)
         failed += map(ValueError, errors)
         for error in errors:

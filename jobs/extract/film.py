@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from jobs.extract.extract import load_extractor
-from jobs.nodes.ray_tasks import run_tasks
+from jobs.extract.far import Spread
 from jobs.runtime.devices import Machine
 from pipeline.arrays import Pixels
 from pipeline.canonical import sha256, to_bytes
 from pipeline.events import OnEvent
 from pipeline.video.film import PART_FRAMES, FilmStyle, Part, draw_part, plan_parts, total_flicker
-from pipeline.video.reader import FilmFacts, read_facts
+from pipeline.video.reader import FilmMetadata, read_metadata
 from pipeline.video.steady import Flicker
 from pipeline.video.writer import check_form, join
 from pipeline.whole_file import write_json
@@ -83,7 +83,7 @@ def run_extract_film(
     machine: Machine,
     on_event: OnEvent,
     options: FilmOptions | None = None,
-    workers: int = 0,
+    spread: Spread | None = None,
 ) -> Mapping[str, float]:
     """Draw a film; return its figures: frames, and flicker as drawn and as written.
 
@@ -94,7 +94,8 @@ def run_extract_film(
         machine: where to draw.
         on_event: is told `extract.frames`, `extract.part` and `extract.film`.
         options: how.
-        workers: Ray workers on this machine, or on nodes that share the folders; 0: here.
+        spread: runs a function on many items, on Ray workers of this machine, or on nodes that
+            share the folders; None: all is drawn here.
 
     Raises:
         ValueError: `out` is there, or the film itself, or its name does not fit; there is no such
@@ -102,50 +103,50 @@ def run_extract_film(
     """
     options = options or FilmOptions()
     _check_out(film, out, options)
-    facts = read_facts(film)
-    parts = plan_parts(facts, options.part_frames)
+    metadata = read_metadata(film)
+    parts = plan_parts(metadata, options.part_frames)
     folder = _parts_folder(out, model, film, options)
     job = FilmJob(model.absolute(), film.absolute(), folder.absolute(), out.suffix, options)
     folder.mkdir(parents=True, exist_ok=True)
     waiting = [part for part in parts if not job.report_file(part.number).is_file()]
     there = sum(part.frames for part in parts) - sum(part.frames for part in waiting)
-    on_event("extract.ready", frames=len(facts.times), there=there, parts=len(waiting))
-    _draw_parts(job, facts, waiting, machine, workers, on_event)
+    on_event("extract.ready", frames=len(metadata.times), there=there, parts=len(waiting))
+    _draw_parts(job, metadata, waiting, machine.device, spread, on_event)
     reports = [json.loads(job.report_file(part.number).read_text()) for part in parts]
-    frames = join(out, [job.part_file(part.number) for part in parts], film, facts)
+    frames = join(out, [job.part_file(part.number) for part in parts], film, metadata)
     shutil.rmtree(folder)
     figures = {"frames": frames, **_flicker(reports)}
-    if frames != len(facts.times):
-        on_event("extract.film_cut_off", readable=frames, promised=len(facts.times))
+    if frames != len(metadata.times):
+        on_event("extract.film_cut_off", readable=frames, promised=len(metadata.times))
     on_event("extract.film", out=str(out), **figures)
     return figures
 
 
 def _draw_parts(
     job: FilmJob,
-    facts: FilmFacts,
+    metadata: FilmMetadata,
     waiting: Sequence[Part],
-    machine: Machine,
-    workers: int,
+    device: str,
+    spread: Spread | None,
     on_event: OnEvent,
 ) -> None:
-    if not workers:
+    if spread is None:
         total = sum(part.frames for part in waiting)
         counter = _Counter(total, on_event)
         for part in waiting:
-            _draw_part(job, facts, part, machine.device, counter)
+            _draw_part(job, metadata, part, device, counter)
         return
 
     def draw(part: Part) -> None:
         torch.set_num_threads(1)
-        _draw_part(job, facts, part, machine.device, None)
+        _draw_part(job, metadata, part, device, None)
 
-    for done, (part, _) in enumerate(run_tasks(draw, waiting, machine, workers), 1):
+    for done, (part, _) in enumerate(spread(draw, waiting), 1):
         on_event("extract.part", done=done, total=len(waiting), part=part.number)
 
 
 def _draw_part(
-    job: FilmJob, facts: FilmFacts, part: Part, device: str, counter: _Counter | None
+    job: FilmJob, metadata: FilmMetadata, part: Part, device: str, counter: _Counter | None
 ) -> None:
     extractor, options = _load(job.model, device, job.options.dtype), job.options
 
@@ -156,7 +157,7 @@ def _draw_part(
             yield drawing
 
     target = job.part_file(part.number)
-    report = draw_part(job.film, part, draw, options.style, facts, target)
+    report = draw_part(job.film, part, draw, options.style, metadata, target)
     write_json(job.report_file(part.number), asdict(report))
 
 

@@ -25,7 +25,7 @@ def thresholded(drawing: Pixels, threshold: float) -> Pixels:
 
 
 def ink_threshold(drawing: Pixels) -> float:
-    """Return the threshold in (0, 1) that parts ink from paper best, by Otsu (1979).
+    """Return the threshold in (0, 1) that parts ink from paper best, by Otsu 1979.
 
     It lies between the two classes of greys whose means differ most, weighted by their sizes.
     """

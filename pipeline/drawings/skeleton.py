@@ -43,7 +43,7 @@ def chains(ink: Mask) -> tuple[list[Chain], NDArray[np.float64]]:
     Returns:
         The chains; and half the width of the line in pixels, (H, W), on its middle.
     """
-    # Beyond the picture lies paper, too: a line may end at its border.
+    # Beyond the picture lies paper, too: a line may end at its edge.
     padded = np.pad(ink, 1)
     half_widths = np.asarray(ndimage.distance_transform_edt(padded))[1:-1, 1:-1]
     middle = np.asarray(skeletonize(padded))[1:-1, 1:-1]

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.arrays import Pixels
 from pipeline.drawings.finish import Finish
 from pipeline.video.motion import Motion, motion_between
-from pipeline.video.reader import FilmError, FilmFacts, Frame, read_frames
+from pipeline.video.reader import FilmError, FilmMetadata, Frame, read_frames
 from pipeline.video.steady import WINDOW, Flicker, Steadier
 from pipeline.video.writer import Encoding, FilmForm, write_part
 
@@ -67,9 +67,9 @@ class PartReport:
     written: Flicker
 
 
-def plan_parts(facts: FilmFacts, part_frames: int = PART_FRAMES) -> list[Part]:
+def plan_parts(metadata: FilmMetadata, part_frames: int = PART_FRAMES) -> list[Part]:
     """Divide a film into parts; a function of its packets alone."""
-    times = facts.times
+    times = metadata.times
     parts = []
     for number, first in enumerate(range(0, len(times), part_frames)):
         after = first + part_frames
@@ -81,7 +81,7 @@ def plan_parts(facts: FilmFacts, part_frames: int = PART_FRAMES) -> list[Part]:
 
 
 def draw_part(
-    film: Path, part: Part, draw: Draw, style: FilmStyle, facts: FilmFacts, target: Path
+    film: Path, part: Part, draw: Draw, style: FilmStyle, metadata: FilmMetadata, target: Path
 ) -> PartReport:
     """Draw the frames of one part into a file of its own, which appears whole.
 
@@ -90,7 +90,7 @@ def draw_part(
         part: which frames.
         draw: uint8 (H, W, 3) -> uint8 (H, W) of the same size, for each in order.
         style: how.
-        facts: of the film.
+        metadata: of the film.
         target: the file.
 
     Raises:
@@ -98,7 +98,7 @@ def draw_part(
     """
     drawn, written = Flicker(), Flicker()
     frames = _drawn_frames(film, part, draw, style, drawn, written)
-    encoding = Encoding(style.form, facts.time_base, facts.rate)
+    encoding = Encoding(style.form, metadata.time_base, metadata.rate)
     count = write_part(target, frames, encoding)
     if not count:
         target.unlink(missing_ok=True)

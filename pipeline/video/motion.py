@@ -52,7 +52,7 @@ class Motion:
 def motion_between(before: Pixels, after: Pixels) -> Motion:
     """Estimate the motion between two frames, uint8 (H, W, 3) each.
 
-    By dense inverse search (Kroeger et al. 2016) both ways.
+    By dense inverse search (DIS; Kroeger et al. 2016) both ways.
 
     Raises:
         ValueError: the extra `video` is not installed.

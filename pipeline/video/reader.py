@@ -24,7 +24,7 @@ class FilmError(ValueError):
 
 
 @dataclass(frozen=True)
-class FilmFacts:
+class FilmMetadata:
     """What a film's packets tell, without decoding.
 
     Attributes:
@@ -64,7 +64,7 @@ def video_library() -> Any:
     return av
 
 
-def read_facts(path: Path) -> FilmFacts:
+def read_metadata(path: Path) -> FilmMetadata:
     """Read what a film's packets tell.
 
     Raises:
@@ -78,7 +78,7 @@ def read_facts(path: Path) -> FilmFacts:
         )
         if not times:
             raise FilmError(f"{path}: its video stream is empty")
-        return FilmFacts(
+        return FilmMetadata(
             tuple(times),
             Fraction(stream.time_base),
             Fraction(stream.average_rate or stream.guessed_rate or 25),

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from pipeline.arrays import Pixels
-from pipeline.video.reader import FilmError, FilmFacts, Frame, opened, video_library
+from pipeline.video.reader import FilmError, FilmMetadata, Frame, opened, video_library
 from pipeline.whole_file import whole_file
 
 FilmForm: TypeAlias = Literal["drawing", "over", "alpha"]
@@ -24,7 +24,7 @@ FilmForm: TypeAlias = Literal["drawing", "over", "alpha"]
 # Visually lossless for line art, and small.
 _X264 = {"crf": "16", "preset": "medium", "x264-params": "scenecut=0:bframes=0:threads=1"}
 _KEY_EVERY = 250  # frames
-_BT709 = 1
+_BT709 = 1  # of colours, by Rec. 709
 # What carries opacity and every editor reads: ProRes 4444, whose opacity is without loss.
 _PRORES_4444 = {"profile": "4"}
 _MP4_AUDIO = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "mp3float", "opus"})
@@ -87,14 +87,14 @@ def write_part(path: Path, frames: Iterable[Frame], encoding: Encoding) -> int:
     return count
 
 
-def join(path: Path, parts: Sequence[Path], source: Path, facts: FilmFacts) -> int:
+def join(path: Path, parts: Sequence[Path], source: Path, metadata: FilmMetadata) -> int:
     """Join parts by copying their packets, with the audio of the film that was drawn.
 
     Args:
         path: the new film.
         parts: in their order.
         source: the film that was drawn.
-        facts: of that film.
+        metadata: of that film.
 
     Returns:
         How many frames it has.
@@ -102,11 +102,11 @@ def join(path: Path, parts: Sequence[Path], source: Path, facts: FilmFacts) -> i
     Raises:
         FilmError: this kind of file cannot hold the film's audio.
     """
-    if path.suffix.lower() != ".mkv" and set(facts.audio) - _MP4_AUDIO:
+    if path.suffix.lower() != ".mkv" and set(metadata.audio) - _MP4_AUDIO:
         # FFmpeg itself says: invalid argument.
         raise FilmError(
-            f"{path}: a {path.suffix} file cannot hold audio as {', '.join(facts.audio)}: give a "
-            "name that ends in .mkv"
+            f"{path}: a {path.suffix} file cannot hold audio as {', '.join(metadata.audio)}: give "
+            "a name that ends in .mkv"
         )
     count = 0
     with _output(path) as container, opened(source) as (film, _):

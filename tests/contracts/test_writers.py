@@ -30,6 +30,8 @@ ALLOWED = {
     "jobs/benchmarks/memory.py": {"write_text": "a switch of the kernel"},
     "jobs/benchmarks/pipelines.py": {"touch": "in a temporary folder"},
     "jobs/submission/upload.py": {"write_bytes": "in a temporary folder"},
+    "pipeline/video/writer.py": {"open": "into the temporary file"},
+    "jobs/extract/far.py": {"write_bytes": "in a temporary folder"},
     "pipeline/reading/export.py": {
         "write_bytes": "thousands of files in a folder that is named when all are there",
     },

@@ -128,6 +128,7 @@ WORDS = (
             "training/styles/": "of a picture",
             "training/embedded/": "of a picture",
             "tests/training/styles/": "of a picture",
+            "pipeline/video/motion.py": "an argument's name in OpenCV",
             "docs/results.md": "of a picture",
             "jobs/pages/templates/": "CSS",
             "pipeline/templates/": "CSS",

@@ -62,11 +62,11 @@ class OnnxExtractor(PictureDrawer):
         except (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf) as error:
             reason = str(error).splitlines()[0]
             raise ExtractorError(f"{path} cannot be read as ONNX: {reason}") from error
-        facts = session.get_modelmeta().custom_metadata_map
-        if facts.get("format") != FORMAT:
+        metadata = session.get_modelmeta().custom_metadata_map
+        if metadata.get("format") != FORMAT:
             raise ExtractorError(f"{path} is no extractor: `onesketch publish` writes one")
-        _check_weights(path, facts)
-        return cls(session, int(facts["multiple"]), int(facts["least_side"]), device)
+        _check_weights(path, metadata)
+        return cls(session, int(metadata["multiple"]), int(metadata["least_side"]), device)
 
     @property
     def device(self) -> str:
@@ -93,12 +93,12 @@ def _onnx_file(location: Path) -> Path:
     return path
 
 
-def _check_weights(path: Path, facts: dict[str, str]) -> None:
+def _check_weights(path: Path, metadata: dict[str, str]) -> None:
     """Refuse an ONNX file whose folder holds other weights."""
     folder = path.parent.parent
     if path != folder / ONNX or not (folder / "config.json").is_file():
         return
-    if read_config(folder)["sha256"] != facts.get("weights_sha256"):
+    if read_config(folder)["sha256"] != metadata.get("weights_sha256"):
         raise ExtractorError(
             f"{path} was made of other weights than {folder} holds: run `onesketch publish` again"
         )

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Of a map that is kept between passes. The widest map of the paper's network is computed anew for a
-# phone's 12 megapixels in half precision, and the next one, a quarter of its rows, just fits.
+# Of a map that is kept between passes. Of a phone's 12 megapixels in half precision the widest map
+# of the preset `paper` is computed anew, and the next one, half as wide and as high, just fits.
 KEPT_BYTES = 768 * 2**20
 # Of one strip of the widest map; layers hold a few of them at a time.
 STRIP_BYTES = 32 * 2**20
@@ -243,13 +243,13 @@ class StripRunner:
             if not isinstance(step, nn.Module):
                 current = current.then(step)
                 continue
-            strips = self._strips(current, size, partial(_tell, on_share, done, passes))
+            strips = self._strips(current, size, partial(_report_share, on_share, done, passes))
             if isinstance(step, nn.InstanceNorm2d):
                 current = self._normalised(current, strips, step.eps)
             else:
                 current = _kept(step(torch.cat(list(strips), 2)))
             done += 1
-        yield from self._strips(current, size, partial(_tell, on_share, done, passes))
+        yield from self._strips(current, size, partial(_report_share, on_share, done, passes))
 
     def _strips(self, source: Map, size: tuple[int, int], on_share: OnShare) -> Iterator[Tensor]:
         total = source.rows
@@ -298,7 +298,7 @@ class Moments:
         self._squares = torch.zeros(channels, dtype=torch.float64)  # of distances to the mean
 
     def add(self, strip: Tensor) -> None:
-        """Add a strip, by the update of Chan, Golub and LeVeque (1979)."""
+        """Add a strip, by the update of Chan, Golub and LeVeque 1983."""
         variance, mean = torch.var_mean(strip.float(), (0, 2, 3), correction=0)
         count = strip[:, 0].numel()
         total = self._count + count
@@ -346,5 +346,5 @@ def _kept(whole: Tensor) -> Map:
     return Map(lambda start, stop: whole[:, :, start:stop].clone(), whole.shape[2])
 
 
-def _tell(on_share: OnShare, done: int, passes: int, share: float) -> None:
+def _report_share(on_share: OnShare, done: int, passes: int, share: float) -> None:
     on_share((done + share) / passes)

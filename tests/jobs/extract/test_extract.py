@@ -293,5 +293,5 @@ def test_options_of_the_teacher_are_not_the_extractors(photographs: Path) -> Non
 
 def test_inputs_that_are_no_places_are_refused(model: Path, photographs: Path) -> None:
     assert "an input is empty" in refusal("extract", str(model), "", "--out", "out")
-    assert "is an address" in refusal("extract", str(model), "s3://b/x", "--out", "out")
+    assert "gs://b/x is an address" in refusal("extract", str(model), "gs://b/x", "--out", "out")
     assert sorted(os.listdir()) == ["photographs"]

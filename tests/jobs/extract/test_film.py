@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from jobs.extract.film import FilmOptions, run_extract_film
+from jobs.nodes.ray_tasks import run_tasks
 from jobs.runtime.devices import Machine
 from pipeline.video.film import FilmStyle
 from tests.jobs.stages.test_stages import onesketch, refusal
@@ -133,5 +135,6 @@ def test_a_film_that_was_cut_off_is_told(model: Path, film: Path, tmp_path: Path
 @pytest.mark.ray
 def test_workers_make_the_same_bytes(model: Path, film: Path, local_ray: None) -> None:
     run_extract_film(model, film, Path("here.mp4"), HERE, silent, SHORT)
-    run_extract_film(model, film, Path("far.mp4"), HERE, silent, SHORT, workers=2)
+    spread = partial(run_tasks, machine=HERE, workers=2)
+    run_extract_film(model, film, Path("far.mp4"), HERE, silent, SHORT, spread)
     assert Path("far.mp4").read_bytes() == Path("here.mp4").read_bytes()

@@ -14,7 +14,7 @@ import pytest
 from pipeline.arrays import Pixels
 from pipeline.drawings.finish import Finish
 from pipeline.video.film import FilmStyle, draw_part, plan_parts, total_flicker
-from pipeline.video.reader import read_facts
+from pipeline.video.reader import read_metadata
 from pipeline.video.steady import WINDOW
 from tests.pipeline.video.films import frame_of, moments, write_film
 
@@ -36,25 +36,25 @@ def film(tmp_path: Path) -> Path:
 
 
 def test_parts_cover_the_film_once(film: Path) -> None:
-    facts = read_facts(film)
-    parts = plan_parts(facts, 5)
+    metadata = read_metadata(film)
+    parts = plan_parts(metadata, 5)
     assert [part.frames for part in parts] == [5, 5, 5, 5, 3]
-    assert [part.start for part in parts] == [facts.times[n] for n in (0, 5, 10, 15, 20)]
+    assert [part.start for part in parts] == [metadata.times[n] for n in (0, 5, 10, 15, 20)]
     assert [part.stop for part in parts] == [*(part.start for part in parts[1:]), None]
-    assert parts[0].warm == parts[0].start and parts[2].warm == facts.times[9 - WINDOW]
+    assert parts[0].warm == parts[0].start and parts[2].warm == metadata.times[9 - WINDOW]
 
 
 @pytest.mark.parametrize("steady", [False, True])
 def test_however_it_is_divided_the_frames_are_the_same(
     film: Path, tmp_path: Path, steady: bool
 ) -> None:
-    facts, style = read_facts(film), FilmStyle(steady=steady)
+    metadata, style = read_metadata(film), FilmStyle(steady=steady)
     whole = tmp_path / "whole.mp4"
-    assert draw_part(film, plan_parts(facts)[0], draw, style, facts, whole).frames == 23
+    assert draw_part(film, plan_parts(metadata)[0], draw, style, metadata, whole).frames == 23
     pieces, times = [], []
-    for part in reversed(plan_parts(facts, 6)):
+    for part in reversed(plan_parts(metadata, 6)):
         target = tmp_path / f"{part.number}.mp4"
-        assert draw_part(film, part, draw, style, facts, target).frames == part.frames
+        assert draw_part(film, part, draw, style, metadata, target).frames == part.frames
         pieces[:0], times[:0] = decoded(target), moments(target)
     assert times == moments(film)
     for ours, theirs in zip(pieces, decoded(whole), strict=True):
@@ -62,18 +62,18 @@ def test_however_it_is_divided_the_frames_are_the_same(
 
 
 def test_the_same_part_has_the_same_bytes(film: Path, tmp_path: Path) -> None:
-    facts = read_facts(film)
-    part = plan_parts(facts, 10)[1]
+    metadata = read_metadata(film)
+    part = plan_parts(metadata, 10)[1]
     for name in ("a.mp4", "b.mp4"):
-        draw_part(film, part, draw, FilmStyle(steady=True), facts, tmp_path / name)
+        draw_part(film, part, draw, FilmStyle(steady=True), metadata, tmp_path / name)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
 def test_forms_and_lines(film: Path, tmp_path: Path) -> None:
-    facts = read_facts(film)
-    part = plan_parts(facts)[0]
+    metadata = read_metadata(film)
+    part = plan_parts(metadata)[0]
     over = tmp_path / "over.mp4"
-    draw_part(film, part, draw, FilmStyle("over"), facts, over)
+    draw_part(film, part, draw, FilmStyle("over"), metadata, over)
     with av.open(str(over)) as container:
         picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
     ink = frame_of(0)[..., 0] < 120
@@ -81,23 +81,24 @@ def test_forms_and_lines(film: Path, tmp_path: Path) -> None:
     kept = frame_of(0)[..., 0] > 140
     assert np.abs(picture[kept].astype(int) - frame_of(0)[kept]).mean() < 8
     inverted = tmp_path / "inverted.mp4"
-    draw_part(film, part, draw, FilmStyle(finish=Finish(invert=True)), facts, inverted)
+    draw_part(film, part, draw, FilmStyle(finish=Finish(invert=True)), metadata, inverted)
     assert decoded(inverted)[0][ink].mean() > 230
     alpha = tmp_path / "alpha.mov"
-    draw_part(film, part, draw, FilmStyle("alpha"), facts, alpha)
+    draw_part(film, part, draw, FilmStyle("alpha"), metadata, alpha)
     with av.open(str(alpha)) as container:
         picture = next(container.decode(video=0)).to_ndarray(format="rgba")
     assert picture[ink][:, 3].mean() > 250 and picture[kept][:, 3].mean() < 5
 
 
 def test_flicker_is_that_of_all_parts(film: Path, tmp_path: Path) -> None:
-    facts = read_facts(film)
+    metadata = read_metadata(film)
     whole = draw_part(
-        film, plan_parts(facts)[0], draw, FilmStyle(steady=True), facts, tmp_path / "w.mp4"
+        film, plan_parts(metadata)[0], draw, FilmStyle(steady=True), metadata, tmp_path / "w.mp4"
     )
+    style = FilmStyle(steady=True)
     reports = [
-        draw_part(film, part, draw, FilmStyle(steady=True), facts, tmp_path / f"{part.number}.mp4")
-        for part in plan_parts(facts, 6)
+        draw_part(film, part, draw, style, metadata, tmp_path / f"{part.number}.mp4")
+        for part in plan_parts(metadata, 6)
     ]
     for kind in ("drawn", "written"):
         one, many = getattr(whole, kind), [getattr(report, kind) for report in reports]
@@ -110,7 +111,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from pipeline.video.film import FilmStyle, draw_part, plan_parts
-from pipeline.video.reader import read_facts
+from pipeline.video.reader import read_metadata
 
 peaks = []
 def draw(pictures):
@@ -120,8 +121,8 @@ def draw(pictures):
         yield picture[..., 0]
 
 film, out = map(Path, sys.argv[1:])
-facts = read_facts(film)
-draw_part(film, plan_parts(facts, 10**9)[0], draw, FilmStyle(steady=True), facts, out)
+metadata = read_metadata(film)
+draw_part(film, plan_parts(metadata, 10**9)[0], draw, FilmStyle(steady=True), metadata, out)
 print(*peaks)
 """
 

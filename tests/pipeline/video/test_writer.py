@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Pixels
-from pipeline.video.reader import FilmError, Frame, read_facts
+from pipeline.video.reader import FilmError, Frame, read_metadata
 from pipeline.video.writer import Encoding, check_form, join, write_part
 from tests.pipeline.video.films import frame_of, moments, write_film
 
@@ -77,7 +77,7 @@ def test_sound_is_copied_packet_by_packet(tmp_path: Path, audio: int) -> None:
     part = tmp_path / "part.mp4"
     write_part(part, frames(10), DRAWING)
     out = tmp_path / "drawn.mp4"
-    assert join(out, [part], film, read_facts(film)) == 10
+    assert join(out, [part], film, read_metadata(film)) == 10
     assert sound_packets(out) == sound_packets(film)
     assert len(sound_packets(out)) == audio and all(sound_packets(out))
     with av.open(str(out)) as container:  # and can be decoded
@@ -111,7 +111,7 @@ def test_parts_joined_are_the_whole(tmp_path: Path) -> None:
         parts.append(tmp_path / f"{number}.mp4")
         write_part(parts[-1], frames(min(5, 12 - first), first), DRAWING)
     out = tmp_path / "drawn.mp4"
-    assert join(out, parts, film, read_facts(film)) == 12
+    assert join(out, parts, film, read_metadata(film)) == 12
     assert moments(out) == [n * BASE for n in range(12)]
     for number, image in enumerate(greys(out)):
         assert np.abs(image.astype(int) - lines(number)).mean() < 3
@@ -133,7 +133,7 @@ def test_what_a_file_cannot_hold_is_told(tmp_path: Path) -> None:
     write_part(part, frames(1), DRAWING)
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(FilmError, match=r"drawn.mp4.*audio as pcm_s24le.*ends in .mkv"):
-        join(tmp_path / "drawn.mp4", [part], film, read_facts(film))
+        join(tmp_path / "drawn.mp4", [part], film, read_metadata(film))
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
