@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from jobs.cli.options import (
+    CacheFolder,
+    CacheGib,
     Model,
     NodeOptions,
+    RecipeName,
+    Run,
     ShortSide,
     local_path,
     node_cache,
@@ -225,3 +229,34 @@ def extract_video(
     with open_events() as events:
         folder = Path(node_cache(node.cache, node.cache_gib).local_path(model))
         run_extract_film(folder, film, out, machine, events, options, spread)
+
+
+@app.command()
+def publish(
+    recipe: RecipeName,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", parser=place, metavar="FOLDER|s3://...", help="New; for weights, ONNX and card."
+        ),
+    ],
+    author: Annotated[str, typer.Option("--author", help="Who made the drawing.")] = "",
+    license: Annotated[  # noqa: A002  # the hub's word
+        str, typer.Option("--license", help="As the hub has it: cc-by-4.0, other, ...")
+    ] = "",
+    onnx: Annotated[bool, typer.Option("--onnx/--no-onnx", help="Also as ONNX.")] = True,
+    run: Run = None,
+    cache: CacheFolder = None,
+    cache_gib: CacheGib = None,
+) -> None:
+    """Write a run's extractor for others, with a card.
+
+    The folder is as the Hugging Face hub has them; nothing is sent there. `SketchExtractor` and
+    `extract` open it.
+    """
+    from jobs.report.publish import Statement, run_publish
+    from jobs.runtime.session import open_session
+
+    statement = Statement(author, license)
+    with open_session(recipe, run, cache=node_cache(cache, cache_gib)) as session:
+        typer.echo(run_publish(session, to, statement, onnx))

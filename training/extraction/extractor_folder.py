@@ -35,7 +35,8 @@ def write_extractor(folder: Path, student: Student, name: str, metadata: Mapping
         metadata: further JSON-able keys of config.json.
     """
     tensors = {key: t.float() for key, t in student.network.state_dict().items()}
-    write_tensors(folder / MODEL, tensors)
+    # As other libraries expect, who read such files.
+    write_tensors(folder / MODEL, tensors, {"format": "pt"})
     config = {
         **metadata,
         "format": FORMAT,
