@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onesketch.datasets import open_dataset
+    from onesketch.detector import OneSketchDetector
     from onesketch.sketch_extractor import SketchExtractor
 
-__all__ = ["SketchExtractor", "open_dataset"]
+__all__ = ["OneSketchDetector", "SketchExtractor", "open_dataset"]
 
 _MODULES = {
+    "OneSketchDetector": "onesketch.detector",
     "SketchExtractor": "onesketch.sketch_extractor",
     "open_dataset": "onesketch.datasets",
 }

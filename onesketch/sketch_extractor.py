@@ -46,6 +46,7 @@ class SketchExtractor:
         runtime: Runtime = "torch",
         revision: str | None = None,
         download: bool = False,
+        cache: str | Path | None = None,
     ) -> Self:
         """Open an extractor.
 
@@ -58,6 +59,7 @@ class SketchExtractor:
                 needs no torch.
             revision: of the hub's repository.
             download: let the hub's files be downloaded; else they must be in the local cache.
+            cache: the hub's cache; None: its default.
 
         Raises:
             ExtractorError: there is no extractor, or not a whole one.
@@ -65,7 +67,7 @@ class SketchExtractor:
         """
         if runtime not in get_args(Runtime):
             raise ValueError(f"runtime: expected one of {_listed(Runtime)}, got {runtime!r}")
-        folder = _locate(str(location), revision, download)
+        folder = _locate(str(location), revision, download, cache)
         if runtime == "onnx":
             from training.extraction.onnx_extractor import OnnxExtractor
 
@@ -140,7 +142,7 @@ class SketchExtractor:
         return finished[0] if single else finished
 
 
-def _locate(location: str, revision: str | None, download: bool) -> Path:
+def _locate(location: str, revision: str | None, download: bool, cache: str | Path | None) -> Path:
     """Find an extractor's folder, and bring it here where it is elsewhere."""
     if is_address(location):
         from pipeline.storage.node_cache import NodeCache
@@ -162,7 +164,11 @@ def _locate(location: str, revision: str | None, download: bool) -> Path:
             f"{location}: no such folder; if it is a name on the hub: pip install huggingface_hub"
         ) from error
     try:
-        return Path(snapshot_download(location, revision=revision, local_files_only=not download))
+        return Path(
+            snapshot_download(
+                location, revision=revision, local_files_only=not download, cache_dir=cache
+            )
+        )
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         raise ExtractorError(
             f"{location}: no such folder, and not in the hub's local cache: expected the folder "

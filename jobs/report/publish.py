@@ -166,7 +166,11 @@ def _front_matter(
             "task": {"type": "image-to-image"},
             "dataset": {"name": scored.name, "type": scored.name},
             "metrics": [
-                {"type": metric, "value": round(means[metric], 4)}
+                {
+                    "type": metric,
+                    "value": round(means[metric], 4),
+                    "name": _metric_name(metric, scores),
+                }
                 for metric in ("lpips", "ssim")
                 if metric in means
             ],
@@ -177,6 +181,11 @@ def _front_matter(
     if results:
         front["model-index"] = [{"name": style, "results": results}]
     return front
+
+
+def _metric_name(metric: str, scores: EvaluationScores) -> str:
+    """Say which network measured: scores by another one do not compare."""
+    return f"LPIPS by {scores.encoders['lpips']}" if metric == "lpips" else metric.upper()
 
 
 def _means(result: dict[str, Any]) -> dict[str, float]:

@@ -125,6 +125,47 @@ def test_lines_are_cut_and_grown_as_said(sketch: SketchExtractor) -> None:
     np.testing.assert_array_equal(drawn(sketch, pixels, thickness=-1), thin)
 
 
+def test_svg_and_what_is_transparent(sketch: SketchExtractor) -> None:
+    pixels = np.dstack([picture(), np.full((40, 56), 255, np.uint8)])
+    pixels[:20, :, 3] = 0
+    assert 'width="56" height="40"' in str(sketch(pixels, output_type="svg"))
+    ink = np.asarray(sketch(pixels, output_type="alpha"))
+    assert not ink[:20, :, 1].any() and ink[20:, :, 1].any()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x[:, ::-1],
+        lambda x: x[::-1, ::-1],
+        lambda x: np.ascontiguousarray(x.transpose(1, 0, 2)).transpose(1, 0, 2),
+    ],
+)
+def test_views_of_arrays_are_taken(sketch: SketchExtractor, view: Any) -> None:
+    pixels = picture()
+    pixels.flags.writeable = False
+    expected = drawn(sketch, np.array(view(pixels)))
+    np.testing.assert_array_equal(drawn(sketch, view(pixels)), expected)
+
+
+def test_formats_of_numbers(folder: Path) -> None:
+    rounded = SketchExtractor.from_pretrained(folder, dtype="bfloat16")
+    exact = SketchExtractor.from_pretrained(folder, dtype=torch.float32)
+    difference = drawn(rounded, picture()).astype(int) - drawn(exact, picture())
+    assert 0 < np.abs(difference).max() < 16
+    for wrong in ("int8", "Tensor", "nothing"):
+        with pytest.raises(ValueError, match="dtype: expected float32, bfloat16 or float16"):
+            SketchExtractor.from_pretrained(folder, dtype=wrong)
+
+
+def test_an_lfs_note_is_told_from_weights(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    note = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (tmp_path / "model.safetensors").write_text(note)
+    with pytest.raises(ExtractorError, match="Git LFS's note .* `git lfs pull`"):
+        SketchExtractor.from_pretrained(tmp_path)
+
+
 def test_a_smaller_resolution_keeps_the_size(sketch: SketchExtractor) -> None:
     small = drawn(sketch, picture(64, 96), short_side=32)
     assert small.shape == (64, 96) and not np.array_equal(small, drawn(sketch, picture(64, 96)))
@@ -139,6 +180,8 @@ def test_a_smaller_resolution_keeps_the_size(sketch: SketchExtractor) -> None:
         (picture(), {"output_type": "svg!"}, "output_type: expected one of pil, np"),
         (picture() * 2.0, {}, r"expected floats in \[0, 1\], got 0 to 510"),
         (picture().astype(np.int32), {}, "expected uint8, or floats"),
+        (picture().transpose(2, 0, 1), {}, r"expected .*\(H, W, 3\).*got \(3, 40, 56\)"),
+        ("photo.png", {}, "expected a PIL image, an array, a tensor or a list"),
         (np.zeros((4, 5, 2), np.uint8), {}, r"expected .*\(H, W, 3\).*got \(4, 5, 2\)"),
         (np.zeros((0, 5, 3), np.uint8), {}, r"got \(0, 5, 3\)"),
         (torch.zeros(5, 32, 32), {}, r"expected a tensor \(C, H, W\), got \(5, 32, 32\)"),
@@ -211,7 +254,7 @@ def test_a_dataset_opens(tmp_path: Path) -> None:
 
 
 def test_names_are_listed_and_others_refused() -> None:
-    assert dir(onesketch) == ["SketchExtractor", "open_dataset"]
+    assert dir(onesketch) == ["OneSketchDetector", "SketchExtractor", "open_dataset"]
     with pytest.raises(AttributeError, match="no attribute 'Sketch'"):
         _ = onesketch.Sketch
 
@@ -233,4 +276,5 @@ def test_importing_costs_no_more_than_torch() -> None:
         "open_clip",
         "boto3",
     }
-    assert heavy.isdisjoint(every.split()) and "torch" not in first.split()
+    assert (heavy | {"torch"}).isdisjoint(every.split())
+    assert "numpy" not in first.split()

@@ -91,7 +91,8 @@ def test_the_card_is_true(published: Path, run: Path) -> None:
         for metric in result["metrics"]:
             expected = systems["extractor"][metric["type"]]["mean"]
             assert metric["value"] == pytest.approx(expected, abs=1e-4)
-        assert [metric["type"] for metric in result["metrics"]] == ["lpips", "ssim"]
+        assert [m["type"] for m in result["metrics"]] == ["lpips", "ssim"]
+        assert [m["name"] for m in result["metrics"]] == ["LPIPS by embedded", "SSIM"]
     text = (published / "README.md").read_text()
     for expected in ("Ada Ink made the drawing", "a <b>red</b> house", "1,344", "one person's",
                      "Its own greys", "LPIPS by embedded", "`embedded`"):  # fmt: skip
