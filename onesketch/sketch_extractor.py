@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OutputType = Literal["pil", "np", "pt", "alpha", "svg"]
-Runtime = Literal["torch", "onnx"]
+Runtime = Literal["auto", "torch", "onnx"]
 Drawing: TypeAlias = "Image.Image | Pixels | Tensor | str"
 
 
@@ -43,7 +43,7 @@ class SketchExtractor:
         *,
         device: str | torch.device = "cpu",
         dtype: str | torch.dtype = "float32",
-        runtime: Runtime = "torch",
+        runtime: Runtime = "auto",
         revision: str | None = None,
         download: bool = False,
         cache: str | Path | None = None,
@@ -55,8 +55,9 @@ class SketchExtractor:
                 its s3://... address; or a repository's name on the Hugging Face hub.
             device: where to draw.
             dtype: of the network's numbers: float32, bfloat16, float16.
-            runtime: what computes the network; "onnx" takes what `onesketch publish` wrote, and
-                needs no torch.
+            runtime: what computes the network. "onnx" takes what `onesketch publish` wrote, and
+                needs no torch; "auto" does so on processors where it is there, as it is faster,
+                but for large pictures, and else takes "torch".
             revision: of the hub's repository.
             download: let the hub's files be downloaded; else they must be in the local cache.
             cache: the hub's cache; None: its default.
@@ -72,6 +73,11 @@ class SketchExtractor:
             from training.extraction.onnx_extractor import OnnxExtractor
 
             return cls(OnnxExtractor.load(folder, device=str(device)))
+        if runtime == "auto" and (str(device), str(dtype)) == ("cpu", "float32"):
+            from training.extraction.fastest import ProcessorExtractor, has_onnx
+
+            if has_onnx(folder):
+                return cls(ProcessorExtractor(folder))
         import torch
 
         from training.extraction.extractor import Extractor

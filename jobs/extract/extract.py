@@ -29,6 +29,8 @@ from pipeline.images.read import read_opacity
 from pipeline.whole_file import write_bytes
 from training.extraction.extractor import Extractor
 from training.extraction.extractor_folder import MODEL, ExtractorError, read_config
+from training.extraction.fastest import ProcessorExtractor, has_onnx
+from training.extraction.picture_drawer import PictureDrawer
 from training.oneshot.record import RECORD
 
 # Of a picture that is drawn in strips, the least share that is worth an event.
@@ -91,7 +93,7 @@ def run_extract(
     on_event("extract.ready", to_draw=len(waiting), there=len(photographs) - len(waiting))
     unreadable: list[ValueError] = []
     if waiting:
-        extractor = load_extractor(model, machine.device, options.dtype)
+        extractor = _load_fastest(model, machine.device, options.dtype)
         record.begin()
         drawn = _draw(extractor, readable(waiting, unreadable, on_event), options, on_event)
         for done, (photo, drawing) in enumerate(drawn, 1):
@@ -120,6 +122,12 @@ def load_extractor(folder: Path, device: str, dtype: torch.dtype) -> Extractor:
     return extractor
 
 
+def _load_fastest(folder: Path, device: str, dtype: torch.dtype) -> PictureDrawer:
+    if device == "cpu" and dtype == torch.float32 and has_onnx(folder):
+        return ProcessorExtractor(folder)
+    return load_extractor(folder, device, dtype)
+
+
 def _model_hash(folder: Path) -> str:
     _refuse_teacher(folder)
     return str(read_config(folder)["sha256"])
@@ -134,7 +142,7 @@ def _refuse_teacher(folder: Path) -> None:
 
 
 def _draw(
-    extractor: Extractor,
+    extractor: PictureDrawer,
     photographs: Iterator[tuple[Photograph, Pixels]],
     options: ExtractOptions,
     on_event: OnEvent,
