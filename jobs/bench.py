@@ -13,6 +13,7 @@ from rich.table import Table
 
 from jobs.benchmarks.distilling import measure_distill
 from jobs.benchmarks.encoding import measure_encode
+from jobs.benchmarks.extracting import measure_extract
 from jobs.benchmarks.full_size import measure_full_size
 from jobs.benchmarks.measure import BenchmarkResult, Effort
 from jobs.benchmarks.mixing import measure_mixing
@@ -46,6 +47,7 @@ EXTRA: dict[str, _Benchmark] = {
     "sample": measure_sample,
     "aggregate": measure_aggregate,
     "distill": measure_distill,
+    "extract": measure_extract,
     "mixing": measure_mixing,
     "scale": measure_scale,
     "full-size": measure_full_size,

@@ -57,7 +57,7 @@ def bench(
         typer.Argument(
             metavar="NAME...",
             help="worker overlap encode read control straggler preempt (the default), aggregate, "
-            "distill, mixing, pipeline, sample, scale, records, cluster, full-size.",
+            "distill, extract, mixing, pipeline, sample, scale, records, cluster, full-size.",
         ),
     ] = None,
     out: Annotated[
