@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.dataset import layout
 from pipeline.dataset.commit import Commit
 from pipeline.dataset.encode import EncodedPair, encode_pair
 from pipeline.dataset.plan import Plan, PlanMismatchError
@@ -74,11 +73,12 @@ class ShardMaker:
             return Report(self._recovered.pop(shard), sampling_s=0.0, waiting_s=0.0, made=False)
         sampled = self._sampled.pop(shard)
         pairs = [future.result() for future in sampled.encoded]
-        # Another run on the same dataset may have been first: what it made is not counted twice.
-        first = not self.store.exists(layout.commit_key(shard))
-        commit = publish(self.store, self.plan, shard, pairs)
+        published = publish(self.store, self.plan, shard, pairs)
         self.progress += 1
-        return Report(commit, sampled.sampling_s, sampled.waiting_s, made=first)
+        # Another run on the same dataset may have been first: what it made is not counted twice.
+        return Report(
+            published.commit, sampled.sampling_s, sampled.waiting_s, made=published.is_new
+        )
 
     def try_samples(self, indices: Sequence[int]) -> None:
         """Make and encode samples of one shard in their batches, and discard them."""

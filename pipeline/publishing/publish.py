@@ -8,6 +8,7 @@ if it fits the plan, and reports it otherwise.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.dataset import layout
 from pipeline.dataset.commit import Commit, describe_file, parse_commit
@@ -22,14 +23,19 @@ class PublicationError(ValueError):
     """A shard's name is taken by something that does not belong there."""
 
 
-def publish(store: Store, plan: Plan, shard: int, pairs: Sequence[EncodedPair]) -> Commit:
+@dataclass(frozen=True)
+class Published:
+    """A shard's commit record, and whether this call created it: of several runs one does."""
+
+    commit: Commit
+    is_new: bool
+
+
+def publish(store: Store, plan: Plan, shard: int, pairs: Sequence[EncodedPair]) -> Published:
     """Publish a shard's pairs.
 
     Args:
         pairs: by rising index; each sample that is missing needs a quarantine record.
-
-    Returns:
-        The shard's commit record.
 
     Raises:
         PublicationError: a name is taken by something that does not fit the plan.
@@ -63,10 +69,10 @@ def recover(store: Store, plan: Plan, shard: int) -> Commit | None:
         tar = store.read(layout.shard_key(shard))
     except MissingKeyError:
         return None
-    return _finish(store, plan, shard, tar)
+    return _finish(store, plan, shard, tar).commit
 
 
-def _finish(store: Store, plan: Plan, shard: int, tar: bytes) -> Commit:
+def _finish(store: Store, plan: Plan, shard: int, tar: bytes) -> Published:
     """Publish index and commit record of a tar that is in the store."""
     try:
         members = list_members(tar)
@@ -85,9 +91,10 @@ def _finish(store: Store, plan: Plan, shard: int, tar: bytes) -> Commit:
         quarantined=missing,
     )
     name = layout.commit_key(shard)
-    if store.create(name, commit.to_bytes()) is Created.OTHER:
+    created = store.create(name, commit.to_bytes())
+    if created is Created.OTHER:
         raise _report(store, name, "it describes another tar or index than those in the store")
-    return commit
+    return Published(commit, created is Created.NEW)
 
 
 def _missing(store: Store, plan: Plan, shard: int, members: Sequence[Member]) -> tuple[int, ...]:

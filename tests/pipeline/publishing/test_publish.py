@@ -33,7 +33,7 @@ def plan() -> Plan:
 def test_a_shard_survives_a_crash_between_any_two_steps(
     store: LocalStore, plan: Plan, tmp_path: Path, at: int, after: bool, way: str
 ) -> None:
-    commit = publish(store, plan, 1, encode_shard(plan, 1))
+    commit = publish(store, plan, 1, encode_shard(plan, 1)).commit
     broken = CrashingStore(tmp_path / "broken").arm(at, after)
     with pytest.raises(CrashError):
         publish(broken, plan, 1, encode_shard(plan, 1))
@@ -47,16 +47,18 @@ def test_a_shard_survives_a_crash_between_any_two_steps(
 
 
 def test_publishing_twice_changes_nothing(store: LocalStore, plan: Plan) -> None:
-    first = publish(store, plan, 0, encode_shard(plan, 0))
+    first = publish(store, plan, 0, encode_shard(plan, 0)).commit
     before = hashes(store.url)
-    assert publish(store, plan, 0, encode_shard(plan, 0)) == first
+    again = publish(store, plan, 0, encode_shard(plan, 0))
+    assert again.commit == first and not again.is_new
     assert hashes(store.url) == before
 
 
 def test_another_writers_tar_is_adopted(store: LocalStore, plan: Plan) -> None:
-    first = publish(store, plan, 0, encode_shard(plan, 0, side=16))
+    first = publish(store, plan, 0, encode_shard(plan, 0, side=16)).commit
     store.delete(layout.commit_key(0))
-    assert publish(store, plan, 0, encode_shard(plan, 0)) == first
+    again = publish(store, plan, 0, encode_shard(plan, 0))
+    assert again.commit == first and not again.is_new
 
 
 @pytest.mark.parametrize(
@@ -97,5 +99,5 @@ def test_a_missing_sample_needs_a_quarantine_record(store: LocalStore, plan: Pla
         publish(store, plan, 0, pairs)
     assert committed_shards(store) == []
     write_quarantine(store, Quarantine(index=5, shard=0, attempts=3, reason="crash"))
-    commit = publish(store, plan, 0, pairs)
+    commit = publish(store, plan, 0, pairs).commit
     assert (commit.pairs, commit.quarantined) == (7, (5,))

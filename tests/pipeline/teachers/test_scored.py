@@ -72,7 +72,7 @@ def test_scores_are_columns_of_the_index_and_shards_come_out_alike(
     for name in ("one", "two"):
         store = open_store(str(tmp_path / name))
         pairs = teacher.pairs([plan.spec(index) for index in plan.indices(0)])
-        commit = publish(store, plan, 0, [encode_pair(pair) for pair in pairs])
+        commit = publish(store, plan, 0, [encode_pair(pair) for pair in pairs]).commit
         tars.append(store.read(commit.tar.name))
         table = read_index(store.read(commit.index.name), commit.pairs)
         assert table["contrast"].to_pylist() == [pair.columns["contrast"] for pair in pairs]
