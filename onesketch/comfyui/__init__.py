@@ -1,4 +1,4 @@
-"""Nodes for ComfyUI: a file `custom_nodes/onesketch.py` with `from onesketch.comfyui import *`.
+"""Nodes for ComfyUI: a file among its custom nodes with `from onesketch.comfyui import *`.
 
 Extractors lie in ComfyUI's `models/onesketch`, a folder each; nothing is downloaded.
 """

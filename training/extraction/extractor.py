@@ -106,11 +106,11 @@ class Extractor(PictureDrawer):
             for picture, drawing in zip(pictures, drawings, strict=True):
                 row = 0
                 for strip in runner.run(self._rows(picture), (height, width), on_share):
-                    drawing[row : row + strip.shape[2]] = _to_drawings(strip)[0]
+                    drawing[row : row + strip.shape[2]] = self._to_drawings(strip)[0]
                     row += strip.shape[2]
             return drawings
         x = torch.cat([self._to_network(picture) for picture in pictures])  # (B, 3, H, W)
-        drawings = _to_drawings(network(x))
+        drawings = self._to_drawings(network(x))
         on_share(1.0)
         return drawings
 
@@ -121,10 +121,15 @@ class Extractor(PictureDrawer):
         """Bring a picture (H, W, 3) to the network as (1, 3, H, W) in [-1, 1]."""
         return signed_from_uint8(channels_first(picture[None], self.device)).to(self.dtype)
 
-
-def _to_drawings(sketches: Tensor) -> Pixels:
-    """Convert the network's output, (B, 1, H, W) in [-1, 1], to uint8 (B, H, W)."""
-    return sketch_to_uint8(unit_from_signed(sketches.float()))
+    def _to_drawings(self, sketches: Tensor) -> Pixels:
+        """Convert the network's output, (B, 1, H, W) in [-1, 1], to uint8 (B, H, W)."""
+        if not bool(torch.isfinite(sketches).all()):
+            # It would come out black, or white, in silence.
+            raise ExtractorError(
+                f"{str(self.dtype).removeprefix('torch.')} is too small for the numbers of this "
+                "network: use bfloat16 or float32"
+            )
+        return sketch_to_uint8(unit_from_signed(sketches.float()))
 
 
 def _other_file(path: Path) -> str:

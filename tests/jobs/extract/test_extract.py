@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -295,3 +296,23 @@ def test_inputs_that_are_no_places_are_refused(model: Path, photographs: Path) -
     assert "an input is empty" in refusal("extract", str(model), "", "--out", "out")
     assert "gs://b/x is an address" in refusal("extract", str(model), "gs://b/x", "--out", "out")
     assert sorted(os.listdir()) == ["photographs"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk of its own takes root")
+def test_a_full_disk_keeps_what_is_finished(model: Path, photographs: Path) -> None:
+    for name in "cdefgh":
+        pixels = np.random.default_rng(ord(name)).integers(0, 256, (160, 160, 3), np.uint8)
+        Image.fromarray(pixels).save(photographs / f"{name}.png")
+    Path("out").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "out"], check=True)
+    try:
+        line = refusal("extract", str(model), "photographs", "--out", "out")
+        assert "no space left to write" in line and "out/" in line
+        finished = list(Path("out").rglob("*.png"))
+        assert 0 < len(finished) < 8
+        for path in finished:
+            Image.open(path).load()
+        subprocess.run(["mount", "-o", "remount,size=8m", "out"], check=True)
+        assert re.search(rf"to_draw={8 - len(finished)} there={len(finished)}", extract(model))
+    finally:
+        subprocess.run(["umount", "out"], check=True)

@@ -119,3 +119,28 @@ def test_unusable_folders_are_refused(
     break_it(tmp_path)
     with pytest.raises(ExtractorError, match=message):
         Extractor.load(tmp_path)
+
+
+def test_numbers_that_overflow_are_refused(folder: Path) -> None:
+    extractor = Extractor.load(folder)
+    with torch.no_grad():
+        next(extractor.network.parameters()).fill_(float("inf"))
+    with pytest.raises(ExtractorError, match="float32 is too small for the numbers"):
+        extractor.sketch(picture(32, 32))
+
+
+def test_folder_and_device_are_taken_as_people_write_them(folder: Path) -> None:
+    extractor = Extractor.load(str(folder), torch.device("cpu"))
+    assert extractor.device == "cpu" and extractor.sketch(picture(32, 32)).shape == (32, 32)
+
+
+def test_large_pictures_equal_the_whole_to_one_level(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractor, image = Extractor.load(folder), picture(203, 310)
+    whole = extractor.sketch(image).astype(int)
+    monkeypatch.setattr("training.extraction.extractor.MOST_BATCH_PIXELS", 1000)
+    shares: list[float] = []
+    in_strips = extractor.sketch(image, on_share=shares.append)
+    assert np.abs(in_strips - whole).max() <= 1
+    assert len(shares) > 3 and shares[-1] == 1
