@@ -78,7 +78,7 @@ class Distill(Section):
 
     student: str = "pix2pixhd"
     """The network that is to be fast."""
-    preset: Literal["paper", "small"] = "paper"
+    preset: Literal["paper", "medium", "small"] = "paper"
     """Its size: paper, or small for processors without a GPU."""
     epochs: PositiveInt = 10
     """Passes over the dataset."""

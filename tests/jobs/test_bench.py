@@ -95,6 +95,12 @@ def test_the_worker_benchmark_runs(local_ray: None) -> None:
     assert all(0 <= value < 10 for score in found.scores for value in score.values)
 
 
+def test_the_extract_benchmark_runs() -> None:
+    found = EXTRA["extract"](TINY)
+    assert all(0 <= value for score in found.scores for value in score.values)
+    assert found.metadata["parity_db"] > 40
+
+
 def test_results_of_others_stay(
     tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:

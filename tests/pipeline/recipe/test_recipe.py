@@ -90,7 +90,7 @@ def test_numbers_written_the_short_way_and_step_lists(tmp_path: Path) -> None:
         ("teach: {timesteps: [0, 0]}", "teach.timesteps", "distinct"),
         ("teach: {timesteps: [50]}", "teach.timesteps", "to 49"),
         ("teach: {weights: {l1: -1}}", "teach.weights.l1", "greater than or equal to 0"),
-        ("distill: {preset: huge}", "distill.preset", "'paper' or 'small'"),
+        ("distill: {preset: huge}", "distill.preset", "'paper', 'medium' or 'small'"),
         ("distill: {where: 'f(alpha)'}", "distill.where", "columns compared (< <= "),
         ("sampler: 3", "sampler", "a mapping of keys to values"),
         ("3: 3", "3", "expected names as keys"),

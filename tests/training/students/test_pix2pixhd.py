@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -38,7 +39,11 @@ def make_batch(side: int = 32, seed: int = 0) -> Batch:
 
 @pytest.mark.parametrize(
     ("preset", "generator", "discriminators"),
-    [("paper", 182_436_993, 5_531_522), ("small", 1_082_529, 350_690)],
+    [
+        ("paper", 182_436_993, 5_531_522),
+        ("medium", 7_862_081, 1_389_506),
+        ("small", 1_082_529, 350_690),
+    ],
 )
 def test_numbers_of_parameters(preset: str, generator: int, discriminators: int) -> None:
     with torch.device("meta"):
@@ -225,3 +230,22 @@ def test_unknown_names_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="expected"):
         student = Pix2PixHD.create(wrong.get("preset", "small"), Halves())
         student.losses(wrong["phase"], make_batch())
+
+
+@pytest.mark.parametrize(("preset", "radius"), [("small", 68), ("medium", 116)])
+def test_how_far_a_pixel_of_the_drawing_looks(preset: str, radius: int) -> None:
+    """By gradients of one pixel, through the layers without norms, which look everywhere."""
+    network = PRESETS[preset]().generator
+    layers = GlobalGenerator(replace(network, width=1)).double()
+    for module in list(layers.modules()):
+        for child, layer in module.named_children():
+            if isinstance(layer, nn.InstanceNorm2d | nn.ReLU):
+                setattr(module, child, nn.Identity())
+    for parameter in layers.parameters():
+        nn.init.ones_(parameter)
+    x = torch.zeros(1, 3, 512, 512, dtype=torch.float64, requires_grad=True)
+    layers.layers[:-1](x)[0, 0, 255, 255].backward()
+    assert x.grad is not None
+    touched = x.grad[0].abs().sum(0).nonzero()
+    reach = max(255 - int(touched.min()), int(touched.max()) - 255)
+    assert radius - 4 <= reach <= radius + 8  # halvings and doublings shift it by their grid
