@@ -13,16 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
+from tests.standins.tiny_extractor import write_tiny_extractor
 from tests.tools.source import ROOT
-from training.encoders.features import FeatureNetwork
 from training.extraction.extractor import Extractor
-from training.extraction.extractor_folder import write_extractor
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
-from training.students.pix2pixhd_generator import GeneratorConfig
 
 SOURCES = ("jobs", "onesketch", "pipeline", "training", "pyproject.toml", "README.md")
 # Of each extra, a library that must not be there.
@@ -71,11 +66,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("extractor")
-    torch.manual_seed(0)
-    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
-    write_extractor(folder, Pix2PixHD(preset, FeatureNetwork), "pix2pixhd", {})
-    return folder
+    return write_tiny_extractor(tmp_path_factory.mktemp("extractor"))
 
 
 def python(environment: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

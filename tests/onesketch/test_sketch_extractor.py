@@ -21,20 +21,13 @@ from onesketch import SketchExtractor, open_dataset
 from pipeline.arrays import Pixels
 from pipeline.storage.address import open_store
 from tests.standins.published_blobs import write_dataset
-from training.encoders.features import FeatureNetwork
-from training.extraction.extractor_folder import ExtractorError, write_extractor
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
-from training.students.pix2pixhd_generator import GeneratorConfig
+from tests.standins.tiny_extractor import write_tiny_extractor
+from training.extraction.extractor_folder import ExtractorError
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("extractor")
-    torch.manual_seed(0)
-    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
-    write_extractor(folder, Pix2PixHD(preset, FeatureNetwork), "pix2pixhd", {})
-    return folder
+    return write_tiny_extractor(tmp_path_factory.mktemp("extractor"))
 
 
 @pytest.fixture(scope="module")

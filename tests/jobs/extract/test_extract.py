@@ -15,23 +15,15 @@ from PIL import Image
 from jobs.extract.extract import load_extractor
 from pipeline.arrays import Pixels
 from tests.jobs.stages.test_stages import onesketch, refusal
-from training.encoders.features import FeatureNetwork
+from tests.standins.tiny_extractor import write_tiny_extractor
 from training.extraction.extractor import Extractor
-from training.extraction.extractor_folder import write_extractor
 from training.extraction.picture_drawer import OnShare, be_silent
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
-from training.students.pix2pixhd_generator import GeneratorConfig
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An extractor with random weights."""
-    folder = tmp_path_factory.mktemp("run") / "extractor"
-    torch.manual_seed(0)
-    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
-    write_extractor(folder, Pix2PixHD(preset, FeatureNetwork), "pix2pixhd", {})
-    return folder
+    return write_tiny_extractor(tmp_path_factory.mktemp("run") / "extractor")
 
 
 @pytest.fixture

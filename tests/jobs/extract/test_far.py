@@ -13,16 +13,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import torch
 from PIL import Image
 
 from pipeline.storage.address import open_store
 from tests.jobs.stages.test_stages import onesketch, refusal
-from training.encoders.features import FeatureNetwork
-from training.extraction.extractor_folder import write_extractor
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
-from training.students.pix2pixhd_generator import GeneratorConfig
+from tests.standins.tiny_extractor import write_tiny_extractor
 
 pytestmark = pytest.mark.ray
 COMMAND = [sys.executable, "-c", "from jobs.cli.main import app; app()"]
@@ -30,11 +25,7 @@ COMMAND = [sys.executable, "-c", "from jobs.cli.main import app; app()"]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "extractor"
-    torch.manual_seed(0)
-    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
-    write_extractor(folder, Pix2PixHD(preset, FeatureNetwork), "pix2pixhd", {})
-    return folder
+    return write_tiny_extractor(tmp_path_factory.mktemp("run") / "extractor")
 
 
 @pytest.fixture

@@ -18,12 +18,8 @@ from tests.jobs.stages.test_stages import onesketch, refusal
 from tests.pipeline.video.films import frame_of, moments, write_film
 from tests.pipeline.video.test_film import decoded
 from tests.pipeline.video.test_writer import sound_packets
-from training.encoders.features import FeatureNetwork
+from tests.standins.tiny_extractor import write_tiny_extractor
 from training.extraction.extractor import Extractor
-from training.extraction.extractor_folder import write_extractor
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
-from training.students.pix2pixhd_generator import GeneratorConfig
 
 HERE = Machine("cpu", torch.float32, 2, 0)
 SHORT = FilmOptions(FilmStyle(steady=True), part_frames=5)
@@ -31,11 +27,7 @@ SHORT = FilmOptions(FilmStyle(steady=True), part_frames=5)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "extractor"
-    torch.manual_seed(0)
-    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
-    write_extractor(folder, Pix2PixHD(preset, FeatureNetwork), "pix2pixhd", {})
-    return folder
+    return write_tiny_extractor(tmp_path_factory.mktemp("run") / "extractor")
 
 
 @pytest.fixture

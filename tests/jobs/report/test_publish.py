@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from PIL import Image
 from safetensors import safe_open
@@ -16,11 +15,7 @@ from onesketch import SketchExtractor
 from pipeline.storage.address import open_store
 from tests.jobs.report.test_report import run as finished_run
 from tests.jobs.stages.test_stages import onesketch, refusal
-from training.encoders.features import FeatureNetwork
-from training.extraction.extractor_folder import write_extractor
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
-from training.students.pix2pixhd_generator import GeneratorConfig
+from tests.standins.tiny_extractor import write_tiny_extractor
 
 run = finished_run  # a fixture: a finished run, but for its extractor
 STATED = ["--author", "Ada Ink", "--license", "cc-by-4.0"]
@@ -29,13 +24,10 @@ STATED = ["--author", "Ada Ink", "--license", "cc-by-4.0"]
 @pytest.fixture(scope="module")
 def recipe(run: Path) -> str:
     """The recipe of a run with a tiny extractor."""
-    torch.manual_seed(0)
-    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
     trained = {"iterations": 1344, "height_px": 64, "width_px": 64, "pairs": 6, "workers": 2,
                "features": "embedded"}  # fmt: skip
     metadata = {"identity": {}, "trained": trained, "provenance": {}}
-    student = Pix2PixHD(preset, FeatureNetwork)
-    write_extractor(run / "run/extractor", student, "pix2pixhd", metadata)
+    write_tiny_extractor(run / "run/extractor", metadata=metadata)
     return str(run / "recipe.yaml")
 
 

@@ -13,23 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.arrays import Pixels
-from training.encoders.features import FeatureNetwork
+from tests.standins.tiny_extractor import write_tiny_extractor
 from training.extraction.extractor import Extractor
-from training.extraction.extractor_folder import ExtractorError, write_extractor
+from training.extraction.extractor_folder import ExtractorError
 from training.extraction.picture_drawer import reflected, working_size
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
-from training.students.pix2pixhd_generator import GeneratorConfig
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extractor")
-    torch.manual_seed(0)
-    preset = Preset(GeneratorConfig(width=4, downs=2, blocks=1), DiscriminatorConfig(width=4))
-    student = Pix2PixHD(preset, FeatureNetwork)
-    write_extractor(folder, student, "pix2pixhd", {"provenance": {"style": "blobs"}})
-    return folder
+    return write_tiny_extractor(folder, metadata={"provenance": {"style": "blobs"}})
 
 
 def picture(height: int, width: int, seed: int = 0) -> Pixels:

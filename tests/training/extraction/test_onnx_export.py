@@ -13,25 +13,19 @@ import torch
 from torch import nn
 
 from pipeline.arrays import Pixels
-from training.encoders.features import FeatureNetwork
+from tests.standins.tiny_extractor import write_tiny_extractor
 from training.extraction import onnx_export
 from training.extraction.extractor import Extractor
-from training.extraction.extractor_folder import write_extractor
 from training.extraction.onnx_export import export_onnx
 from training.extraction.onnx_extractor import INPUT, OUTPUT, OnnxExtractor
-from training.students.pix2pixhd import Pix2PixHD, Preset
-from training.students.pix2pixhd_discriminators import DiscriminatorConfig
 from training.students.pix2pixhd_generator import GeneratorConfig
 
 Upsampling = Literal["transposed", "resize"]
 
 
 def tiny(folder: Path, upsampling: Upsampling) -> Extractor:
-    torch.manual_seed(0)
     generator = GeneratorConfig(width=6, downs=3, blocks=2, upsampling=upsampling)
-    student = Pix2PixHD(Preset(generator, DiscriminatorConfig(width=4)), FeatureNetwork)
-    write_extractor(folder, student, "pix2pixhd", {})
-    return Extractor.load(folder)
+    return Extractor.load(write_tiny_extractor(folder, generator))
 
 
 @pytest.fixture(scope="module", params=["transposed", "resize"])
