@@ -10,7 +10,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from jobs.extract.drawings import drawing_path, find_to_draw, readable, refuse_unreadable
+from jobs.extract.drawings import (
+    drawing_path,
+    find_to_draw,
+    readable,
+    refuse_strangers,
+    refuse_unreadable,
+)
 from jobs.runtime import weights
 from jobs.runtime.devices import Machine
 from pipeline.arrays import Pixels
@@ -46,6 +52,9 @@ def run_extract_by_teacher(
             read, which is told after the last drawing.
     """
     photographs = find_to_draw(inputs, out, on_event)
+    if not (out / INVERSION).is_file():
+        drawings = (drawing_path(out, photograph.name) for photograph in photographs)
+        refuse_strangers(drawings, "give another --out")
     unreadable: list[ValueError] = []
     fidelities: dict[str, Mapping[str, float]] = {}
     for group in groups(readable(photographs, unreadable, on_event), teacher_extractor.batch):

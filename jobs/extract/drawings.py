@@ -66,14 +66,14 @@ def check_drawings(inputs: Sequence[str], out: Path, suffix: str = ".png") -> Fo
     return found
 
 
-def refuse_strangers(drawings: Iterable[Path]) -> None:
+def refuse_strangers(drawings: Iterable[Path], remedy: str) -> None:
     """Raise ValueError where a file is in the place of a drawing that was not made yet."""
     strangers = [path for path in drawings if os.path.lexists(path)]
     if strangers:
         more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         raise ValueError(
             f"{strangers[0]}{more} would be replaced, and no record tells that it was drawn by "
-            "this command: give another --out, or --again to replace it"
+            f"this command: {remedy}"
         )
 
 

@@ -89,7 +89,8 @@ def run_extract(
     files = {photo.name: drawing_path(out, photo.name, suffix) for photo in photographs}
     waiting = [photo for photo in photographs if not record.holds(photo, files[photo.name])]
     if not options.again:
-        refuse_strangers(files[photo.name] for photo in waiting if not record.made(photo))
+        strangers = (files[photo.name] for photo in waiting if not record.made(photo))
+        refuse_strangers(strangers, "give another --out, or --again to replace it")
     on_event("extract.ready", to_draw=len(waiting), there=len(photographs) - len(waiting))
     unreadable: list[ValueError] = []
     if waiting:

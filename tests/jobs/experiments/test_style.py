@@ -37,3 +37,12 @@ def test_other_endings_are_refused(out: str) -> None:
     line = refusal("style", "xdog", "photo.png", "--out", out)
     assert "drawings are PNG files; expected a name in .png" in line
     assert [path.name for path in Path().iterdir()] == ["photo.png"]
+
+
+def test_another_picture_is_not_replaced() -> None:
+    Path("drawing.png").write_bytes(b"a person's")
+    line = refusal("style", "xdog", "photo.png", "--out", "drawing.png")
+    assert "--out drawing.png is there, and another picture" in line
+    assert Path("drawing.png").read_bytes() == b"a person's"
+    for _ in range(2):  # the same drawing again is no loss
+        assert onesketch("style", "xdog", "photo.png", "--out", "other.png").exit_code == 0

@@ -122,6 +122,27 @@ def test_the_inversion_and_the_prompt_that_were_asked_for_are_used(
     assert not any(np.array_equal(first, other) for other in others)
 
 
+def test_a_file_that_is_not_from_here_is_not_replaced(
+    teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
+) -> None:
+    teacher_extractor = extractor_of(teacher_folder, tiny_backbone_folder, InversionOptions())
+    Path("out").mkdir()
+    Path("out/2.png").write_bytes(b"a person's")
+
+    def run() -> None:
+        run_extract_by_teacher(
+            teacher_extractor, ["photographs"], Path("out"), lambda *args, **fields: None
+        )
+
+    with pytest.raises(ValueError, match=r"out/2\.png would be replaced.*give another --out"):
+        run()
+    assert [path.name for path in Path("out").iterdir()] == ["2.png"]
+    Path("out/2.png").unlink()
+    for _ in range(2):  # its own drawings it replaces
+        run()
+    assert Image.open("out/2.png").size == (40, 120)
+
+
 def test_an_unreadable_photograph_does_not_stop_the_others(
     teacher_folder: Path, tiny_backbone_folder: Path, photographs: Path
 ) -> None:
