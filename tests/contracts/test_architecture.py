@@ -94,7 +94,7 @@ ROOMS: dict[str, dict[str, str]] = {
         "stages": "nodes pages runtime",
         "dataset": "nodes pages runtime stages",
         "experiments.ablation": "evaluation nodes pages runtime stages",
-        "report": "evaluation pages runtime",
+        "report": "evaluation extract pages runtime",
         "submission": "pages runtime",
         "demo": "evaluation extract nodes report runtime stages",
         "experiments": (
