@@ -64,7 +64,7 @@ def test_it_stays_where_it_was_opened(folder: Path) -> None:
         extractor.to("cuda")
     with pytest.raises(ValueError, match="this ONNX Runtime has no"):
         OnnxExtractor.load(folder, device="tpu")
-    with pytest.raises(ValueError, match="runtime: expected one of torch, onnx, got 'jax'"):
+    with pytest.raises(ValueError, match="runtime: expected one of auto, torch, onnx, got 'jax'"):
         SketchExtractor.from_pretrained(folder, runtime="jax")  # type: ignore[arg-type]
 
 
