@@ -1,7 +1,7 @@
 """`onesketch extract-video`: a film in, a film of its drawings out, with the same times and sound.
 
-It is drawn in parts, here or by Ray workers, with the same bytes. Parts lie beside the new film
-until it is whole: a command that was stopped goes on.
+It is drawn in parts, here or by any number of Ray workers, which make the same bytes. Parts lie
+beside the new film until it is whole: a command that was stopped goes on.
 """
 
 from __future__ import annotations
