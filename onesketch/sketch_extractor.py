@@ -73,7 +73,10 @@ class SketchExtractor:
             from training.extraction.onnx_extractor import OnnxExtractor
 
             return cls(OnnxExtractor.load(folder, device=str(device)))
-        if runtime == "auto" and (str(device), str(dtype)) == ("cpu", "float32"):
+        if runtime == "auto" and (str(device), str(dtype).removeprefix("torch.")) == (
+            "cpu",
+            "float32",
+        ):
             from training.extraction.fastest import ProcessorExtractor, has_onnx
 
             if has_onnx(folder):

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.extraction.picture_drawer import OnShare
+
 # Of a map that is kept between passes. Of a phone's 12 megapixels in half precision the widest map
 # of the preset `paper` is computed anew, and the next one, half as wide and as high, just fits.
 KEPT_BYTES = 768 * 2**20
@@ -25,7 +27,6 @@ KEPT_BYTES = 768 * 2**20
 STRIP_BYTES = 32 * 2**20
 
 ReadRows = Callable[[int, int], Tensor]
-OnShare = Callable[[float], None]
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from onesketch import SketchExtractor
 from pipeline.arrays import Pixels
@@ -54,6 +55,8 @@ def test_it_is_taken_where_it_is_there(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(SketchExtractor.from_pretrained(folder)._drawer, ProcessorExtractor)
+    wide = SketchExtractor.from_pretrained(folder, dtype=torch.float32)
+    assert isinstance(wide._drawer, ProcessorExtractor)
     by_torch = SketchExtractor.from_pretrained(folder, runtime="torch")
     assert isinstance(by_torch._drawer, Extractor)
     in_half = SketchExtractor.from_pretrained(folder, dtype="bfloat16")
