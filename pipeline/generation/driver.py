@@ -196,7 +196,7 @@ class Driver:
     def _finish(self, worker: int, task: Task, report: Report | None, now_s: float) -> None:
         if report is None:
             self.ledger.tried(worker, task)
-        elif self.ledger.published(worker, task, now_s):
+        elif self.ledger.published(worker, task, now_s, report.made):
             self.work.add(report)
             self._samples_done += len(self.ledger.plan.indices(task.shard))
             self._report_shard(worker, report)

@@ -112,20 +112,34 @@ class Ledger:
         """Record that a worker's machine is about to go: it gets no more work."""
         self._put(replace(self.workers[worker], leaving=True))
 
-    def published(self, worker: int, task: Task, now_s: float) -> bool:
-        """Record that a shard is committed; return False if another copy came first."""
+    def published(self, worker: int, task: Task, now_s: float, made: bool) -> bool:
+        """Record that a shard is committed; return False where another copy's report counts.
+
+        Args:
+            made: whether this copy created the record. If not, a copy that still runs here may be
+                the one that did, and its report is waited for.
+        """
         running = self._take(worker, task)
-        if task.shard in self.finished:
+        if task.shard in self.finished or (not made and self.is_running(task.shard)):
             return False
         self.finished.add(task.shard)
         self._durations_s.append(now_s - running.started_s)
         return True
 
+    def is_running(self, shard: int) -> bool:
+        """Tell whether a worker of this run is at work on a whole shard."""
+        return any(
+            running.task.shard == shard and not running.task.trial
+            for worker in self.workers.values()
+            for running in worker.running
+        )
+
     def made_elsewhere(self, task: Task) -> bool:
         """Record that another run has committed a task's shard; False where that is known."""
         if task in self.queue:
             self.queue.remove(task)
-        if task.shard in self.finished:
+        # A second copy may be asked for while the report of the first is on its way.
+        if task.shard in self.finished or self.is_running(task.shard):
             return False
         self.finished.add(task.shard)
         return True
