@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -84,6 +84,35 @@ class ConditionOptions:
     ] = False
 
 
+@dataclass(frozen=True)
+class ManifestOptions:
+    """The cluster of a manifest; the fields are those of `ClusterWish`, which explains them."""
+
+    image: Annotated[
+        str, typer.Option("--image", metavar="IMAGE", help="NAME@sha256:DIGEST of all pods.")
+    ]
+    name: Annotated[
+        str, typer.Option("--name", help="Of the job.  [default: onesketch-COMMAND-STYLE]")
+    ] = ""
+    namespace: Annotated[str, typer.Option("--namespace", help="Of all.")] = "onesketch"
+    spot: Annotated[bool, typer.Option("--spot", help="Use nodes that may be taken away.")] = False
+    spot_label: Annotated[
+        str, typer.Option("--spot-label", metavar="KEY=VALUE", help="What such nodes have.")
+    ] = "karpenter.sh/capacity-type=spot"
+    on_demand: Annotated[
+        int, typer.Option("--on-demand", min=0, help="Workers that may do without spot.")
+    ] = 2
+    queue: Annotated[str, typer.Option("--queue", help="Kueue's, which admits the job.")] = ""
+    retries: Annotated[
+        int | None, typer.Option("--retries", min=0, help="New clusters after a failure.")
+    ] = None
+    deadline_h: Annotated[
+        float | None, typer.Option("--deadline", min=0.1, help="Hours until it is given up.")
+    ] = None
+    cpus: Annotated[str, typer.Option("--cpus", help="Of a worker, such as 8.")] = ""
+    memory: Annotated[str, typer.Option("--memory", help="Of a worker, such as 32Gi.")] = ""
+
+
 @app.command()
 @unfold_options
 def submit(
@@ -107,6 +136,29 @@ def submit(
 
     asked = Asked(command, recipe, **{**vars(request), "variables": request.variables or ()})
     raise typer.Exit(run_submit(asked, Conditions(**vars(conditions))))
+
+
+@app.command()
+@unfold_options
+def manifest(
+    target: Annotated[
+        Literal["kuberay"], typer.Argument(metavar="TARGET", help="For what: kuberay.")
+    ],
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="As `submit` has it.")],
+    recipe: RecipeName,
+    request: RequestOptions,
+    cluster: ManifestOptions,
+) -> None:
+    """Print a submission as a RayJob for Kubernetes.
+
+    Nothing is sent: pipe it to `kubectl create -f -`. What the job needs in its namespace is in
+    infra/kuberay/shared (docs/cluster.md).
+    """
+    from jobs.manifests.kuberay import ClusterWish, run_manifest
+    from jobs.submission.request import Asked
+
+    asked = Asked(command, recipe, **{**vars(request), "variables": request.variables or ()})
+    run_manifest(asked, ClusterWish(**vars(cluster)))
 
 
 @app.command()

@@ -100,6 +100,7 @@ class Request:
     Attributes:
         prefix: of the ids that its jobs may have; a number follows.
         run, dataset: where its artefacts and its pairs lie.
+        options: of the command, as they were asked for.
     """
 
     kind: CommandKind
@@ -107,6 +108,7 @@ class Request:
     run: str
     dataset: str
     prefix: str
+    options: Sequence[str]
     entrypoint: str
     variables: Mapping[str, str]
     metadata: Mapping[str, str]
@@ -137,13 +139,15 @@ def build_request(asked: Asked) -> Request:
     dataset = _run_address(dataset, asked.shared_folder, "dataset.out")
     check_models(recipe)
     upload = plan_upload(path, recipe, kind.needs_drawing)
+    options = _options(asked, kind)
     request = Request(
         kind=kind,
         recipe=recipe,
         run=run,
         dataset=dataset,
         prefix=_job_prefix(asked.command, recipe, run, upload),
-        entrypoint=shlex.join([PROGRAM, *_arguments(asked, kind, run, upload)]),
+        options=options,
+        entrypoint=shlex.join([PROGRAM, *_arguments(asked.command, run, upload, options)]),
         variables=_variables(asked),
         metadata={
             "onesketch.command": asked.command,
@@ -199,8 +203,8 @@ def _run_address(address: str, shared_folder: bool, key: str) -> str:
     return address.rstrip("/")
 
 
-def _arguments(asked: Asked, kind: CommandKind, run: str, upload: Upload) -> list[str]:
-    """Return the command line after the program's name."""
+def _options(asked: Asked, kind: CommandKind) -> list[str]:
+    """Return what was asked for as options of the command."""
     numbers = {GPUS: asked.gpus_per_worker or None, GRACE: asked.grace_s, CACHE[1]: asked.cache_gib}
     words = {DEVICE: asked.device, DTYPE: asked.dtype, CACHE[0]: asked.cache}
     words[WORKERS] = str(worker_range(asked.workers)) if asked.workers else ""
@@ -214,11 +218,15 @@ def _arguments(asked: Asked, kind: CommandKind, run: str, upload: Upload) -> lis
             raise RequestError(
                 f"{asked.command} takes no {name} (it is for {', '.join(takers)}): leave it out"
             )
-    options = [part for name, values in given.items() for part in (name, *values)]
-    if asked.command == "evaluate":
+    return [part for name, values in given.items() for part in (name, *values)]
+
+
+def _arguments(command: str, run: str, upload: Upload, options: Sequence[str]) -> list[str]:
+    """Return the command line after the program's name."""
+    if command == "evaluate":
         model = f"{run}/extractor"
         return ["evaluate", model, "--recipe", upload.recipe, "--run", run, *options]
-    return [asked.command, upload.recipe, "--run", run, *options]
+    return [command, upload.recipe, "--run", run, *options]
 
 
 def _variables(asked: Asked) -> dict[str, str]:

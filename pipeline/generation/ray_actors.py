@@ -98,7 +98,8 @@ def generate(
         RayFleet(plan, store, teacher_factory, gpus_per_worker, policy.cpus_per_worker) as fleet,
     ):
         ledger = open_ledger(store, plan, policy, rank, runs)
-        driver = Driver(store, ledger, fleet, workers, MetricsExporter(listener_of(on_event)))
+        exporter = MetricsExporter(listener_of(on_event), plan.style, store.url)
+        driver = Driver(store, ledger, fleet, workers, exporter)
         finished = driver.run(is_stopping)
     if not finished:
         signal.raise_signal(signal.SIGTERM)
@@ -112,21 +113,37 @@ class MetricsExporter:
     """Passes a run's events on and keeps Ray's metrics of them, which Prometheus collects.
 
     `onesketch_idle_share` is the share of time that a worker's sampling thread, and with it the
-    GPU, waited during its latest shard.
+    GPU, waited during its latest shard. All are labelled with the style and the dataset's address,
+    so that two runs on one cluster are told apart.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, style: str, dataset: str) -> None:
         self._listener = listener
-        self._pairs = Counter("onesketch_pairs", "Pairs committed.")
-        self._bytes = Counter("onesketch_bytes", "Bytes of committed shards and indices.")
-        self._rate = Gauge("onesketch_pairs_per_s", "Pairs per second since the run's start.")
-        self._idle = Gauge("onesketch_idle_share", "Sampling thread's waits.", ("worker",))
+        tags = tuple(labels := {"style": style, "dataset": dataset})
+        self._pairs = Counter("onesketch_pairs", "Pairs committed.", tags)
+        self._bytes = Counter("onesketch_bytes", "Bytes of committed shards and indices.", tags)
+        self._rate = Gauge("onesketch_pairs_per_s", "Pairs per second since the run's start.", tags)
+        self._idle = Gauge("onesketch_idle_share", "Sampling thread's waits.", ("worker", *tags))
         self._shard_s = Histogram(
-            "onesketch_shard_sampling_s", "Seconds to sample a shard.", boundaries=_SHARD_S
+            "onesketch_shard_sampling_s", "Seconds to sample a shard.", _SHARD_S, tags
         )
-        self._retries = Counter("onesketch_retries", "generate.retry")
-        self._quarantined = Counter("onesketch_quarantined", "generate.quarantined")
-        self._workers_lost = Counter("onesketch_workers_lost", "generate.worker_lost")
+        self._retries = Counter("onesketch_retries", "generate.retry", tags)
+        self._quarantined = Counter("onesketch_quarantined", "generate.quarantined", tags)
+        self._workers_lost = Counter("onesketch_workers_lost", "generate.worker_lost", tags)
+        for metric in (
+            self._pairs,
+            self._bytes,
+            self._rate,
+            self._idle,
+            self._shard_s,
+            self._retries,
+            self._quarantined,
+            self._workers_lost,
+        ):
+            metric.set_default_tags(labels)
+        # A series that begins with its first event has no increase then.
+        for counter in (self._pairs, self._bytes, self._retries, self._quarantined):
+            counter.inc(0.0)
 
     def __call__(self, event: RunEvent) -> None:
         """Count an event and pass it on."""

@@ -94,10 +94,12 @@ def read_heartbeats(store: Store) -> list[WorkerStatus]:
 
 
 def remove_heartbeats(store: Store) -> None:
-    """Remove all heartbeats, once the dataset is finished."""
+    """Remove all heartbeats, once the dataset is finished; without the right to, leave them."""
     # There is one for each shard.
-    for _ in in_parallel(store.delete, filter(is_heartbeat, store.keys(layout.WORKERS))):
-        pass
+    heartbeats = filter(is_heartbeat, store.keys(layout.WORKERS))
+    with suppress(StorageError):
+        for _ in in_parallel(store.delete, heartbeats):
+            pass
 
 
 def _by_worker(entries: Iterable[Entry]) -> Iterator[tuple[str, list[Entry]]]:

@@ -96,14 +96,15 @@ ROOMS: dict[str, dict[str, str]] = {
         "experiments.ablation": "evaluation nodes pages runtime stages",
         "report": "evaluation extract pages runtime",
         "submission": "pages runtime",
+        "manifests": "submission",
         "demo": "evaluation extract nodes report runtime stages",
         "experiments": (
             "evaluation experiments.ablation experiments.selection extract nodes pages runtime "
             "stages"
         ),
         "cli": (
-            "bench benchmarks dataset demo evaluation experiments extract nodes report runtime "
-            "stages submission"
+            "bench benchmarks dataset demo evaluation experiments extract manifests nodes report "
+            "runtime stages submission"
         ),
     },
 }

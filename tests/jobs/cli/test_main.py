@@ -31,7 +31,7 @@ GROUPS = {
     "Recipes": "init recipe",
     "From a drawing to an extractor": ("source teach generate distill all evaluate report demo"),
     "Drawing with an extractor": "extract extract-video publish",
-    "Cluster": "submit attach stop jobs",
+    "Cluster": "submit manifest attach stop jobs",
     "Looking after a dataset": "plan preview status list verify repair gc export",
     "The method, checked": "select prior confidence ablate extract-by-teacher style",
     "The project itself": "bench train-embedded",
