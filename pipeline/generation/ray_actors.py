@@ -141,9 +141,6 @@ class MetricsExporter:
             self._workers_lost,
         ):
             metric.set_default_tags(labels)
-        # A series that begins with its first event has no increase then.
-        for counter in (self._pairs, self._bytes, self._retries, self._quarantined):
-            counter.inc(0.0)
 
     def __call__(self, event: RunEvent) -> None:
         """Count an event and pass it on."""
