@@ -49,6 +49,16 @@ def policy(name: str) -> str:
     return text.replace("BUCKET", BUCKET).replace("PREFIX", PREFIX)
 
 
+def without_deletion(document: str) -> str:
+    """A policy that allows the rest."""
+    whole = json.loads(document)
+    kept = [
+        statement for statement in whole["Statement"] if statement["Action"] != "s3:DeleteObject"
+    ]
+    assert len(kept) == len(whole["Statement"]) - 1
+    return json.dumps({**whole, "Statement": kept})
+
+
 @pytest.fixture(scope="module")
 def store() -> Iterator[EnforcingStore]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
@@ -61,10 +71,13 @@ def store() -> Iterator[EnforcingStore]:
     s3.put_object(Bucket=BUCKET, Key="other/secret", Body=b"of another team")
     iam = boto3.client("iam", endpoint_url=url, **anybody)
     keys = {}
-    for role in ("reader", "writer", "keeper"):
-        iam.create_user(UserName=role)
-        iam.put_user_policy(UserName=role, PolicyName=role, PolicyDocument=policy(role))
-        made = iam.create_access_key(UserName=role)["AccessKey"]
+    policies = {role: policy(role) for role in ("reader", "writer", "keeper")}
+    policies["writer that never deletes"] = without_deletion(policies["writer"])
+    for number, (role, document) in enumerate(policies.items()):
+        user = f"user-{number}"
+        iam.create_user(UserName=user)
+        iam.put_user_policy(UserName=user, PolicyName="rights", PolicyDocument=document)
+        made = iam.create_access_key(UserName=user)["AccessKey"]
         keys[role] = {
             "aws_access_key_id": made["AccessKeyId"],
             "aws_secret_access_key": made["SecretAccessKey"],
@@ -85,13 +98,18 @@ def enforce(url: str, after: str) -> None:
 @pytest.fixture(scope="module")
 def made(store: EnforcingStore) -> str:
     """What the writer's generation said."""
+    return generated(store, "writer", "dataset")
+
+
+def generated(store: EnforcingStore, role: str, name: str) -> str:
+    """What a role's generation says."""
     names = {
         "aws_access_key_id": "AWS_ACCESS_KEY_ID",
         "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
     }
-    env = {names[name]: value for name, value in store.keys["writer"].items()}
+    env = {names[key]: value for key, value in store.keys[role].items()}
     done = subprocess.run(
-        [sys.executable, "-c", GENERATE, f"s3://{BUCKET}/{PREFIX}/dataset"],
+        [sys.executable, "-c", GENERATE, f"s3://{BUCKET}/{PREFIX}/{name}"],
         cwd=ROOT,
         env={**os.environ, **env, "AWS_ENDPOINT_URL": store.url, "AWS_DEFAULT_REGION": "us-east-1"},
         capture_output=True,
@@ -135,6 +153,16 @@ def test_the_writer_generates_and_leaves_no_signs_of_life(store: EnforcingStore,
     keys = [item["Key"].removeprefix(f"{PREFIX}/dataset/") for item in listed["Contents"]]
     assert {"manifest.json", "shards/00000.tar", "shards/00001.tar"} <= set(keys)
     assert not [key for key in keys if key.startswith(("probe/", "workers/"))]
+
+
+@pytest.mark.ray
+def test_a_writer_that_never_deletes_generates_as_well(store: EnforcingStore) -> None:
+    assert generated(store, "writer that never deletes", "other-dataset") == "16"
+    prefix = f"{PREFIX}/other-dataset/"
+    listed = store.client("reader").list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+    keys = [item["Key"].removeprefix(prefix) for item in listed["Contents"]]
+    assert "manifest.json" in keys
+    assert [key for key in keys if key.startswith("workers/")], "else it has deleted"
 
 
 @pytest.mark.ray
