@@ -26,6 +26,17 @@ _RETRIES = {"generate": 6, "all": 6}
 _HOURS = {"distill": 48.0, "all": 72.0}
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes files as they are read, line by line."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
 class ManifestError(ValueError):
     """A submission that cannot be a manifest; the message says what to do."""
 
@@ -66,15 +77,21 @@ def run_manifest(asked: Asked, wish: ClusterWish) -> None:
     Raises:
         ValueError: something is unknown, missing, too large, secret, or refused by the operator.
     """
-    print(yaml.safe_dump_all(build_manifest(asked, wish), sort_keys=False, width=100), end="")
+    documents = build_manifest(asked, wish)
+    print(yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=100), end="")
 
 
 def build_manifest(asked: Asked, wish: ClusterWish) -> list[dict[str, Any]]:
     """Return ConfigMap and RayJob of a submission; raises as `run_manifest`."""
     request = build_request(asked)
+    if asked.shared_folder:
+        raise ManifestError(
+            "--shared-folder: pods share no folder; give s3://bucket/prefix as --run"
+        )
     if not _DIGEST.fullmatch(wish.image):
         raise ManifestError(
-            f"--image {wish.image}: expected NAME@sha256:DIGEST, so that a retry runs the same code"
+            f"--image {wish.image}: expected NAME@sha256: and 64 hexadecimal digits: a retry then "
+            "runs the same code"
         )
     name = wish.name or f"onesketch-{asked.command}-{request.recipe.style}"
     files = _config_map(f"{name}-recipe", request.upload)
@@ -91,7 +108,9 @@ def build_manifest(asked: Asked, wish: ClusterWish) -> list[dict[str, Any]]:
     )
     job = build_rayjob(submission, _machines(asked, request, wish), limits, version_of("ray"))
     if broken := broken_rules(job):
-        raise ManifestError("KubeRay would refuse it: " + "; ".join(broken))
+        raise ManifestError(
+            f"KubeRay would refuse it: {'; '.join(broken)} (--name gives it another name)"
+        )
     documents = [files, job]
     for document in documents:
         document["metadata"]["namespace"] = wish.namespace

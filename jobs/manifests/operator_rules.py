@@ -70,14 +70,13 @@ def _of_mode(spec: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_scaling(cluster: Mapping[str, Any]) -> Iterator[str]:
     is_v2 = cluster.get("autoscalerOptions", {}).get("version") == "v2"
-    for group, template in _templates(cluster):
-        policy = template.get("spec", {}).get("restartPolicy", "Never")
+    for name, group in _groups(cluster):
+        policy = group.get("template", {}).get("spec", {}).get("restartPolicy", "Never")
         if is_v2 and policy != "Never":
-            yield f"{group}: with autoscaler v2 restartPolicy must be Never, not {policy}"
-    for group in cluster.get("workerGroupSpecs", []):
+            yield f"{name}: with autoscaler v2 restartPolicy must be Never, not {policy}"
         for key in ("priority", "idleTimeoutSeconds"):
             if key in group and not is_v2:
-                yield f"{group['groupName']}: {key} needs autoscaler v2"
+                yield f"{name}: {key} needs autoscaler v2"
 
 
 def _of_token(cluster: Mapping[str, Any]) -> Iterator[str]:
@@ -91,14 +90,12 @@ def _of_token(cluster: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_start(cluster: Mapping[str, Any]) -> Iterator[str]:
-    groups = [("head", cluster.get("headGroupSpec", {}))]
-    groups += [(group["groupName"], group) for group in cluster.get("workerGroupSpecs", [])]
-    for name, group in groups:
+    for name, group in _groups(cluster):
         if "labels" in group.get("rayStartParams", {}):
             yield f"{name}: labels belong to the group, not into rayStartParams"
 
 
-def _templates(cluster: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield "head", cluster.get("headGroupSpec", {}).get("template", {})
+def _groups(cluster: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield "head", cluster.get("headGroupSpec", {})
     for group in cluster.get("workerGroupSpecs", []):
-        yield group["groupName"], group["template"]
+        yield group["groupName"], group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from copy import deepcopy
 from itertools import chain
 from pathlib import Path
@@ -163,6 +164,16 @@ def test_accounts_and_secrets_are_those_that_are_shared() -> None:
     }
     assert used == accounts
     assert not [d for d in documents if d["kind"] == "Secret"], "secrets are made by people"
+
+
+def test_one_line_sets_the_image_of_all_pods(tmp_path: Path) -> None:
+    shutil.copytree(KUBERAY, tmp_path / "kuberay")
+    image = {"name": IMAGE.split("@")[0], "newName": "mine", "digest": "sha256:" + "1" * 64}
+    own = {"resources": ["kuberay/overlays/generate"], "images": [image]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    templates = pod_templates(job_of(rendered(str(tmp_path))))
+    images = {template["spec"]["containers"][0]["image"] for template in templates.values()}
+    assert images == {f"mine@sha256:{'1' * 64}"} and len(templates) == 4
 
 
 def test_no_file_lies_about_unused() -> None:

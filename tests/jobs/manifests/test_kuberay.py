@@ -27,7 +27,7 @@ RECIPE: dict[str, Any] = {
 def recipe(tmp_path: Path) -> Path:
     (tmp_path / "drawings").mkdir()
     (tmp_path / "drawings" / "cat.png").write_bytes(b"\x89PNG\xff")
-    (tmp_path / "ink.yaml").write_text(yaml.safe_dump(RECIPE))
+    (tmp_path / "ink.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
     return tmp_path / "ink.yaml"
 
 
@@ -91,18 +91,19 @@ def test_a_queue_admits_all_nodes_at_once(recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "wish", "words"),
     [
-        ({}, {"image": "onesketch:latest"}, "expected NAME@sha256:DIGEST"),
-        ({}, {"name": "Ink_1"}, "DNS label"),
+        ({}, {"image": "onesketch:latest"}, "expected NAME@sha256: and 64"),
+        ({}, {"name": "Ink_1"}, "DNS label.*--name"),
+        ({"shared_folder": True}, {}, "pods share no folder"),
         ({}, {"spot": True, "on_demand": 4}, "none of 4 workers is left"),
         ({}, {"spot": True, "spot_label": "spot"}, "expected KEY=VALUE"),
         ({}, {"spot": True, "queue": "team"}, "leave one out"),
-        ({"workers": ""}, {}, "give MIN..MAX"),
+        ({"workers": ""}, {}, r"give MIN\.\.MAX"),
         ({"gpus_per_worker": 1.5}, {}, "expected whole GPUs"),
         ({"variables": ("AWS_SECRET_ACCESS_KEY=x",)}, {}, "AWS_SECRET_ACCESS_KEY"),
     ],
 )
 def test_mistakes(recipe: Path, changes: dict[str, Any], wish: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words.replace(".", r"\.")):
+    with pytest.raises(ValueError, match=words):
         build_manifest(asked(recipe, **changes), replace(ClusterWish(IMAGE), **wish))
 
 
@@ -116,6 +117,7 @@ def test_the_command_prints_documents_and_nothing_else(recipe: Path) -> None:
     arguments = ["manifest", "kuberay", "generate", str(recipe), "--run", "s3://bucket/ink"]
     done = CliRunner().invoke(app, [*arguments, "--workers", "1..4", "--image", IMAGE])
     assert done.exit_code == 0, done.output
+    assert "  ink.yaml: |\n    style: ink\n" in done.stdout, "a person reads it"
     assert list(yaml.safe_load_all(done.stdout)) == build_manifest(
         asked(recipe), ClusterWish(IMAGE)
     )
